@@ -1,0 +1,213 @@
+"""What comes out: detections, labels and truth, and the tables in which they are kept.
+
+A :class:`Detection` is what the software says; a :class:`Label` is what a person says about it
+afterwards; :class:`TrueObject` is what is known to lie in the ground of a test lane. They never mix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLASSES: Final = ("mine-like", "metal-clutter", "nonmetal-clutter")
+"""Classes a model gives probabilities for. ``unknown`` is none of them: it is the refusal to say."""
+
+UNKNOWN: Final = "unknown"
+
+LEVELS: Final = ("weak", "possible", "likely", "strong")
+"""Likelihood levels of a detection, index 0 to 3. None is called safe: every one is investigated."""
+
+FEATURES: Final = (
+    "radar_score",
+    "radar_two_way_ns",
+    "radar_thickness_ns",
+    "radar_width_m",
+    "radar_symmetry",
+    "radar_semblance",
+    "radar_velocity_m_per_ns",
+    "radar_polarity",
+    "radar_spectral_centroid_ghz",
+    "radar_ringing",
+    "radar_edge_horizontal",
+    "radar_edge_vertical",
+    "radar_edge_rising",
+    "radar_edge_falling",
+    "metal_score",
+    "metal_log_slope",
+    "metal_late_fraction",
+    "metal_width_m",
+    "metal_sign",
+    "metal_ground_likeness",
+)
+"""Names of the numbers a decision rests on; NaN where the sensor did not see the place."""
+
+
+class LabelClass(StrEnum):
+    """What was found where a detection was dug."""
+
+    MINE = "mine"
+    ERW = "erw"
+    METAL_CLUTTER = "metal-clutter"
+    NONMETAL_CLUTTER = "nonmetal-clutter"
+    NOTHING = "nothing-found"
+    NOT_INVESTIGATED = "not-investigated"
+    UNKNOWN = "unknown"
+
+
+DETECTION_DTYPE: Final = np.dtype(
+    [
+        ("id", "<i8"),
+        ("t_start_s", "<f8"),
+        ("t_peak_s", "<f8"),
+        ("t_end_s", "<f8"),
+        ("utc_ns", "<i8"),
+        ("radar_first_seq", "<i8"),
+        ("radar_peak_seq", "<i8"),
+        ("radar_last_seq", "<i8"),
+        ("radar_channel", "<i4"),
+        ("metal_first_seq", "<i8"),
+        ("metal_peak_seq", "<i8"),
+        ("metal_last_seq", "<i8"),
+        ("metal_channel", "<i4"),
+        ("x_m", "<f8"),
+        ("x_sigma_m", "<f8"),
+        ("two_way_s", "<f8"),
+        ("depth_m", "<f8"),
+        ("depth_sigma_m", "<f8"),
+        ("score", "<f8"),
+        ("radar_score", "<f8"),
+        ("metal_score", "<f8"),
+        ("level", "<i4"),
+        ("decision", "S20"),
+        ("probability", "<f8", (len(CLASSES),)),
+        ("novelty", "<f8"),
+        ("features", "<f8", (len(FEATURES),)),
+        ("profile_hash", "S64"),
+        ("model_hash", "S64"),
+    ]
+)
+"""One detection as a fixed-size row: what a recording keeps and what replay compares byte by byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One place that must be investigated.
+
+    Times ``t_*_s`` are seconds of the head's own tick counter; ``*_seq`` are record numbers in the
+    recording, -1 where that sensor did not see the place; unknown figures are NaN.
+    """
+
+    id: int
+    t_start_s: float
+    t_peak_s: float
+    t_end_s: float
+    utc_ns: int
+    radar_first_seq: int
+    radar_peak_seq: int
+    radar_last_seq: int
+    radar_channel: int
+    metal_first_seq: int
+    metal_peak_seq: int
+    metal_last_seq: int
+    metal_channel: int
+    x_m: float
+    """Along-track place of the peak, m; NaN if the head has no odometer."""
+    x_sigma_m: float
+    two_way_s: float
+    """Two-way travel time below the ground surface of the strongest radar return, s."""
+    depth_m: float
+    depth_sigma_m: float
+    score: float
+    """Alarm score used to rank: in units of the alarm threshold, 1 = just alarmed."""
+    radar_score: float
+    metal_score: float
+    level: int
+    """Index into LEVELS."""
+    decision: str
+    """A class of CLASSES, or UNKNOWN. Both are dug."""
+    probability: tuple[float, ...]
+    """Calibrated probability of each of CLASSES."""
+    novelty: float
+    """Mahalanobis distance from what the model knows, over its limit; above 1 is ``unknown``."""
+    features: tuple[float, ...]
+    """In the order of FEATURES."""
+    profile_hash: str
+    model_hash: str
+
+    @property
+    def seen_by(self) -> str:
+        """'metal+radar', 'metal' or 'radar'."""
+        parts = [n for n, s in (("metal", self.metal_peak_seq), ("radar", self.radar_peak_seq)) if s >= 0]
+        return "+".join(parts)
+
+    def to_row(self) -> NDArray[Any]:
+        """This detection as a 0-d array of DETECTION_DTYPE."""
+        row = np.zeros((), dtype=DETECTION_DTYPE)
+        for name in DETECTION_DTYPE.names or ():
+            row[name] = getattr(self, name)
+        return row
+
+    @staticmethod
+    def from_row(row: Any) -> Detection:
+        """The inverse of :meth:`to_row`."""
+        fields: dict[str, Any] = {}
+        for name in DETECTION_DTYPE.names or ():
+            value = row[name]
+            if isinstance(value, bytes):
+                fields[name] = value.decode()
+            elif getattr(value, "ndim", 0):
+                fields[name] = tuple(float(v) for v in value)
+            else:
+                fields[name] = value.item()
+        return Detection(**fields)
+
+
+def detection_table(detections: list[Detection]) -> NDArray[Any]:
+    """(n,) array of DETECTION_DTYPE; equal bytes mean equal detections, NaN included."""
+    table = np.zeros(len(detections), dtype=DETECTION_DTYPE)
+    for i, detection in enumerate(detections):
+        table[i] = detection.to_row()
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a person says of a detection. Labels append; the newest of a detection counts."""
+
+    detection_id: int
+    label: LabelClass
+    who: str
+    utc_ns: int
+    ground_truth: bool
+    """True if it was dug or is known; False for an opinion."""
+    depth_m: float = float("nan")
+    """Depth at which it was found, m; NaN if not measured."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueObject:
+    """An object that is known to lie in the ground of a recording.
+
+    Where the recording has an odometer, ``x_m`` places it, else ``first_seq`` to ``last_seq`` do.
+    """
+
+    label: LabelClass
+    kind: str
+    stream: str
+    """Name of the only stream in which it can be seen, or '' for all."""
+    x_m: float
+    first_seq: int
+    last_seq: int
+    half_extent_m: float
+    """Half the largest horizontal extent, m; the scoring halo adds its margin to this."""
+    depth_m: float
+    two_way_s: float
+    """Two-way travel time from the first sample, s; NaN if not known."""
+    contains_metal: bool
+    confidence: str
+    """How sure: 'simulated', 'surveyed', 'author', 'eye'."""

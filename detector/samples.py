@@ -1,0 +1,246 @@
+"""What a sample is: streams, their units and time, and the blocks in which they travel.
+
+Read this file first. A *head* is one detector with one tick counter and one or more *streams*. A
+stream is a sequence of *records*: one metal-detector reading (all gates of all coils) or one
+ground-penetrating-radar A-scan per antenna. Records travel in :class:`SampleBlock`; how they are
+cut into blocks means nothing, and no result may depend on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import SampleError
+
+Int64Array = NDArray[np.int64]
+Float64Array = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+
+NO_ODOMETER: Final = int(np.iinfo(np.int64).min)
+"""Odometer reading of a record whose place is not known. No place is a legal state."""
+
+
+class StreamKind(StrEnum):
+    """What the records of a stream are."""
+
+    METAL_PI = "metal-pi"
+    """Pulse induction: values are receive gates of one decay curve; the axis is gate times in s."""
+    METAL_CW = "metal-cw"
+    """Continuous wave: values are I, Q per frequency; the axis is frequencies in Hz."""
+    METAL = "metal"
+    """A metal detector whose method was not stated; values are channels without an axis."""
+    RADAR = "radar"
+    """Impulse radar: values are the samples of one A-scan."""
+
+    @property
+    def is_metal(self) -> bool:
+        return self is not StreamKind.RADAR
+
+
+SAMPLE_TYPES: Final = {
+    "int16": np.dtype("<i2"),
+    "uint16": np.dtype("<u2"),
+    "int32": np.dtype("<i4"),
+    "float32": np.dtype("<f4"),
+}
+"""Sample types a head may send, by name; all little-endian."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDescription:
+    """One stream of a head, as the head itself describes it.
+
+    A physical value is ``raw * scale + offset`` in ``unit``.
+
+    Raises
+    ------
+    SampleError
+        when fields contradict each other (see the messages).
+    """
+
+    stream_id: int
+    """0 to 255, unique in its head."""
+    name: str
+    """Short name, unique in its head: letters, digits, '-' and '_'."""
+    kind: StreamKind
+    channels: int
+    """Coils or antennas."""
+    values: int
+    """Values per channel and record: gates, I/Q pairs x 2, or samples per A-scan."""
+    sample_type: str
+    """A key of SAMPLE_TYPES."""
+    rate_hz: float
+    """Nominal records per second."""
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = "count"
+    axis: tuple[float, ...] = ()
+    """metal-pi: gate centre times after switch-off, s. metal-cw: frequencies, Hz. Else empty."""
+    sampling_interval_s: float = 0.0
+    """Radar: fast-time interval between samples of an A-scan, s. Else 0."""
+    centre_frequency_hz: float = 0.0
+    """Radar: nominal centre frequency, Hz. Else 0."""
+    step_m: float = 0.0
+    """Nominal distance between records where an odometer triggers them, m; 0 if time does."""
+
+    def __post_init__(self) -> None:
+        where = f"stream {self.stream_id} ({self.name!r})"
+        if not 0 <= self.stream_id <= 255:
+            raise SampleError(f"{where}: stream_id must be 0 to 255")
+        if not self.name or not all(c.isascii() and (c.isalnum() or c in "-_") for c in self.name):
+            raise SampleError(f"{where}: a stream name is letters, digits, '-' and '_'")
+        if not (1 <= self.channels <= 65535 and 1 <= self.values <= 65535):
+            raise SampleError(f"{where}: channels and values must each be 1 to 65535")
+        if self.sample_type not in SAMPLE_TYPES:
+            known = ", ".join(SAMPLE_TYPES)
+            raise SampleError(f"{where}: sample type {self.sample_type!r} is not one of {known}")
+        for field in ("rate_hz", "scale", "offset", "sampling_interval_s", "centre_frequency_hz", "step_m"):
+            if not np.isfinite(getattr(self, field)):
+                raise SampleError(f"{where}: {field} is not a finite number")
+        if self.rate_hz <= 0:
+            raise SampleError(f"{where}: rate_hz must be positive")
+        if self.scale == 0:
+            raise SampleError(f"{where}: scale must not be zero")
+        if self.kind is StreamKind.RADAR and self.sampling_interval_s <= 0:
+            raise SampleError(f"{where}: a radar stream needs its sampling interval in s")
+        wanted = {StreamKind.METAL_PI: self.values, StreamKind.METAL_CW: self.values // 2}.get(self.kind, 0)
+        if len(self.axis) != wanted:
+            raise SampleError(
+                f"{where}: a {self.kind} stream of {self.values} values needs {wanted} axis entries, "
+                f"not {len(self.axis)}"
+            )
+        if any(not np.isfinite(a) or a <= 0 for a in self.axis):
+            raise SampleError(f"{where}: axis entries must be finite and positive")
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        return SAMPLE_TYPES[self.sample_type]
+
+    @property
+    def width(self) -> int:
+        """Values per record over all channels."""
+        return self.channels * self.values
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDescription:
+    """Who a head is and what it streams."""
+
+    model: str
+    serial: str
+    firmware: str
+    tick_hz: float
+    """Rate of the head's tick counter, Hz."""
+    streams: tuple[StreamDescription, ...]
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.tick_hz) and self.tick_hz > 0):
+            raise SampleError(f"head {self.serial!r}: tick_hz must be positive, not {self.tick_hz}")
+        if len({s.stream_id for s in self.streams}) != len(self.streams):
+            raise SampleError(f"head {self.serial!r}: two streams share one stream_id")
+        if len({s.name for s in self.streams}) != len(self.streams):
+            raise SampleError(f"head {self.serial!r}: two streams share one name")
+
+    def stream(self, stream_id: int) -> StreamDescription:
+        """The stream of that id; KeyError if the head has none."""
+        for s in self.streams:
+            if s.stream_id == stream_id:
+                return s
+        raise KeyError(stream_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Some successive records of one stream, exactly as they were received.
+
+    Attributes
+    ----------
+    stream : the stream they belong to
+    seq : (n,) int64, record number counted by the head, unwrapped, strictly increasing; a step of
+        more than one means that records were lost between
+    tick : (n,) int64, the head's tick counter at each record, unwrapped
+    utc_ns : (n,) int64, host's estimate of the time of each record, ns since 1970 UTC
+    odometer_um : (n,) int64, distance along the track, micrometres; NO_ODOMETER where unknown
+    raw : (n, channels, values) of ``stream.dtype``
+    """
+
+    stream: StreamDescription
+    seq: Int64Array
+    tick: Int64Array
+    utc_ns: Int64Array
+    odometer_um: Int64Array
+    raw: NDArray[np.generic]
+
+    def __post_init__(self) -> None:
+        n = len(self.seq)
+        for name in ("seq", "tick", "utc_ns", "odometer_um"):
+            column = getattr(self, name)
+            if column.shape != (n,) or column.dtype != np.int64:
+                raise SampleError(f"{self.stream.name}: {name} must be ({n},) int64")
+        if self.raw.shape != (n, self.stream.channels, self.stream.values):
+            raise SampleError(
+                f"{self.stream.name}: raw has shape {self.raw.shape}, its stream says "
+                f"({n}, {self.stream.channels}, {self.stream.values})"
+            )
+        if self.raw.dtype != self.stream.dtype:
+            raise SampleError(f"{self.stream.name}: raw is {self.raw.dtype}, not {self.stream.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def __getitem__(self, part: slice) -> SampleBlock:
+        """The same records, cut: ``block[3:7]``."""
+        return SampleBlock(
+            self.stream,
+            self.seq[part],
+            self.tick[part],
+            self.utc_ns[part],
+            self.odometer_um[part],
+            self.raw[part],
+        )
+
+    @property
+    def odometer_m(self) -> Float64Array:
+        """(n,) float64, m; NaN where the place is not known."""
+        known = self.odometer_um != NO_ODOMETER
+        return np.where(known, self.odometer_um * 1e-6, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that the head counted and the host never got."""
+
+    stream_id: int
+    first_seq: int
+    """First missing record."""
+    n_records: int
+    tick_before: int
+    """Tick of the last record before the gap."""
+    tick_after: int
+    """Tick of the first record after the gap."""
+    utc_ns: int
+    """When the host noticed, ns since 1970 UTC."""
+    cause: str = "lost between head and host"
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a session and belongs in its record."""
+
+    utc_ns: int
+    severity: Severity
+    kind: str
+    """Short machine-readable word: 'link', 'wire', 'head', 'operator', 'session'."""
+    text: str
+    """One sentence for a person."""

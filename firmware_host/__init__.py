@@ -1,0 +1,1 @@
+"""The machine's side of groundsweep: ports, wire, heads and people. Imports detector, never the reverse."""

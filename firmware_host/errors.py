@@ -1,0 +1,15 @@
+"""What can go wrong between the head and the host, as sentences for the person at the keyboard."""
+
+from detector.errors import GroundsweepError
+
+
+class LinkError(GroundsweepError):
+    """A port cannot be opened, read or written."""
+
+
+class WireError(GroundsweepError):
+    """Bytes from the head do not follow the wire protocol."""
+
+
+class HeadError(GroundsweepError):
+    """The head does not answer, refuses a command, or is not one that this software knows."""
