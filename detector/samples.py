@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class StreamKind(StrEnum):
         return self is not StreamKind.RADAR
 
 
-SAMPLE_TYPES: Final = {
+SAMPLE_TYPES: Final[dict[str, np.dtype[Any]]] = {
     "int16": np.dtype("<i2"),
     "uint16": np.dtype("<u2"),
     "int32": np.dtype("<i4"),
@@ -118,7 +118,7 @@ class StreamDescription:
             raise SampleError(f"{where}: axis entries must be finite and positive")
 
     @property
-    def dtype(self) -> np.dtype[np.generic]:
+    def dtype(self) -> np.dtype[Any]:
         return SAMPLE_TYPES[self.sample_type]
 
     @property
@@ -174,7 +174,7 @@ class SampleBlock:
     tick: Int64Array
     utc_ns: Int64Array
     odometer_um: Int64Array
-    raw: NDArray[np.generic]
+    raw: NDArray[Any]
 
     def __post_init__(self) -> None:
         n = len(self.seq)
