@@ -1,0 +1,1 @@
+"""From cells to detections: alarms, features, classifier, novelty, fusion."""

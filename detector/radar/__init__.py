@@ -1,0 +1,1 @@
+"""The ground-penetrating-radar chain, one file per stage, in the order the samples meet them."""

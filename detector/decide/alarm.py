@@ -1,0 +1,160 @@
+"""The alarm stage: which places stand out from the ground at hand, at a set false-alarm rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.delay_line import DelayLine
+from detector.kernels.cfar import local_peaks, log_cells, mean_of_largest, ordered_log_ratio
+from detector.settings import Settings, quantity
+
+F8 = NDArray[np.float64]
+
+
+class AlarmSettings(Settings):
+    false_alarms_per_m: float = quantity(
+        0.1, "1/m", 1e-4, 10.0, "wanted false alarms per metre of lane; sets the threshold"
+    )
+    reference_m: float = quantity(1.0, "m", 0.1, 50.0, "ground behind the head that the cell is compared with")
+    ahead_m: float = quantity(1.0, "m", 0.0, 50.0, "ground ahead that it is compared with; costs latency")
+    guard_m: float = quantity(0.3, "m", 0.0, 10.0, "ground around the cell left out: a target's own extent")
+    quantile: float = quantity(
+        0.4, "1", 0.05, 0.95, "order statistic of the reference; low, so that other targets in it count little"
+    )
+    top: int = quantity(3, "cells", 1, 20, "cells averaged: an echo fills more than one depth bin")
+    radius_m: float = quantity(0.12, "m", 0.01, 5.0, "of peaks nearer than this only the largest alarms")
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """How high the score of target-free ground reaches, as fitted on development lanes.
+
+    Above ``level`` the rate of peaks higher than s falls as ``rate_per_m * exp(-(s - level) / scale)``,
+    the exponential member of the generalised Pareto family.
+    """
+
+    level: float
+    scale: float
+    rate_per_m: float
+
+    def threshold(self, false_alarms_per_m: float) -> float:
+        """Score that target-free ground exceeds at that rate per metre."""
+        return self.level + self.scale * math.log(self.rate_per_m / false_alarms_per_m)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One sensor's alarm, placed in time and space and described. Unknown figures are NaN."""
+
+    sensor: str
+    """'metal' or 'radar'."""
+    channel: int
+    first_seq: int
+    peak_seq: int
+    last_seq: int
+    first_tick: int
+    peak_tick: int
+    last_tick: int
+    utc_ns: int
+    x_m: float
+    x_sigma_m: float
+    score: float
+    """In units of the alarm threshold."""
+    two_way_s: float
+    depth_m: float
+    depth_sigma_m: float
+    features: F8
+    """(len(FEATURES),) with this sensor's entries filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """An alarm before anybody asked what it is. Rows count from the start of the segment."""
+
+    row: int
+    first_row: int
+    last_row: int
+    score: float
+    """Mean log energy ratio of the top cells."""
+    cell: int
+    """The cell that stood out most."""
+
+
+class AlarmStage:
+    """Order-statistic CFAR on log energy per cell, top cells averaged, local peaks reported.
+
+    Score = mean over the `top` largest cells of ln(energy / order statistic of the ground around).
+    Latency: `ahead_m` plus `radius_m` in rows. One instance serves one segment of one channel.
+    Source: Rohling 1983 (OS-CFAR); Torrione, Throckmorton and Collins 2006 (depth-binned energies).
+
+    Parameters
+    ----------
+    step_m : distance between rows, m
+    cells : columns of energy
+    threshold : score at which a place alarms, see :class:`Tail`
+    """
+
+    def __init__(self, settings: AlarmSettings, step_m: float, cells: int, threshold: float) -> None:
+        self._s = settings
+        self.threshold = threshold
+        self._behind = max(1, round(settings.reference_m / step_m))
+        self._ahead = round(settings.ahead_m / step_m)
+        self._guard = round(settings.guard_m / step_m)
+        self._radius = max(1, round(settings.radius_m / step_m))
+        self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
+        self._cells = DelayLine(self._behind, self._ahead, cells)
+        self._scores = DelayLine(self._radius, self._radius, 2)
+        self.decided = 0
+        """Rows of this segment for which no alarm can come any more."""
+        self.untested = 0
+        """Rows of this segment that had too little ground around them to be tested."""
+
+    @property
+    def latency(self) -> int:
+        """Rows between energy and alarm."""
+        return self._ahead + self._radius
+
+    def process(self, energy: F8, floor: F8) -> list[Peak]:
+        """(n, cells) energy, and (cells,) the least that means anything."""
+        buffer, lo, hi = self._cells.push(log_cells(energy, floor))
+        return self._peaks(self._score(buffer, lo, hi), last=False)
+
+    def finish(self) -> list[Peak]:
+        """Peaks among the rows still owed at the end of the segment."""
+        return self._peaks(self._score(*self._cells.finish()), last=True)
+
+    def _score(self, buffer: F8, lo: int, hi: int) -> F8:
+        s = self._s
+        ratio = ordered_log_ratio(
+            buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum
+        )
+        score, cell = mean_of_largest(ratio, s.top)
+        self.untested += int(np.count_nonzero(np.isnan(score)))
+        return np.column_stack((score, cell.astype(np.float64)))
+
+    def _peaks(self, scores: F8, last: bool) -> list[Peak]:
+        found = self._report(*self._scores.push(scores))
+        if last:
+            found += self._report(*self._scores.finish())
+        return found
+
+    def _report(self, buffer: F8, lo: int, hi: int) -> list[Peak]:
+        score = np.ascontiguousarray(buffer[:, 0])
+        base = self.decided - lo
+        peaks = []
+        for row in local_peaks(score, lo, hi, self._radius, self.threshold):
+            first = last = int(row)
+            edge = 0.5 * self.threshold
+            while first > max(0, row - self._radius) and score[first - 1] > edge:
+                first -= 1
+            while last < min(len(score), row + self._radius + 1) - 1 and score[last + 1] > edge:
+                last += 1
+            peaks.append(
+                Peak(base + int(row), base + first, base + last, float(score[row]), int(buffer[row, 1]))
+            )
+        self.decided += hi - lo
+        return peaks

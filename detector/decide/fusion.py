@@ -1,0 +1,159 @@
+"""Fusion: a metal alarm and a radar alarm at one place become one detection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detector.decide.alarm import Alarm
+from detector.decide.classifier import Model
+from detector.detections import Detection
+from detector.settings import Settings, quantity
+
+
+class FusionSettings(Settings):
+    link_m: float = quantity(0.15, "m", 0.01, 2.0, "alarms of two sensors nearer than this are one place")
+    link_s: float = quantity(
+        1.5, "s", 0.05, 30.0, "and not further apart in time than this: the second sensor's arm over the sweep speed"
+    )
+
+
+@dataclass(slots=True)
+class _Pending:
+    alarm: Alarm
+    used: bool = field(default=False)
+
+
+class Fusion:
+    """Pairs alarms that are each other's nearest of the other sensor; the rest stand alone.
+
+    Whether two alarms pair depends on the alarms within two link times only, so the outcome does
+    not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped.
+    """
+
+    def __init__(
+        self,
+        settings: FusionSettings,
+        model: Model,
+        tick_hz: float,
+        nominal_speed_m_per_s: float,
+        sensors: frozenset[str],
+        profile_hash: str,
+    ) -> None:
+        self._link_m = settings.link_m
+        self._link_ticks = round(settings.link_s * tick_hz)
+        self._model = model
+        self._tick_hz = tick_hz
+        self._speed = nominal_speed_m_per_s
+        self._sensors = sensors
+        self._profile_hash = profile_hash
+        self._pending: list[_Pending] = []
+        self._next_id = 1
+
+    def add(self, alarms: list[Alarm]) -> None:
+        """Take alarms, in any order."""
+        self._pending.extend(_Pending(a) for a in alarms)
+        self._pending.sort(key=lambda p: _order(p.alarm))
+
+    def settle(self, settled_tick: int | None) -> list[Detection]:
+        """Detections that no later alarm can change.
+
+        settled_tick : every stream has reported all its alarms up to here; None = the stream ended.
+        """
+        out: list[Detection] = []
+        horizon = None if settled_tick is None else settled_tick - 2 * self._link_ticks
+        for p in self._pending:
+            if horizon is not None and p.alarm.peak_tick > horizon:
+                break
+            if p.used:
+                continue
+            p.used = True
+            partner = self._nearest(p)
+            if partner is not None and not partner.used and self._nearest(partner) is p:
+                partner.used = True
+                out.append(self._detection(p.alarm, partner.alarm))
+            else:
+                out.append(self._detection(p.alarm, None))
+        if horizon is None:
+            self._pending.clear()
+        else:
+            # used ones stay as rivals until nothing still pending can compare itself with them
+            keep = horizon - 2 * self._link_ticks
+            self._pending = [p for p in self._pending if not p.used or p.alarm.peak_tick > keep]
+        return out
+
+    def _nearest(self, of: _Pending) -> _Pending | None:
+        best: tuple[float, tuple[int, str, int, int]] | None = None
+        found = None
+        for p in self._pending:
+            if p.alarm.sensor == of.alarm.sensor:
+                continue
+            if abs(p.alarm.peak_tick - of.alarm.peak_tick) > self._link_ticks:
+                continue
+            d = self._distance(p.alarm, of.alarm)
+            if d <= self._link_m and (best is None or (d, _order(p.alarm)) < best):
+                best = (d, _order(p.alarm))
+                found = p
+        return found
+
+    def _distance(self, a: Alarm, b: Alarm) -> float:
+        d = abs(a.x_m - b.x_m)
+        if math.isnan(d):
+            return abs(a.peak_tick - b.peak_tick) / self._tick_hz * self._speed
+        return d
+
+    def _detection(self, a: Alarm, b: Alarm | None) -> Detection:
+        both = {x.sensor: x for x in (a, b) if x is not None}
+        radar, metal = both.get("radar"), both.get("metal")
+        features = a.features if b is None else np.where(np.isnan(a.features), b.features, a.features)
+        verdict = self._model.judge(
+            features, (self._flag("radar", radar is not None), self._flag("metal", metal is not None))
+        )
+        # the radar sees the body of a mine, the metal detector only its detonator or a nail beside it
+        place = radar if radar is not None else metal
+        assert place is not None
+        x_m, x_sigma = place.x_m, place.x_sigma_m
+        found = self._next_id
+        self._next_id += 1
+        members = list(both.values())
+        return Detection(
+            id=found,
+            t_start_s=min(m.first_tick for m in members) / self._tick_hz,
+            t_peak_s=place.peak_tick / self._tick_hz,
+            t_end_s=max(m.last_tick for m in members) / self._tick_hz,
+            utc_ns=place.utc_ns,
+            radar_first_seq=radar.first_seq if radar else -1,
+            radar_peak_seq=radar.peak_seq if radar else -1,
+            radar_last_seq=radar.last_seq if radar else -1,
+            radar_channel=radar.channel if radar else -1,
+            metal_first_seq=metal.first_seq if metal else -1,
+            metal_peak_seq=metal.peak_seq if metal else -1,
+            metal_last_seq=metal.last_seq if metal else -1,
+            metal_channel=metal.channel if metal else -1,
+            x_m=x_m,
+            x_sigma_m=x_sigma,
+            two_way_s=place.two_way_s,
+            depth_m=place.depth_m,
+            depth_sigma_m=place.depth_sigma_m,
+            score=max(m.score for m in members),
+            radar_score=radar.score if radar else math.nan,
+            metal_score=metal.score if metal else math.nan,
+            level=verdict.level,
+            decision=verdict.decision,
+            probability=verdict.probability,
+            novelty=verdict.novelty,
+            features=tuple(float(f) for f in features),
+            profile_hash=self._profile_hash,
+            model_hash=self._model.hash,
+        )
+
+    def _flag(self, sensor: str, alarmed: bool) -> float:
+        if sensor not in self._sensors:
+            return math.nan
+        return 1.0 if alarmed else 0.0
+
+
+def _order(a: Alarm) -> tuple[int, str, int, int]:
+    return (a.peak_tick, a.sensor, a.channel, a.peak_seq)
