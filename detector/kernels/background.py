@@ -32,21 +32,35 @@ def start_background(first_rows: F8) -> tuple[F8, F8]:
 
 @njit(cache=True)
 def subtract_background(
-    rows: F8, lo: int, hi: int, ahead: int, level: F8, spread: F8, alpha: float, clip: float, started: bool
+    rows: F8,
+    lo: int,
+    hi: int,
+    ahead: int,
+    level: F8,
+    spread: F8,
+    alpha: float,
+    clip: float,
+    floor: float,
+    started: bool,
 ) -> tuple[F8, F8]:
     """Subtract a recursive background that an outlying row can move only a bounded step.
 
     b <- b + alpha * clip(x - b, +-clip * s), with s the running mean absolute deviation (itself
-    clipped): the influence-bounded form of b <- b + alpha (x - b), so that a target which stays
-    under the head does not erase itself. The background under row i has seen rows up to i + ahead.
+    clipped, and at a quarter of the pace): the influence-bounded form of b <- b + alpha (x - b), so
+    that a target which stays under the head for a few memories does not erase itself. The
+    background under row i has seen rows up to i + ahead.
 
     rows : (n, width); outputs are for rows lo to hi - 1; level, spread : (width,), updated;
+    floor : least spread, so that ground that starts without any noise can still be followed;
     started : False while row lo is the first of its segment, whose background is already in level.
     Returns what is left, and the spread at each row, both (hi - lo, width).
     """
     n, width = rows.shape
     out = np.empty((hi - lo, width))
     spreads = np.empty((hi - lo, width))
+    if not started:
+        for c in range(width):
+            spread[c] = max(floor, spread[c])
     for i in range(lo, hi):
         j = i + ahead
         if (started or i > lo) and j < n:
@@ -60,8 +74,7 @@ def subtract_background(
                 else:
                     step = d
                 level[c] += alpha * step
-                # half the pace for the spread: it must outlast a target
-                spread[c] += 0.5 * alpha * (min(abs(d), 2.0 * limit) - spread[c])
+                spread[c] = max(floor, spread[c] + 0.25 * alpha * (min(abs(d), limit) - spread[c]))
         for c in range(width):
             out[i - lo, c] = rows[i, c] - level[c]
             spreads[i - lo, c] = spread[c]

@@ -53,7 +53,7 @@ class DriftRemoval:
             offset = 1e-12 * float(np.max(np.abs(self._level)))
             self._floor = max(self._floor, offset, float(np.finfo(np.float64).tiny))
         out, spread = subtract_background(
-            rows, lo, hi, self.latency, self._level, self._spread, self._alpha, self._clip, started
+            rows, lo, hi, self.latency, self._level, self._spread, self._alpha, self._clip, self._floor, started
         )
         # 1.2533: standard deviation of Gaussian noise over its mean absolute deviation
-        return out, np.maximum(1.2533 * spread, self._floor)
+        return out, 1.2533 * spread

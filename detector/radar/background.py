@@ -31,6 +31,7 @@ class Background:
         self.latency = round(settings.ahead_m / geometry.step_m)
         self._alpha = min(1.0, geometry.step_m / settings.length_m)
         self._clip = settings.clip
+        self._floor = max(geometry.lsb / np.sqrt(12.0), float(np.finfo(np.float64).tiny))
         self._line = DelayLine(0, self.latency, geometry.samples)
         self._level: F8 | None = None
         self._spread: F8 = np.empty(0)
@@ -49,7 +50,9 @@ class Background:
         started = self._level is not None
         if self._level is None:
             self._level, self._spread = start_background(rows[: self.latency + 1])
+            # floating-point samples have no count: 120 dB under the strongest echo is as good as nothing
+            self._floor = max(self._floor, 1e-6 * float(np.max(np.abs(self._level))))
         out, _ = subtract_background(
-            rows, lo, hi, self.latency, self._level, self._spread, self._alpha, self._clip, started
+            rows, lo, hi, self.latency, self._level, self._spread, self._alpha, self._clip, self._floor, started
         )
         return out

@@ -1,0 +1,37 @@
+# Every target sets up what it needs. The virtual environment is .venv in this folder.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test slow lint types bench recordings model clean
+
+demo: $(STAMP)
+	$(VENV)/bin/groundsweep demo
+
+test: $(STAMP)
+	$(VENV)/bin/pytest -m "not slow and not benchmark"
+
+slow: $(STAMP)
+	$(VENV)/bin/pytest -m "slow"
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+
+types: $(STAMP)
+	$(VENV)/bin/mypy
+
+bench: $(STAMP)
+	$(VENV)/bin/pytest -m benchmark -s
+
+# Rebuilds recordings/ from the development data beside the checkout.
+recordings: $(STAMP)
+	$(VENV)/bin/python recordings/build.py
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "groundsweep needs Python 3.11 or later; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

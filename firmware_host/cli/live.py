@@ -1,0 +1,190 @@
+"""Commands that stream: ports, live, virtual, demo."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from detector.decide.classifier import Model
+from detector.detections import detection_table as as_rows
+from detector.errors import RecordingError
+from detector.pipeline import Pipeline
+from detector.profile import DEFAULT_PROFILE, Profile, profile_names
+from detector.recording.reader import open_recording
+from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
+from firmware_host.console.terminal import TerminalView, detection_table
+from firmware_host.head import Head
+from firmware_host.link import list_ports
+from firmware_host.session import LiveSource, Recorder, RecordingSource, Summary, run, warm_up
+from firmware_host.virtual.playback import play_recording
+
+DEMO_RECORDINGS = ("rebar_real.h5", "metal_mine_real.h5", "lane_dev01.h5")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(ports)
+    app.command()(live)
+    app.command()(demo)
+    app.command()(virtual)
+    app.command()(profiles)
+
+
+def ports() -> None:
+    """List the serial ports of this machine and what is known of each. Opens none of them."""
+    found = list_ports()
+    if not found:
+        console.print(
+            "No serial port found. Plug the head in and look again; 'groundsweep virtual FILE' makes a port "
+            "that plays a recording."
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("port", "description", "VID:PID", "serial number"):
+        table.add_column(name)
+    for p in found:
+        table.add_row(p.device, p.description, p.vid_pid or "-", p.serial_number or "-")
+    console.print(table)
+
+
+def profiles(
+    name: Annotated[str | None, typer.Argument(help="Print this profile whole, with units and ranges.")] = None,
+) -> None:
+    """List the shipped profiles, or print one as TOML to copy and change."""
+    if name is None:
+        for n in profile_names():
+            console.print(n + ("  (default)" if n == DEFAULT_PROFILE else ""))
+        return
+    profile, _ = chain(name, None)
+    print(profile.to_toml(), end="")
+
+
+def live(
+    port: Annotated[str, typer.Option("--port", help="Serial port of the head, see 'groundsweep ports'.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Recording to write; default: a dated file in this folder.")
+    ] = None,
+    baud: Annotated[int, typer.Option(help="Baud rate; ports over USB ignore it.")] = 921600,
+    duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.", min=0.1)] = None,
+    profile_name: ProfileOption = DEFAULT_PROFILE,
+    model_path: ModelOption = None,
+) -> None:
+    """Run a head: filter, alarm, classify and record until it ends or Ctrl-C stops it."""
+    profile, model = chain(profile_name, model_path)
+    if out is None:
+        out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
+    summary = _live(port, baud, out, profile, model, duration)
+    console.print(detection_table(summary.detections))
+    _report(summary, out)
+    if summary.faults:
+        raise typer.Exit(1)
+
+
+def _live(
+    port: str, baud: int, out: Path, profile: Profile, model: Model, duration: float | None = None, note: str = ""
+) -> Summary:
+    if out.exists():
+        raise RecordingError(f"{out} exists already, and a recording is never overwritten. Choose another --out.")
+    with Head.open(port, baudrate=baud) as head:
+        source = LiveSource(head, duration)
+        device = source.device
+        console.print(
+            f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware}: "
+            + ", ".join(f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
+        )
+        with console.status("Compiling the filters (first run only) ..."):
+            warm_up(device, profile, model)
+        pipeline = Pipeline(device, profile, model)
+        for name, seconds in pipeline.latency_s().items():
+            console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
+        with new_writer(out, device, profile, model, note=note) as writer, TerminalView(console, device) as view:
+            return run(source, pipeline, [Recorder(writer), view])
+
+
+def _report(summary: Summary, out: Path) -> None:
+    for c in summary.coverage:
+        console.print(
+            f"{c.stream}: {c.received} records received, {c.missing} missing, {c.untested} not tested, "
+            f"surface echo lost in {c.surface_lost}, {c.segments} unbroken piece(s)"
+        )
+    console.print(f"Recorded to [bold]{out}[/]")
+
+
+def virtual(
+    file: Annotated[Path, typer.Argument(help="Recording to play.")],
+    speed: Annotated[float, typer.Option(help="1 = real time; 0 = as fast as the port takes it.", min=0.0)] = 1.0,
+) -> None:
+    """Be a detector head: play a recording behind a pseudo-terminal, whose path is printed first."""
+    with play_recording(file, speed=speed) as head:
+        print(head.path, flush=True)
+        print("Playing starts when a host opens this port and says so. Ctrl-C ends.", file=sys.stderr, flush=True)
+        while True:
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _virtual_process(file: Path, speed: float) -> Iterator[str]:
+    """A virtual head in a process of its own; gives its port."""
+    command = [sys.executable, "-m", "firmware_host.cli.main", "virtual", str(file), "--speed", str(speed)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise RecordingError(f"The virtual head could not play {file}. Try 'groundsweep show {file}'.")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def demo(
+    speed: Annotated[float, typer.Option(help="1 = real time; 0 = as fast as the port takes it.", min=0.0)] = 4.0,
+    keep: Annotated[Path | None, typer.Option(help="Keep the recordings in this folder.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="Recordings to play instead of the shipped ones.")] = None,
+) -> None:
+    """The main job without hardware: a virtual head on a pseudo-terminal, live alarms, a recording, its replay.
+
+    Plays real radar over rebar, a real metal-detector map of a mine, and a simulated dual-sensor lane.
+    """
+    shipped = Path(__file__).parents[2] / "recordings"
+    chosen = files or [shipped / name for name in DEMO_RECORDINGS]
+    profile, model = chain(DEFAULT_PROFILE, None)
+    alike = True
+    with tempfile.TemporaryDirectory(prefix="groundsweep-demo-") as scratch:
+        folder = keep or Path(scratch)
+        for file in chosen:
+            with open_recording(file) as played:
+                console.rule(f"{file.name}: {played.note.split('.')[0] or 'no note'}")
+            out = folder / f"demo-{file.stem}.h5"
+            if keep and out.exists():
+                raise RecordingError(f"{out} exists already. Choose another folder for --keep.")
+            with _virtual_process(file, speed) as port:
+                console.print(f"Virtual head on [bold]{port}[/]")
+                summary = _live(port, 921600, out, profile, model, note=f"demo of {file.name}")
+            console.print(detection_table(summary.detections))
+            _report(summary, out)
+            with open_recording(out) as recording:
+                replayed = run(RecordingSource(recording), Pipeline(recording.device, profile, model), [])
+                recorded = recording.detection_table()
+            same = as_rows(replayed.detections).tobytes() == recorded.tobytes()
+            alike &= same and len(recorded) == len(summary.detections)
+            if same:
+                console.print(f"[bold green]Replay: {len(recorded)} detections, identical to the bit.[/]")
+            else:
+                console.print(
+                    f"[bold white on red]Replay differs[/]: {len(recorded)} recorded, {len(replayed.detections)} replayed"
+                )
+    if not alike:
+        raise typer.Exit(1)
+    console.print("[bold green]Both detection lists are identical in every recording.[/]")

@@ -1,0 +1,147 @@
+"""The terminal view: what a session says to a person who sits at a terminal.
+
+Three states, as in the field: *searching*, *signal*, *not valid*. None of them says that ground is clear.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from detector.decide.alarm import Alarm
+from detector.detections import LEVELS, Detection
+from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
+from firmware_host.head import HeadStatus
+
+SIGNAL_S: Final = 1.5
+"""How long the state shows a signal after an alarm, s."""
+
+NOT_VALID_S: Final = 2.0
+"""How long the state stays not valid after samples were lost, s; a silent head stays so until it speaks."""
+
+_STYLE: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.FAULT: "bold white on red"}
+_LEVEL_STYLE: Final = ("cyan", "yellow", "bold yellow", "bold red")
+_LEVEL_SHAPE: Final = ("·", "o", "O", "X")
+"""Shapes as well as colours: some operators cannot tell red from green."""
+
+
+def where(x_m: float, t_s: float) -> str:
+    """Place of an alarm if the head knows it, else its time."""
+    return f"{x_m:7.2f} m" if x_m == x_m else f"{t_s:7.2f} s"
+
+
+def detection_line(d: Detection) -> Text:
+    """One detection on one line, units included."""
+    line = Text()
+    line.append(f" {_LEVEL_SHAPE[d.level]} {LEVELS[d.level]:<8}", style=_LEVEL_STYLE[d.level])
+    line.append(f" #{d.id:<4} {where(d.x_m, d.t_peak_s)}  {d.decision:<17}")
+    line.append(f" {d.seen_by:<11} score {d.score:4.1f}")
+    if d.depth_m == d.depth_m:
+        low, high = max(0.0, d.depth_m - d.depth_sigma_m), d.depth_m + d.depth_sigma_m
+        line.append(f"  depth {100 * low:.0f}-{100 * high:.0f} cm")
+    return line
+
+
+def detection_table(detections: list[Detection], title: str = "Detections") -> Table:
+    """Every detection as a row; `unknown` stands where the model will not say, and is dug."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("id", "level", "place", "decision", "seen by", "score", "depth, cm", "P(mine-like)", "novelty"):
+        table.add_column(name, justify="left" if name in ("level", "decision", "seen by") else "right")
+    for d in detections:
+        known = d.depth_m == d.depth_m
+        depth = f"{100 * d.depth_m:.0f} ± {100 * d.depth_sigma_m:.0f}" if known else "-"
+        table.add_row(
+            str(d.id),
+            Text(f"{_LEVEL_SHAPE[d.level]} {LEVELS[d.level]}", style=_LEVEL_STYLE[d.level]),
+            where(d.x_m, d.t_peak_s).strip(),
+            d.decision,
+            d.seen_by,
+            f"{d.score:.2f}",
+            depth,
+            f"{d.probability[0]:.2f}",
+            f"{d.novelty:.2f}",
+        )
+    return table
+
+
+class TerminalView:
+    """Alarms and events as they come, and a status line under them. A context manager."""
+
+    def __init__(self, console: Console, device: DeviceDescription, total_records: int | None = None) -> None:
+        self._console = console
+        self._device = device
+        self._total = total_records
+        self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
+        self._alarms = self._detections = self._missing = 0
+        self._began = time.monotonic()
+        self._last_alarm = self._last_loss = float("-inf")
+        self._faulty = False
+        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._status_line)
+
+    def __enter__(self) -> TerminalView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def block(self, block: SampleBlock) -> None:
+        self._records[block.stream.stream_id] += len(block)
+
+    def gap(self, gap: Gap) -> None:
+        self._missing += gap.n_records
+        self._last_loss = time.monotonic()
+        name = self._device.stream(gap.stream_id).name
+        seconds = (gap.tick_after - gap.tick_before) / self._device.tick_hz
+        self._console.print(
+            f"[bold white on red] LOST [/] {gap.n_records} records of {name} ({seconds:.3f} s) {escape(gap.cause)}. "
+            "That ground was not swept."
+        )
+
+    def event(self, event: Event) -> None:
+        if event.severity is Severity.FAULT:
+            self._faulty = True
+            self._last_loss = time.monotonic()
+        elif event.kind == "head":
+            self._faulty = False
+        self._console.print(Text(f" {event.severity.upper()} ", style=_STYLE[event.severity]), event.text)
+
+    def status(self, status: HeadStatus) -> None:
+        self._faulty = self._faulty and bool(status.fault_bits)
+
+    def alarm(self, alarm: Alarm) -> None:
+        self._alarms += 1
+        self._last_alarm = time.monotonic()
+        place = where(alarm.x_m, alarm.peak_tick / self._device.tick_hz)
+        self._console.print(f"[dim]   alarm          {place}  {alarm.sensor:<5} signal {alarm.score:4.1f} x threshold[/]")
+
+    def detection(self, detection: Detection) -> None:
+        self._detections += 1
+        self._console.print(detection_line(detection))
+
+    def tick(self) -> None:
+        """The status line draws itself."""
+
+    def _status_line(self) -> Text:
+        now = time.monotonic()
+        line = Text()
+        if self._faulty or now - self._last_loss < NOT_VALID_S:
+            line.append(" NOT VALID ", style="bold white on red")
+        elif now - self._last_alarm < SIGNAL_S:
+            line.append(" SIGNAL ", style="bold black on yellow")
+        else:
+            line.append(" searching ", style="black on cyan")
+        seconds = max(1e-3, now - self._began)
+        for s in self._device.streams:
+            n = self._records[s.stream_id]
+            line.append(f"  {s.name} {n} ({n / seconds:.0f}/s)")
+        if self._total:
+            line.append(f"  {100 * min(1.0, sum(self._records.values()) / self._total):3.0f} %")
+        line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
+        return line

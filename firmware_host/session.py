@@ -1,0 +1,257 @@
+"""The one loop: a source, the pipeline, and those who listen. Nothing else moves data.
+
+A live run, a replay and the demo differ in their source only. The recorder is a listener like the
+terminal; it stands first, so that what reached the host is on its way to disk before anyone looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from detector.decide.alarm import Alarm
+from detector.decide.classifier import Model
+from detector.detections import Detection
+from detector.pipeline import Coverage, Pipeline
+from detector.profile import Profile
+from detector.recording.reader import Recording
+from detector.recording.writer import RecordingWriter
+from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, Severity
+from firmware_host.head import Head, HeadState, HeadStatus
+
+Item = SampleBlock | Gap | Event | HeadStatus
+
+SILENCE_S: Final = 1.0
+"""A head that streams and sends nothing for this long is a fault, and says so."""
+
+FLUSH_S: Final = 1.0
+"""What a power cut may cost at most, s of recording."""
+
+
+class Source(Protocol):
+    """Where blocks come from. `items` gives lists, empty ones while nothing comes, and then ends."""
+
+    @property
+    def device(self) -> DeviceDescription: ...
+    def items(self) -> Iterator[list[Item]]: ...
+
+
+class Listener(Protocol):
+    """Someone who wants to know what happens in a session, in the order in which it happens."""
+
+    def block(self, block: SampleBlock) -> None: ...
+    def gap(self, gap: Gap) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def status(self, status: HeadStatus) -> None: ...
+    def alarm(self, alarm: Alarm) -> None: ...
+    def detection(self, detection: Detection) -> None: ...
+    def tick(self) -> None:
+        """Called often, also when nothing comes."""
+        ...
+
+
+class LiveSource:
+    """A head on a port, from START until it says that it has finished, or somebody stops it."""
+
+    def __init__(self, head: Head, duration_s: float | None = None, silence_s: float = SILENCE_S) -> None:
+        self._head = head
+        self._device = head.describe()
+        self._duration_s = duration_s
+        self._silence_s = silence_s
+
+    @property
+    def device(self) -> DeviceDescription:
+        return self._device
+
+    def items(self) -> Iterator[list[Item]]:
+        self._head.start()
+        began = last_samples = time.monotonic()
+        silent = False
+        try:
+            while self._duration_s is None or time.monotonic() - began < self._duration_s:
+                got = self._head.read()
+                now = time.monotonic()
+                out: list[Item] = []
+                if any(isinstance(i, SampleBlock) for i in got):
+                    if silent:
+                        out.append(
+                            Event(
+                                time.time_ns(),
+                                Severity.WARNING,
+                                "head",
+                                f"Samples are coming again after {now - last_samples:.1f} s of silence. "
+                                "The ground passed meanwhile was not swept.",
+                            )
+                        )
+                    silent, last_samples = False, now
+                elif not silent and now - last_samples > self._silence_s:
+                    silent = True
+                    out.append(
+                        Event(
+                            time.time_ns(),
+                            Severity.FAULT,
+                            "head",
+                            f"No samples for {self._silence_s:.1f} s. Stop: nothing is being swept. "
+                            "Check the cable and the head's power.",
+                        )
+                    )
+                out.extend(got)
+                yield out
+                if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
+                    return
+        finally:
+            self._head.stop()
+
+
+class RecordingSource:
+    """A recording, read back in time order across its streams."""
+
+    def __init__(self, recording: Recording, max_records: int = 256) -> None:
+        self._recording = recording
+        self._max_records = max_records
+
+    @property
+    def device(self) -> DeviceDescription:
+        return self._recording.device
+
+    def items(self) -> Iterator[list[Item]]:
+        for block in self._recording.blocks(self._max_records):
+            yield [block]
+
+
+class Recorder:
+    """The listener that keeps the record."""
+
+    def __init__(self, writer: RecordingWriter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._flushed = clock()
+        self.block = writer.write
+        self.gap = writer.gap
+        self.event = writer.event
+        self.detection = writer.detection
+
+    def status(self, status: HeadStatus) -> None:
+        """Kept only where it reports a fault, as the event that the session makes of it."""
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Alarms are recorded as the detections that they end in: none is dropped."""
+
+    def tick(self) -> None:
+        now = self._clock()
+        if now - self._flushed >= FLUSH_S:
+            self._writer.flush()
+            self._flushed = now
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a session came to."""
+
+    detections: list[Detection] = field(default_factory=list)
+    coverage: list[Coverage] = field(default_factory=list)
+    records: int = 0
+    gaps: int = 0
+    missing: int = 0
+    faults: int = 0
+
+
+def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Summary:
+    """Pump a source through a pipeline until it ends or somebody interrupts it.
+
+    An interrupt (KeyboardInterrupt) ends the source; what is still in the pipeline is settled and
+    reported first, and the interrupt is then swallowed: stopping is how a live run ends.
+    """
+    summary = Summary()
+
+    def tell(out_alarms: Sequence[Alarm], detections: Sequence[Detection]) -> None:
+        for alarm in out_alarms:
+            for listener in listeners:
+                listener.alarm(alarm)
+        for detection in detections:
+            summary.detections.append(detection)
+            for listener in listeners:
+                listener.detection(detection)
+
+    fault_bits = 0
+    stream = source.items()
+    try:
+        for items in stream:
+            for item in items:
+                match item:
+                    case SampleBlock():
+                        for listener in listeners:
+                            listener.block(item)
+                        summary.records += len(item)
+                        out = pipeline.process(item)
+                        tell(out.alarms, out.detections)
+                    case Gap():
+                        summary.gaps += 1
+                        summary.missing += item.n_records
+                        for listener in listeners:
+                            listener.gap(item)
+                    case HeadStatus():
+                        for listener in listeners:
+                            listener.status(item)
+                        if item.fault_bits & ~fault_bits:
+                            _announce(_fault(item), listeners, summary)
+                        fault_bits = item.fault_bits
+                    case Event():
+                        _announce(item, listeners, summary)
+            for listener in listeners:
+                listener.tick()
+    except KeyboardInterrupt:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+    out = pipeline.finish()
+    tell(out.alarms, out.detections)
+    summary.coverage = pipeline.coverage()
+    for c in summary.coverage:
+        if c.untested or c.surface_lost:
+            text = (
+                f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested, "
+                f"and the surface echo was lost in {c.surface_lost}. That ground does not count as swept."
+            )
+            _announce(Event(time.time_ns(), Severity.WARNING, "session", text), listeners, summary)
+    for listener in listeners:
+        listener.tick()
+    return summary
+
+
+def _announce(event: Event, listeners: Sequence[Listener], summary: Summary) -> None:
+    summary.faults += event.severity is Severity.FAULT
+    for listener in listeners:
+        listener.event(event)
+
+
+def _fault(status: HeadStatus) -> Event:
+    return Event(
+        time.time_ns(),
+        Severity.FAULT,
+        "head",
+        f"The head reports: {', '.join(status.faults)}. Do not sweep on until it is mended.",
+    )
+
+
+def warm_up(device: DeviceDescription, profile: Profile, model: Model) -> None:
+    """Run every kernel once on made-up records of this head, so that no operator waits on a compiler."""
+    pipeline = Pipeline(device, profile, model)
+    rng = np.random.default_rng(0)
+    for stream in device.streams:
+        step = stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz
+        n = min(2000, round(3.0 / step))
+        noise = rng.normal(size=(n, stream.channels, stream.values))
+        noise[n // 2 : n // 2 + max(1, round(0.1 / step)), :, stream.values // 2 :] += 50.0
+        seq = np.arange(n, dtype=np.int64)
+        raw = (noise * (100 if stream.sample_type != "float32" else 1)).astype(stream.dtype)
+        tick = (seq / stream.rate_hz * device.tick_hz).astype(np.int64)
+        nowhere = np.full(n, NO_ODOMETER, np.int64)
+        block = SampleBlock(stream, seq, tick, np.zeros(n, np.int64), nowhere, raw)
+        pipeline.process(block[: n // 2])
+        pipeline.process(block[n // 2 :])
+    pipeline.finish()
