@@ -1,0 +1,307 @@
+"""One detector head: who it is, its streams, its parameters, its commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Final
+
+import numpy as np
+
+from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from firmware_host.clock import TickClock
+from firmware_host.errors import HeadError, WireError
+from firmware_host.link import SerialLink
+from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
+from firmware_host.wire.messages import (
+    Command,
+    DeviceMessage,
+    HeadState,
+    HeadStatus,
+    Kind,
+    Opcode,
+    Parameter,
+    Reply,
+    Result,
+    SamplesMessage,
+    nowhere,
+    pack_command,
+    read_device,
+    read_parameter,
+    read_reply,
+    read_samples,
+    read_status,
+    read_stream,
+    unwrap,
+    unwrap_all,
+)
+
+__all__ = ["Head", "HeadState", "HeadStatus"]
+
+Item = SampleBlock | Gap | Event | HeadStatus
+
+_REPORT_S: Final = 1.0
+"""Damage on the wire is told at most this often, with its count; it is always counted."""
+
+
+class _StreamState:
+    def __init__(self, description: StreamDescription) -> None:
+        self.description = description
+        self.next_seq: int | None = None
+        self.last_tick = 0
+        self.last_odometer = 0
+
+
+class Head:
+    """A head on an open link. A context manager; leaving it stops the head and closes the port.
+
+    Raises
+    ------
+    LinkError
+        when the port cannot be opened or stops answering
+    HeadError
+        when what answers is not a head, or refuses a command
+    """
+
+    def __init__(self, link: SerialLink, clock: Callable[[], int] = time.time_ns) -> None:
+        self._link = link
+        self._clock = clock
+        self._decoder = FrameDecoder()
+        self._sequence = 0
+        self._request = 0
+        self._device: DeviceDescription | None = None
+        self._streams: dict[int, _StreamState] = {}
+        self._tick_clock: TickClock | None = None
+        self._unread: list[Frame] = []
+        self._unknown = 0
+        self._told = FrameCounters()
+        self._told_unknown = 0
+        self._told_at = time.monotonic()
+
+    @classmethod
+    def open(cls, port: str, baudrate: int = 921600, clock: Callable[[], int] = time.time_ns) -> Head:
+        """Open a port; nothing is sent yet."""
+        return cls(SerialLink(port, baudrate), clock)
+
+    def __enter__(self) -> Head:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
+        self._link.close()
+
+    @property
+    def counters(self) -> FrameCounters:
+        """A copy of what went over the wire so far."""
+        return replace(self._decoder.counters)
+
+    @property
+    def unknown_messages(self) -> int:
+        """Messages of types that this software does not know: skipped."""
+        return self._unknown
+
+    def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
+        """Ask the head who it is and what it streams. Asks again every half second until it answers."""
+        deadline = time.monotonic() + timeout_s
+        asked = float("-inf")
+        device: DeviceMessage | None = None
+        streams: dict[int, StreamDescription] = {}
+        while time.monotonic() < deadline:
+            if time.monotonic() - asked > 0.5:
+                self._send(Opcode.DESCRIBE)
+                asked = time.monotonic()
+            for frame in self._decoder.feed(self._link.read()):
+                if frame.kind == Kind.DEVICE:
+                    device, streams = read_device(frame.payload), {}
+                elif frame.kind == Kind.STREAM:
+                    stream = read_stream(frame.payload)
+                    streams[stream.stream_id] = stream
+            if device is not None and len(streams) == device.n_streams:
+                self._device = DeviceDescription(
+                    device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
+                )
+                self._streams = {i: _StreamState(s) for i, s in streams.items()}
+                self._tick_clock = TickClock(device.tick_hz)
+                return self._device
+        c = self._decoder.counters
+        seen = f"{c.bytes} bytes came, {c.frames} good frames and {c.damaged} damaged ones"
+        advice = (
+            "Nothing came at all: is the head switched on, and is this its port?"
+            if c.bytes == 0
+            else "Is the baud rate right, and does the firmware speak protocol version 1?"
+            + (f" {c.wrong_version} frames were of another version." if c.wrong_version else "")
+        )
+        raise HeadError(f"No head described itself on {self._link.port} within {timeout_s:g} s: {seen}. {advice}")
+
+    def start(self) -> None:
+        """Ask for samples."""
+        self._command(Opcode.START)
+
+    def stop(self) -> None:
+        """Ask the head to stop. Sent once and not waited for: it is also said to heads that hang."""
+        self._send(Opcode.STOP)
+
+    def parameters(self, timeout_s: float = 2.0) -> list[Parameter]:
+        """The head's parameter table."""
+        self._send(Opcode.LIST_PARAMETERS)
+        found: dict[int, Parameter] = {}
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for frame in self._decoder.feed(self._link.read()):
+                if frame.kind == Kind.PARAMETER:
+                    parameter, total = read_parameter(frame.payload)
+                    found[parameter.index] = parameter
+                    if len(found) == total:
+                        return [found[i] for i in sorted(found)]
+                else:
+                    self._unread.append(frame)
+        raise HeadError(f"The head on {self._link.port} sent {len(found)} parameters and then no more. Try again.")
+
+    def get_parameter(self, name: str) -> float:
+        """Value of a parameter as the head has it now."""
+        return self._command(Opcode.GET, name).value
+
+    def set_parameter(self, name: str, value: float) -> float:
+        """Set a parameter and read it back; the value that the head now has.
+
+        Raises
+        ------
+        HeadError
+            if the head does not know it, or refuses the value, in the head's own words.
+        """
+        self._command(Opcode.SET, name, value)
+        return self.get_parameter(name)
+
+    def read(self) -> list[Item]:
+        """What has come in since the last call, in order; waits up to the link's timeout for it.
+
+        A gap stands before the block that follows it; a block never spans one. Records that come
+        twice are given once.
+        """
+        if self._device is None:
+            raise HeadError("Ask the head to describe itself before reading its samples.")
+        data = self._link.read()
+        arrival = self._clock()
+        frames = self._unread + self._decoder.feed(data)
+        self._unread = []
+        items: list[Item] = []
+        run: list[SamplesMessage] = []
+        for frame in frames:
+            if frame.kind == Kind.SAMPLES:
+                try:
+                    message = read_samples(frame.payload, {i: s.description for i, s in self._streams.items()})
+                except WireError as e:
+                    items.append(Event(arrival, Severity.FAULT, "wire", str(e)))
+                    continue
+                if run and not self._follows(run[-1], message):
+                    items += self._blocks(run, arrival)
+                    run = []
+                run.append(message)
+                continue
+            if frame.kind == Kind.STATUS:
+                items += self._blocks(run, arrival)
+                run = []
+                items.append(read_status(frame.payload))
+            elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
+                self._unknown += 1
+        items += self._blocks(run, arrival)
+        return items + self._damage(arrival)
+
+    @staticmethod
+    def _follows(a: SamplesMessage, b: SamplesMessage) -> bool:
+        same = a.stream_id == b.stream_id and (a.odometer_um is None) == (b.odometer_um is None)
+        return same and (a.first_seq + len(a.ticks)) & 0xFFFFFFFF == b.first_seq
+
+    def _blocks(self, run: list[SamplesMessage], arrival: int) -> list[Item]:
+        """Messages that follow each other without a gap, as one block, with the gap before it if any."""
+        if not run or not any(len(m.ticks) for m in run):
+            return []
+        assert self._tick_clock is not None
+        state = self._streams[run[0].stream_id]
+        stream = state.description
+        ticks32 = np.concatenate([m.ticks for m in run])
+        raw = np.concatenate([m.raw for m in run])
+        first = run[0].first_seq if state.next_seq is None else unwrap(run[0].first_seq, state.next_seq)
+        tick = unwrap_all(ticks32, state.last_tick if state.next_seq is not None else int(ticks32[0]))
+        seq = first + np.arange(len(tick), dtype=np.int64)
+        odometer = nowhere(len(tick))
+        if run[0].odometer_um is not None:
+            metres = np.concatenate([m.odometer_um for m in run if m.odometer_um is not None])
+            odometer = unwrap_all(metres, state.last_odometer)
+        items: list[Item] = []
+        if state.next_seq is not None:
+            if first < state.next_seq:
+                known = min(state.next_seq - first, len(seq))
+                items.append(
+                    Event(
+                        arrival,
+                        Severity.WARNING,
+                        "wire",
+                        f"{stream.name}: the head sent {known} records again, from {first}; they were left out.",
+                    )
+                )
+                seq, tick, odometer, raw = seq[known:], tick[known:], odometer[known:], raw[known:]
+                if len(seq) == 0:
+                    return items
+            elif first > state.next_seq:
+                items.append(
+                    Gap(
+                        stream.stream_id, state.next_seq, first - state.next_seq, state.last_tick, int(tick[0]), arrival
+                    )
+                )
+        elif first > 0:
+            items.append(Gap(stream.stream_id, 0, first, int(tick[0]), int(tick[0]), arrival, "before the host began"))
+        utc = self._tick_clock.to_utc(tick, arrival)
+        items.append(SampleBlock(stream, seq, tick, utc, odometer, raw))
+        state.next_seq = int(seq[-1]) + 1
+        state.last_tick = int(tick[-1])
+        if run[0].odometer_um is not None:
+            state.last_odometer = int(odometer[-1])
+        return items
+
+    def _damage(self, arrival: int) -> list[Item]:
+        now = time.monotonic()
+        c, told = self._decoder.counters, self._told
+        if now - self._told_at < _REPORT_S:
+            return []
+        self._told_at = now
+        damaged, lost = c.damaged - told.damaged, c.lost - told.lost
+        unknown = self._unknown - self._told_unknown
+        self._told, self._told_unknown = replace(c), self._unknown
+        items: list[Item] = []
+        if damaged or lost:
+            text = f"{damaged} damaged frames and {lost} lost ones on {self._link.port} since the last report."
+            items.append(Event(arrival, Severity.WARNING, "wire", text + " Check cable and baud rate."))
+        if unknown:
+            text = f"{unknown} messages of an unknown type were skipped: the firmware may be newer than this software."
+            items.append(Event(arrival, Severity.INFO, "wire", text))
+        return items
+
+    def _send(self, opcode: Opcode, name: str = "", value: float = 0.0) -> int:
+        self._request = (self._request + 1) & 0xFFFF
+        payload = pack_command(Command(self._request, opcode, name, value))
+        # the leading zero ends whatever noise the head may have taken for the start of a frame
+        self._link.write(b"\0" + encode_frame(Kind.COMMAND, self._sequence, payload))
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return self._request
+
+    def _command(self, opcode: Opcode, name: str = "", value: float = 0.0, timeout_s: float = 2.0) -> Reply:
+        request = self._send(opcode, name, value)
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            reply: Reply | None = None
+            for frame in self._decoder.feed(self._link.read()):
+                answer = read_reply(frame.payload) if frame.kind == Kind.REPLY else None
+                if answer is not None and answer.request == request:
+                    reply = answer
+                else:
+                    self._unread.append(frame)
+            if reply is not None:
+                if reply.result is not Result.OK:
+                    raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
+                return reply
+        raise HeadError(
+            f"The head on {self._link.port} did not answer {opcode.name} within {timeout_s:g} s. "
+            "Switch it off and on, and start again."
+        )

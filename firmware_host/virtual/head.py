@@ -1,0 +1,283 @@
+"""A detector head without hardware, behind a real pseudo-terminal.
+
+The host opens its path with pyserial as it would /dev/ttyUSB0: descriptions, commands and samples
+all go through the kernel's terminal, byte by byte. It can lose, damage and withhold frames on purpose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock
+from firmware_host.errors import WireError
+from firmware_host.wire.framing import FrameDecoder, encode_frame
+from firmware_host.wire.messages import (
+    Command,
+    HeadState,
+    HeadStatus,
+    Kind,
+    Opcode,
+    Parameter,
+    Reply,
+    Result,
+    pack_device,
+    pack_parameter,
+    pack_reply,
+    pack_samples,
+    pack_status,
+    pack_stream,
+    read_command,
+    records_per_frame,
+)
+
+_FRAME_BYTES: Final = 4096
+_FRAME_S: Final = 0.02
+"""A frame holds at most this much of a stream's time, s: what waiting to fill it may cost in latency."""
+_STATUS_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong on purpose; all by count, so a run can be repeated."""
+
+    drop_every: int = 0
+    """Every n-th sample frame is never sent."""
+    damage_every: int = 0
+    """Every n-th sample frame has a byte changed."""
+    garbage_every: int = 0
+    """Before every n-th sample frame come 40 bytes of noise."""
+    hang_after: int = 0
+    """After n sample frames the head falls silent, without closing its port."""
+    repeat_every: int = 0
+    """Every n-th sample frame is sent twice."""
+    unknown_every: int = 0
+    """Before every n-th sample frame comes a message of a type that no host knows."""
+    first_seq: int = 0
+    """Added to record numbers: near 2^32 it exercises the wrap."""
+    first_tick: int = 0
+    """Added to ticks."""
+    fault_bits: int = 0
+    """Faults that its status reports."""
+
+
+class VirtualHead:
+    """Plays records as a head would. A context manager; `path` is the port to open.
+
+    Parameters
+    ----------
+    device : who it says it is
+    blocks : gives the records to play, time ordered across streams, anew at every START
+    speed : 1 = real time by the records' ticks, 0 = as fast as the terminal takes them
+    faults : what goes wrong on purpose
+    """
+
+    def __init__(
+        self,
+        device: DeviceDescription,
+        blocks: Callable[[], Iterable[SampleBlock]],
+        speed: float = 1.0,
+        faults: Faults | None = None,
+    ) -> None:
+        self._device = device
+        self._blocks = blocks
+        self._faults = faults or Faults()
+        self._parameters = {
+            "playback_speed": Parameter(
+                0, "playback_speed", "", "1 = real time, 0 = as fast as possible", 0.0, 1000.0, 1.0, speed
+            ),
+            "status_interval": Parameter(1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250),
+            "sample_frames_sent": Parameter(
+                2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, writable=False, whole=True
+            ),
+        }
+        self._decoder = FrameDecoder()
+        self._sequence = 0
+        self._state = HeadState.IDLE
+        self._tick = 0
+        self._stop = threading.Event()
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.path = os.ttyname(self._slave)
+        """Open this with pyserial."""
+        self._thread = threading.Thread(target=self._serve, name="virtual-head", daemon=True)
+
+    def __enter__(self) -> VirtualHead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
+        self.unplug()
+
+    def unplug(self) -> None:
+        """Pull the cable: the port vanishes for whoever has it open."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        for fd in (self._master, self._slave):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # the port was closed under us: the head is unplugged
+            while not self._stop.is_set():
+                start = self._answer(0.05)
+                if start:
+                    self._play()
+
+    def _answer(self, wait_s: float) -> bool:
+        """Take commands for that long; whether one of them was START."""
+        ready, _, _ = select.select([self._master], [], [], wait_s)
+        if not ready:
+            return False
+        try:
+            data = os.read(self._master, 4096)
+        except BlockingIOError:
+            return False
+        start = False
+        for frame in self._decoder.feed(data):
+            if frame.kind != Kind.COMMAND:
+                continue
+            try:
+                command = read_command(frame.payload)
+            except WireError:
+                continue  # a head has nobody to tell; the host's timeout does
+            start |= command.opcode == Opcode.START
+            self._obey(command)
+        return start
+
+    def _obey(self, c: Command) -> None:
+        result, value, text = Result.OK, 0.0, ""
+        match c.opcode:
+            case Opcode.DESCRIBE:
+                self._send(Kind.DEVICE, pack_device(self._device))
+                for stream in self._device.streams:
+                    self._send(Kind.STREAM, pack_stream(stream))
+            case Opcode.START:
+                self._state = HeadState.STREAMING
+            case Opcode.STOP:
+                self._state = HeadState.IDLE
+            case Opcode.STATUS:
+                self._send_status()
+            case Opcode.LIST_PARAMETERS:
+                for p in self._parameters.values():
+                    self._send(Kind.PARAMETER, pack_parameter(p, len(self._parameters)))
+            case Opcode.GET | Opcode.SET:
+                result, value, text = self._parameter(c)
+            case _:
+                result, text = Result.UNKNOWN_COMMAND, f"command {c.opcode} is not known"
+        self._send(Kind.REPLY, pack_reply(Reply(c.request, result, value, text)))
+
+    def _parameter(self, c: Command) -> tuple[Result, float, str]:
+        p = self._parameters.get(c.name)
+        if p is None:
+            return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name!r}"
+        if c.opcode == Opcode.SET:
+            if not p.writable:
+                return Result.READ_ONLY, p.value, f"{p.name} can only be read"
+            if not p.low <= c.value <= p.high:
+                text = f"{p.name} = {c.value:g} is not allowed: it must be from {p.low:g} to {p.high:g} {p.unit}"
+                return Result.OUT_OF_RANGE, p.value, text.rstrip()
+            self._change(c.name, c.value)
+        return Result.OK, self._parameters[c.name].value, ""
+
+    def _change(self, name: str, value: float) -> None:
+        from dataclasses import replace
+
+        self._parameters[name] = replace(self._parameters[name], value=value)
+
+    def _play(self) -> None:
+        began, first_tick = time.monotonic(), None
+        next_status = began
+        frames = 0
+        self._change("sample_frames_sent", 0)
+        for block in self._blocks():
+            stream = block.stream
+            odometer = bool((block.odometer_um != NO_ODOMETER).all())
+            per = records_per_frame(stream, _FRAME_BYTES, odometer)
+            per = max(1, min(per, int(stream.rate_hz * _FRAME_S)))
+            for i in range(0, len(block), per):
+                part = block[i : i + per]
+                speed = self._parameters["playback_speed"].value
+                first_tick = int(part.tick[0]) if first_tick is None else first_tick
+                due = began + (int(part.tick[-1]) - first_tick) / self._device.tick_hz / speed if speed > 0 else 0.0
+                while True:
+                    wait = due - time.monotonic()
+                    self._answer(min(max(0.0, wait), 0.05))
+                    if self._stop.is_set() or self._state is not HeadState.STREAMING:
+                        return
+                    if due <= time.monotonic():
+                        break
+                frames += 1
+                if self._faults.hang_after and frames > self._faults.hang_after:
+                    while not self._stop.is_set() and self._state is HeadState.STREAMING:
+                        self._stop.wait(0.02)
+                        self._answer(0.0)
+                    return
+                self._tick = int(part.tick[-1]) + self._faults.first_tick
+                self._send_samples(part, odometer, frames)
+                self._change("sample_frames_sent", frames)
+                if time.monotonic() >= next_status:
+                    self._send_status()
+                    next_status = time.monotonic() + self._parameters["status_interval"].value / 1e3
+        self._state = HeadState.FINISHED
+        while not self._stop.is_set() and self._state is HeadState.FINISHED:
+            self._send_status()  # again and again: one lost frame must not leave the host waiting
+            self._answer(_STATUS_S)
+
+    def _send_samples(self, part: SampleBlock, odometer: bool, frame: int) -> None:
+        f = self._faults
+        payload = pack_samples(
+            part.stream,
+            int(part.seq[0]) + f.first_seq,
+            part.tick + f.first_tick,
+            part.odometer_um if odometer else None,
+            part.raw,
+        )
+
+        def due(every: int) -> bool:
+            return every > 0 and frame % every == 0
+
+        if due(f.unknown_every):
+            self._send(0x7E, b"from a later version")
+        if due(f.garbage_every):
+            self._write(bytes((frame * 37 + k * 11) % 255 + 1 for k in range(40)) + b"\0")
+        data = encode_frame(Kind.SAMPLES, self._sequence, payload)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        if due(f.drop_every):
+            return
+        if due(f.damage_every):
+            at = len(data) // 2
+            data = data[:at] + bytes([data[at] ^ 0x55 or 1]) + data[at + 1 :]
+        self._write(data)
+        if due(f.repeat_every):
+            self._write(data)
+
+    def _send_status(self) -> None:
+        status = HeadStatus(self._state, self._faults.fault_bits, self._tick, 0, 0, 20.0)
+        self._send(Kind.STATUS, pack_status(status))
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        self._write(encode_frame(kind, self._sequence, payload))
+        self._sequence = (self._sequence + 1) & 0xFFFF
+
+    def _write(self, data: bytes) -> None:
+        """All of data, waiting for room; gives up when unplugged, so nobody reading is no deadlock."""
+        view = memoryview(data)
+        while view and not self._stop.is_set():
+            _, ready, _ = select.select([], [self._master], [], 0.05)
+            if ready:
+                with contextlib.suppress(BlockingIOError):
+                    view = view[os.write(self._master, view) :]

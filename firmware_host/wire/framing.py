@@ -1,0 +1,255 @@
+"""Frames on the wire: COBS between zero bytes, a header, a payload, a CRC-32. Decoder in numba.
+
+    00 COBS( version u8 | type u8 | sequence u16 | payload ... | crc32 u32 ) 00
+
+Consistent overhead byte stuffing: Cheshire and Baker 1999. CRC-32 as IEEE 802.3 and zlib.
+All numbers little-endian. Specified in docs/wire-protocol.md.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from firmware_host.errors import WireError
+
+PROTOCOL_VERSION: Final = 1
+HEADER: Final = struct.Struct("<BBH")
+MAX_DECODED: Final = 65535
+"""Longest frame before stuffing, header and CRC included, bytes."""
+OVERHEAD: Final = HEADER.size + 4
+MAX_PAYLOAD: Final = MAX_DECODED - OVERHEAD
+
+U1 = NDArray[np.uint8]
+I8 = NDArray[np.int64]
+U4 = NDArray[np.uint32]
+
+_GOOD, _BAD_COBS, _BAD_CRC, _TOO_SHORT = 0, 1, 2, 3
+
+
+def _crc_tables() -> U4:
+    """Slice-by-8 tables of the reflected polynomial 0xEDB88320: (8, 256)."""
+    tables = np.zeros((8, 256), np.uint32)
+    for i in range(256):
+        c = i
+        for _ in range(8):
+            c = (c >> 1) ^ (0xEDB88320 if c & 1 else 0)
+        tables[0, i] = c
+    for t in range(1, 8):
+        for i in range(256):
+            c = int(tables[t - 1, i])
+            tables[t, i] = (c >> 8) ^ int(tables[0, c & 255])
+    return tables
+
+
+_TABLES: Final = _crc_tables()
+
+
+@njit(cache=True)
+def crc32(data: U1, first: int, last: int, tables: U4) -> int:
+    """CRC-32 of data[first:last], eight bytes a step."""
+    c = np.uint32(0xFFFFFFFF)
+    i = first
+    while i + 8 <= last:
+        low = c ^ (
+            np.uint32(data[i])
+            | np.uint32(data[i + 1]) << np.uint32(8)
+            | np.uint32(data[i + 2]) << np.uint32(16)
+            | np.uint32(data[i + 3]) << np.uint32(24)
+        )
+        c = (
+            tables[7, low & np.uint32(255)]
+            ^ tables[6, (low >> np.uint32(8)) & np.uint32(255)]
+            ^ tables[5, (low >> np.uint32(16)) & np.uint32(255)]
+            ^ tables[4, low >> np.uint32(24)]
+            ^ tables[3, data[i + 4]]
+            ^ tables[2, data[i + 5]]
+            ^ tables[1, data[i + 6]]
+            ^ tables[0, data[i + 7]]
+        )
+        i += 8
+    while i < last:
+        c = tables[0, (c ^ np.uint32(data[i])) & np.uint32(255)] ^ (c >> np.uint32(8))
+        i += 1
+    return np.int64(c ^ np.uint32(0xFFFFFFFF))
+
+
+@njit(cache=True)
+def decode_frames(data: U1, stop: int, tables: U4) -> tuple[U1, I8, I8, I8, int]:
+    """Decode every whole frame in data[:stop].
+
+    Returns the decoded bytes of all frames one after another; start and end of each frame in them;
+    a code for each (0 good, 1 bad COBS, 2 bad CRC, 3 too short); and how many bytes of data were
+    used: what follows the last zero byte is the beginning of a frame still to come.
+    """
+    n_frames = 0
+    used = 0
+    for i in range(stop):
+        if data[i] == 0:
+            n_frames += 1
+            used = i + 1
+    out = np.empty(used, np.uint8)
+    starts = np.zeros(n_frames, np.int64)
+    ends = np.zeros(n_frames, np.int64)
+    codes = np.zeros(n_frames, np.int64)
+    k = 0
+    write = 0
+    i = 0
+    while i < used:
+        j = i
+        while data[j] != 0:
+            j += 1
+        if j == i:  # nothing between two zeros: a sender may flush the line with them
+            i = j + 1
+            continue
+        begin = write
+        code = 0
+        p = i
+        while p < j:
+            run = np.int64(data[p])
+            p += 1
+            if p + run - 1 > j:
+                code = 1
+                break
+            for _ in range(run - 1):
+                out[write] = data[p]
+                write += 1
+                p += 1
+            if run < 255 and p < j:
+                out[write] = 0
+                write += 1
+        if code == 0:
+            if write - begin < 8:
+                code = 3
+            else:
+                sent = (
+                    np.int64(out[write - 4])
+                    | np.int64(out[write - 3]) << 8
+                    | np.int64(out[write - 2]) << 16
+                    | np.int64(out[write - 1]) << 24
+                )
+                if crc32(out, begin, write - 4, tables) != sent:
+                    code = 2
+        starts[k] = begin
+        ends[k] = write
+        codes[k] = code
+        k += 1
+        i = j + 1
+    return out, starts[:k], ends[:k], codes[:k], used
+
+
+def encode_frame(kind: int, sequence: int, payload: bytes) -> bytes:
+    """One frame, closed by its zero byte. A leading zero is not needed: the frame before gave it.
+
+    Raises
+    ------
+    WireError
+        if the payload is longer than MAX_PAYLOAD.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise WireError(f"A message of {len(payload)} bytes is too long: a frame carries at most {MAX_PAYLOAD}.")
+    body = HEADER.pack(PROTOCOL_VERSION, kind, sequence & 0xFFFF) + payload
+    body += struct.pack("<I", zlib.crc32(body))
+    out = bytearray()
+    for i, piece in enumerate(pieces := body.split(b"\0")):
+        last = i == len(pieces) - 1
+        while len(piece) >= 254:
+            out.append(255)
+            out += piece[:254]
+            piece = piece[254:]
+            if not piece and last:
+                break
+        else:
+            out.append(len(piece) + 1)
+            out += piece
+    out.append(0)
+    return bytes(out)
+
+
+@dataclass(slots=True)
+class FrameCounters:
+    """What went over the wire; every byte is in one of these."""
+
+    bytes: int = 0
+    frames: int = 0
+    """Good ones."""
+    bad_crc: int = 0
+    bad_cobs: int = 0
+    too_short: int = 0
+    oversize: int = 0
+    """Pieces without a zero byte for longer than any frame: thrown away up to the next zero."""
+    wrong_version: int = 0
+    lost: int = 0
+    """Frames that the sequence numbers say were sent and that did not arrive whole."""
+
+    @property
+    def damaged(self) -> int:
+        return self.bad_crc + self.bad_cobs + self.too_short + self.oversize
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    kind: int
+    sequence: int
+    payload: memoryview
+
+
+class FrameDecoder:
+    """Bytes in, frames out, whatever the cut. Holds at most one frame's worth of bytes.
+
+    The start of a stream may be the middle of a frame: what comes before the first zero byte is
+    judged like any other piece, and counted if it is damaged.
+    """
+
+    def __init__(self) -> None:
+        self.counters = FrameCounters()
+        self._carry = b""
+        self._skipping = False
+        self._next_sequence: int | None = None
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Frames that these bytes complete, in order."""
+        c = self.counters
+        c.bytes += len(data)
+        if self._skipping:
+            zero = data.find(b"\0")
+            if zero < 0:
+                return []
+            data = data[zero + 1 :]
+            self._skipping = False
+        joined = self._carry + data
+        out, starts, ends, codes, used = decode_frames(
+            np.frombuffer(joined, np.uint8), len(joined), _TABLES
+        )
+        self._carry = joined[used:]
+        # longest stuffed frame: one byte in 254 more
+        if len(self._carry) > MAX_DECODED + MAX_DECODED // 254 + 2:
+            self._carry = b""
+            self._skipping = True
+            c.oversize += 1
+        frames: list[Frame] = []
+        body = memoryview(out.tobytes())
+        for start, end, code in zip(starts.tolist(), ends.tolist(), codes.tolist(), strict=True):
+            if code == _BAD_COBS:
+                c.bad_cobs += 1
+            elif code == _BAD_CRC:
+                c.bad_crc += 1
+            elif code == _TOO_SHORT:
+                c.too_short += 1
+            else:
+                version, kind, sequence = HEADER.unpack_from(body, start)
+                if version != PROTOCOL_VERSION:
+                    c.wrong_version += 1
+                    continue
+                if self._next_sequence is not None:
+                    c.lost += (sequence - self._next_sequence) & 0xFFFF
+                self._next_sequence = (sequence + 1) & 0xFFFF
+                c.frames += 1
+                frames.append(Frame(kind, sequence, body[start + HEADER.size : end - 4]))
+        return frames
