@@ -6,6 +6,7 @@ terminal; it stands first, so that what reached the host is on its way to disk b
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, Severity
+from firmware_host.errors import LinkError
 from firmware_host.head import Head, HeadState, HeadStatus
 
 Item = SampleBlock | Gap | Event | HeadStatus
@@ -104,7 +106,9 @@ class LiveSource:
                 if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
                     return
         finally:
-            self._head.stop()
+            # a head that was unplugged cannot be told; the error that ended the session says so
+            with contextlib.suppress(LinkError):
+                self._head.stop()
 
 
 class RecordingSource:
@@ -163,8 +167,13 @@ class Summary:
 def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Summary:
     """Pump a source through a pipeline until it ends or somebody interrupts it.
 
-    An interrupt (KeyboardInterrupt) ends the source; what is still in the pipeline is settled and
-    reported first, and the interrupt is then swallowed: stopping is how a live run ends.
+    An interrupt (KeyboardInterrupt) ends the source: that is how a live run is stopped. Whatever
+    ends it, what is still in the pipeline is settled, reported and recorded first.
+
+    Raises
+    ------
+    LinkError
+        when the port was lost, after everything that had come in was settled.
     """
     summary = Summary()
 
@@ -178,6 +187,7 @@ def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Su
                 listener.detection(detection)
 
     fault_bits = 0
+    lost: LinkError | None = None
     stream = source.items()
     try:
         for items in stream:
@@ -204,6 +214,9 @@ def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Su
                         _announce(item, listeners, summary)
             for listener in listeners:
                 listener.tick()
+    except LinkError as e:
+        lost = e
+        _announce(Event(time.time_ns(), Severity.FAULT, "link", str(e)), listeners, summary)
     except KeyboardInterrupt:
         close = getattr(stream, "close", None)
         if close is not None:
@@ -220,6 +233,8 @@ def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Su
             _announce(Event(time.time_ns(), Severity.WARNING, "session", text), listeners, summary)
     for listener in listeners:
         listener.tick()
+    if lost is not None:
+        raise lost
     return summary
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final
 
@@ -62,10 +62,8 @@ class Faults:
     """Every n-th sample frame is sent twice."""
     unknown_every: int = 0
     """Before every n-th sample frame comes a message of a type that no host knows."""
-    first_seq: int = 0
-    """Added to record numbers: near 2^32 it exercises the wrap."""
     first_tick: int = 0
-    """Added to ticks."""
+    """Added to ticks: near 2^32 it exercises the wrap."""
     fault_bits: int = 0
     """Faults that its status reports."""
 
@@ -95,7 +93,9 @@ class VirtualHead:
             "playback_speed": Parameter(
                 0, "playback_speed", "", "1 = real time, 0 = as fast as possible", 0.0, 1000.0, 1.0, speed
             ),
-            "status_interval": Parameter(1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250),
+            "status_interval": Parameter(
+                1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250
+            ),
             "sample_frames_sent": Parameter(
                 2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, writable=False, whole=True
             ),
@@ -194,8 +194,6 @@ class VirtualHead:
         return Result.OK, self._parameters[c.name].value, ""
 
     def _change(self, name: str, value: float) -> None:
-        from dataclasses import replace
-
         self._parameters[name] = replace(self._parameters[name], value=value)
 
     def _play(self) -> None:
@@ -241,7 +239,7 @@ class VirtualHead:
         f = self._faults
         payload = pack_samples(
             part.stream,
-            int(part.seq[0]) + f.first_seq,
+            int(part.seq[0]),
             part.tick + f.first_tick,
             part.odometer_um if odometer else None,
             part.raw,

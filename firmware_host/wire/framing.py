@@ -77,7 +77,7 @@ def crc32(data: U1, first: int, last: int, tables: U4) -> int:
     while i < last:
         c = tables[0, (c ^ np.uint32(data[i])) & np.uint32(255)] ^ (c >> np.uint32(8))
         i += 1
-    return np.int64(c ^ np.uint32(0xFFFFFFFF))
+    return int(c ^ np.uint32(0xFFFFFFFF))
 
 
 @njit(cache=True)

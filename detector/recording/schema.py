@@ -1,0 +1,96 @@
+"""Where things are in the file. The only module that knows paths; docs/recording-format.md in code."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
+
+FORMAT: Final = "groundsweep-recording"
+SCHEMA_VERSION: Final = "1.0"
+
+RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
+
+DEVICE: Final = "device"
+STREAMS: Final = "streams"
+CLOSED: Final = "closed"
+"""Scalar uint8: 1 once the session ended in order. A dataset, since SWMR forbids new attributes."""
+
+COLUMNS: Final = {
+    "seq": "record number counted by the head, unwrapped",
+    "tick": "tick counter of the head, unwrapped; see /device tick_hz",
+    "utc_ns": "host's estimate of the record's time",
+    "odometer_um": "distance along the track; the smallest int64 where unknown",
+}
+COLUMN_UNITS: Final = {"seq": "1", "tick": "tick", "utc_ns": "ns since 1970-01-01 UTC", "odometer_um": "um"}
+
+GAP_DTYPE: Final = np.dtype(
+    [
+        ("stream_id", "<i4"),
+        ("first_seq", "<i8"),
+        ("n_records", "<i8"),
+        ("tick_before", "<i8"),
+        ("tick_after", "<i8"),
+        ("utc_ns", "<i8"),
+        ("cause", "S80"),
+    ]
+)
+EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
+LABEL_DTYPE: Final = np.dtype(
+    [
+        ("detection_id", "<i8"),
+        ("label", "S20"),
+        ("who", "S64"),
+        ("utc_ns", "<i8"),
+        ("ground_truth", "u1"),
+        ("depth_m", "<f8"),
+        ("note", "S400"),
+    ]
+)
+TRUTH_DTYPE: Final = np.dtype(
+    [
+        ("label", "S20"),
+        ("kind", "S40"),
+        ("stream", "S40"),
+        ("x_m", "<f8"),
+        ("first_seq", "<i8"),
+        ("last_seq", "<i8"),
+        ("half_extent_m", "<f8"),
+        ("depth_m", "<f8"),
+        ("two_way_s", "<f8"),
+        ("contains_metal", "u1"),
+        ("confidence", "S16"),
+    ]
+)
+
+TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
+    "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
+    "events": (EVENT_DTYPE, "what happened in the session"),
+    "detections": (DETECTION_DTYPE, "places that must be investigated, as the software decided"),
+    "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
+    "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
+}
+
+TABLE_NOTES: Final = {
+    "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
+}
+
+
+def row_of(dtype: np.dtype[Any], item: Any) -> Any:
+    """A frozen dataclass as a row of its table; texts are cut to what their column holds."""
+    row = np.zeros((), dtype=dtype)
+    for name in dtype.names or ():
+        value = getattr(item, name)
+        row[name] = str(value).encode()[: dtype[name].itemsize] if dtype[name].kind == "S" else value
+    return row
+
+
+def fields_of(row: Any) -> dict[str, Any]:
+    """A row back to the keyword arguments of its dataclass."""
+    out: dict[str, Any] = {}
+    for name in row.dtype.names:
+        value = row[name]
+        out[name] = value.decode(errors="replace") if isinstance(value, bytes) else value.item()
+    return out
