@@ -17,8 +17,8 @@ from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
 _ANTENNAS_MHZ = {
     "3101": 900, "3100": 500, "3102": 500, "5103": 400, "50400": 400, "50400S": 400, "50270": 270, "50200": 200,
-    "5106": 200, "62000": 2600, "62300": 2300, "52600": 2600, "5100": 1500, "5100B": 1600, "51600": 1600, "51600S": 1600,
-    "42000S": 2000, "42000": 2000, "41000": 1000, "4105": 2000, "350HS": 350, "DF": 800,
+    "5106": 200, "62000": 2600, "62300": 2300, "52600": 2600, "5100": 1500, "5100B": 1600, "51600": 1600,
+    "51600S": 1600, "42000S": 2000, "42000": 2000, "41000": 1000, "4105": 2000, "350HS": 350, "DF": 800,
 }  # fmt: skip
 
 
@@ -39,23 +39,20 @@ def read_dzt(path: Path) -> ForeignRecording:
     antenna = data[98:112].split(b"\0")[0].decode("ascii", "replace").strip()
     channels = max(1, channels)
     kinds = {8: ("u1", 128), 16: ("<u2", 32768), 32: ("<i4", 0)}
-    if tag & 0xFF != 0xFF or nsamp == 0 or bits not in kinds or not 0 < range_ns < 1e5 or channels > 16:
+    if tag not in (0x00FF, 0x0700) or nsamp == 0 or bits not in kinds or not 0 < range_ns < 1e5 or channels > 16:
         raise FormatError(
             f"{path} is not a DZT file that can be read: tag {tag:#x}, {nsamp} samples of {bits} bits, "
             f"{range_ns:g} ns, {channels} channels. Check that it is whole."
         )
-    start = 1024 * (at if at < 1024 and at >= channels else channels) if at < 1024 else at
+    # rh_data: a byte offset, or in older files a count of 1024-byte headers, one a channel
+    start = at if at >= 1024 else 1024 * max(at, channels)
     dtype, middle = kinds[bits]
     itemsize = np.dtype(dtype).itemsize
     n = (len(data) - start) // (nsamp * itemsize * channels)
     if n <= 0:
         raise FormatError(f"{path} ends before its first scan: {len(data)} bytes, data from {start}. Copy it again.")
     raw = np.frombuffer(data, dtype, n * channels * nsamp, start).reshape(n, channels, nsamp)
-    known = re.match(r"[0-9A-Z]+", antenna.upper())
-    mhz = float(_ANTENNAS_MHZ.get(known.group(0), 0)) if known else 0.0
-    if mhz == 0.0:
-        found = re.search(r"(\d{3,4})\s*MHZ", antenna.upper())
-        mhz = float(found.group(1)) if found else 0.0
+    mhz = _antenna_mhz(antenna)
     guessed = ""
     if mhz == 0.0:
         mhz = 1e-6 * _dominant_frequency(raw[:, 0].astype(np.float64), range_ns * 1e-9 / nsamp)
@@ -80,6 +77,16 @@ def read_dzt(path: Path) -> ForeignRecording:
     block = whole_block(stream, raw, 1e6, x)
     device = DeviceDescription(f"GSSI {antenna or 'radar'}", path.stem, "", 1e6, (stream,))
     return ForeignRecording(device, (block,), radar_labels(path, step), note)
+
+
+def _antenna_mhz(name: str) -> float:
+    """Centre frequency from an antenna's name as written in the header, MHz; 0 if it does not say."""
+    written = re.findall(r"([\d.]+)\s*([MG])HZ", name.upper())
+    if written:
+        number, unit = written[-1]
+        return float(number) * (1000.0 if unit == "G" else 1.0)
+    model = re.match(r"[0-9A-Z]+", name.upper())
+    return float(_ANTENNAS_MHZ.get(model.group(0), 0)) if model else 0.0
 
 
 def _dominant_frequency(ascans: np.ndarray, dt_s: float) -> float:

@@ -98,4 +98,5 @@ def read_gprmax_lane(path: Path) -> ForeignRecording:
     )
     block = whole_block(stream, lane.ascans[:, None, :], 1e6, lane.x_m)
     device = DeviceDescription("gprMax 3.1.7", lane.name, "", 1e6, (stream,))
-    return ForeignRecording(device, (block,), lane.truth, f"Simulated lane {lane.name}, {lane.soil}. No receiver noise.")
+    note = f"Simulated lane {lane.name}, {lane.soil}. No receiver noise."
+    return ForeignRecording(device, (block,), lane.truth, note)
