@@ -1,0 +1,1 @@
+"""Physics of heads, targets, soils and noise: test signals with known truth."""
