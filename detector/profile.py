@@ -32,7 +32,7 @@ class Profile(Settings):
         2, "records", 0, 100, "a longer gap ends the segment: filters start afresh and the ground there was not swept"
     )
     metal: MetalSettings = MetalSettings()
-    metal_alarm: AlarmSettings = AlarmSettings(top=1)
+    metal_alarm: AlarmSettings = AlarmSettings(top=1, radius_m=0.25)
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
     fusion: FusionSettings = FusionSettings()

@@ -73,7 +73,8 @@ def matched_energy(rows: F8, lo: int, hi: int, filters: F8, halves: NDArray[np.i
     """Energy of each channel after each of a bank of symmetric filters along slow time.
 
     rows : (n, groups * G) whitened; filters : (F, longest half + 1), taps from the centre outward;
-    halves : (F,) half lengths in rows. A window that the segment cuts is renormalised by its taps.
+    halves : (F,) half lengths in rows. Filters sum to zero; in a window that the segment cuts, the
+    mean tap is taken off so that they still do.
     Returns (hi - lo, groups, F): sum over the G values of the squared filter outputs, each scaled
     so that unit white noise gives 1 per value.
     """
@@ -86,15 +87,22 @@ def matched_energy(rows: F8, lo: int, hi: int, filters: F8, halves: NDArray[np.i
             h = halves[f]
             a = max(0, i - h)
             b = min(n, i + h + 1)
+            mean = 0.0
+            if b - a < 2 * h + 1:
+                for j in range(a, b):
+                    mean += filters[f, abs(j - i)]
+                mean /= b - a
             norm = 0.0
             for j in range(a, b):
-                norm += filters[f, abs(j - i)] ** 2
+                norm += (filters[f, abs(j - i)] - mean) ** 2
+            if norm == 0.0:
+                continue  # a segment of one row has nothing to be compared with
             for g in range(groups):
                 e = 0.0
                 for c in range(g * per, (g + 1) * per):
                     s = 0.0
                     for j in range(a, b):
-                        s += filters[f, abs(j - i)] * rows[j, c]
+                        s += (filters[f, abs(j - i)] - mean) * rows[j, c]
                     e += s * s
                 out[i - lo, g, f] = e / (norm * per)
     return out
@@ -102,13 +110,13 @@ def matched_energy(rows: F8, lo: int, hi: int, filters: F8, halves: NDArray[np.i
 
 @njit(cache=True)
 def filter_at(rows: F8, row: int, taps: F8, half: int) -> F8:
-    """Output of one symmetric filter at one row, normalised to unit gain for a constant. (width,)."""
+    """Output of one symmetric filter at one row, divided by the sum of its tap magnitudes. (width,)."""
     n, width = rows.shape
     out = np.zeros(width)
     total = 0.0
     for j in range(max(0, row - half), min(n, row + half + 1)):
         w = taps[abs(j - row)]
-        total += w
+        total += abs(w)
         for c in range(width):
             out[c] += w * rows[j, c]
     for c in range(width):

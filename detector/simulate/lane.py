@@ -41,18 +41,19 @@ def metal_records(
         volts = volts + target_signal(head, metal, x_m - x, depth, height_m)
     hum = mains(rng, t, 0.6e-3)
     noise = 1.0e-3
+    warm = drift(rng, t, 0.5 * noise)
     for g in range(gates):
         # later gates integrate longer, so their noise is less
         sigma = noise * (head.gates_s[0] / head.gates_s[g]) ** 0.5
         volts[:, g] += rng.normal(scale=sigma, size=n) + hum * rng.uniform(0.5, 1.0)
-        volts[:, g] += drift(rng, n, 0.02 * sigma) + 0.05 * rng.normal()
+        volts[:, g] += warm * rng.uniform(0.7, 1.0) * sigma / noise + 0.05 * rng.normal()
     volts += sferics(rng, n, 2e-4, 20 * noise)[:, None] * np.geomspace(1.0, 0.3, gates)
     scale = 5.0 / 2**23
     return quantise(volts, scale, np.dtype("<i4"))[:, None, :], scale
 
 
 def dual_sensor_lane(
-    lane_path: Path, seed: int, speed_m_per_s: float = 0.25
+    lane_path: Path, seed: int, speed_m_per_s: float = 0.5
 ) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject], str]:
     """Play one simulated lane through a dual head with a real converter's faults.
 

@@ -23,9 +23,11 @@ def mains(rng: np.random.Generator, t_s: F8, amplitude: float, hz: float = 50.0)
     return amplitude * swell * out
 
 
-def drift(rng: np.random.Generator, n: int, step: float) -> F8:
-    """Temperature drift as a smoothed random walk; step = standard deviation of one increment: (n,)."""
-    return np.cumsum(np.cumsum(rng.normal(scale=step, size=n)) / np.sqrt(max(n, 1)))
+def drift(rng: np.random.Generator, t_s: F8, per_s: float) -> F8:
+    """Temperature drift: a steady slope of that standard deviation per second and a slow bend, (n,)."""
+    slope = rng.normal(scale=per_s)
+    bend = per_s * rng.uniform(1.0, 3.0) * np.sin(2 * np.pi * t_s / rng.uniform(15.0, 60.0) + rng.uniform(0, 6.28))
+    return slope * t_s + bend
 
 
 def sferics(rng: np.random.Generator, n: int, per_reading: float, amplitude: float) -> F8:

@@ -195,7 +195,11 @@ def test_balance_equals_the_oblique_projection_of_the_textbook(rng: np.random.Ge
 
 def test_matched_filter_of_white_noise_has_unit_energy(rng: np.random.Generator) -> None:
     rows = rng.normal(size=(4000, 8))
-    taps = np.exp(-0.5 * (np.arange(13) / 5.0) ** 2)[None]
+    at = np.arange(13)
+    taps = (np.exp(-0.5 * (at / 3.0) ** 2) - 0.3)[None]
+    taps[0] -= (taps[0, 0] + 2 * taps[0, 1:].sum()) / 25
+    ramp = matched_energy(np.arange(100.0)[:, None] + 5.0, 12, 88, taps, np.array([12]), 1)
+    np.testing.assert_allclose(ramp, 0.0, atol=1e-18)
     energy = matched_energy(rows, 0, 4000, taps, np.array([12]), 2)
     assert energy.shape == (4000, 2, 1)
     assert energy.mean() == pytest.approx(1.0, rel=0.1)
