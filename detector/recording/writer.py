@@ -107,7 +107,11 @@ class RecordingWriter:
         group = self._file.create_group(f"{schema.STREAMS}/{s.name}")
         for field in fields(s):
             value = getattr(s, field.name)
-            group.attrs[field.name] = np.array(value, "<f8") if field.name == "axis" else value
+            if field.name == "axis":
+                value = np.array(value, "<f8")
+            elif isinstance(value, str):
+                value = str(value)  # h5py does not take a StrEnum for text
+            group.attrs[field.name] = value
         rows = max(1, min(4096, _CHUNK_BYTES // (s.width * s.dtype.itemsize)))
         raw = group.create_dataset(
             "raw", (0, s.channels, s.values), s.dtype, maxshape=(None, s.channels, s.values),
