@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -60,9 +61,22 @@ def open_recording(path: Path | str) -> Recording:
 def _open_file(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
-    except OSError:
-        # a session that was cut off, or still runs, leaves the file marked as being written
+    except OSError as e:
+        # a session that was cut off, or still runs, leaves the file marked as being written; any other
+        # damage must not be opened so: the library then waits for a writer that never comes
+        if "already open" not in str(e) or _shorter_than_it_says(path):
+            raise
         return h5py.File(path, "r", swmr=True, libver="latest", locking=False)
+
+
+def _shorter_than_it_says(path: Path) -> bool:
+    """Whether the superblock's end-of-file address lies beyond the end of the file.
+
+    HDF5 file format specification, superblock versions 2 and 3: the address is 8 bytes from byte 28.
+    """
+    with path.open("rb") as f:
+        start = f.read(36)
+    return len(start) < 36 or struct.unpack_from("<Q", start, 28)[0] > path.stat().st_size
 
 
 def _attr(attrs: Any, name: str) -> Any:

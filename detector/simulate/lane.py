@@ -71,7 +71,7 @@ def dual_sensor_lane(
     dt = lane.dt_s * every
     n, samples = ascans.shape
     scale = RADAR_FULL_SCALE / 2**15
-    ascans = shift_rows(ascans, rng.normal(scale=3e-12 / dt, size=n))
+    ascans = shift_rows(ascans, np.asarray(rng.normal(scale=3e-12 / dt, size=n)))
     gain = 1.0 + 0.01 * np.cumsum(rng.normal(size=n)) / np.sqrt(n)
     tone = np.sin(2 * np.pi * rng.uniform(0.85e9, 1.0e9) * np.arange(samples) * dt + rng.uniform(0, 6.28, (n, 1)))
     ascans = ascans * gain[:, None] + scale * (rng.normal(scale=2.0, size=ascans.shape) + 1.0 * tone)

@@ -9,8 +9,9 @@ import typer
 
 from detector import __version__
 from detector.formats.foreign import EPOCH_NS
+from detector.formats.registry import read_foreign
 from detector.recording.writer import RecordingWriter
-from firmware_host.cli.opening import console, read_foreign
+from firmware_host.cli.opening import console
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,6 @@ from rich.console import Console
 from detector import __version__
 from detector.decide.classifier import Model, load_model
 from detector.formats.foreign import ForeignRecording
-from detector.formats.registry import read_foreign
 from detector.profile import Profile, load_profile
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription

@@ -19,6 +19,7 @@ from detector.decide.alarm import Alarm
 from detector.detections import Detection, Label, LabelClass
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
+from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
@@ -30,7 +31,6 @@ from firmware_host.cli.opening import (
     console,
     is_ours,
     new_writer,
-    read_foreign,
 )
 from firmware_host.console.bscan import bscan_picture, profile_picture
 from firmware_host.console.terminal import detection_table

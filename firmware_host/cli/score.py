@@ -15,13 +15,14 @@ from detector.decide.classifier import FLAGS, Model, load_model, model_hash
 from detector.decide.training import Example, fit_model, fit_tail, untrained
 from detector.detections import CLASSES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
+from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, load_profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.matching import HALO_MARGIN_M, match
 from detector.score.report import pool, score_lane
-from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours, read_foreign
+from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
 
 
 def register(app: typer.Typer) -> None:

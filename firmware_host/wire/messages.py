@@ -368,8 +368,8 @@ def unwrap_all(values: NDArray[np.uint32] | NDArray[np.int32], near: int) -> Int
     if len(values) == 0:
         return np.zeros(0, np.int64)
     first = unwrap(int(values[0]) & 0xFFFFFFFF, near)
-    steps: Int64Array = np.diff(values.astype(np.int64))
-    steps = ((steps + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+    wide = values.astype(np.int64)
+    steps: Int64Array = ((wide[1:] - wide[:-1] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
     out: Int64Array = first + np.concatenate((np.zeros(1, np.int64), np.cumsum(steps)))
     return out
 

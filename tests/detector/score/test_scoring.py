@@ -1,0 +1,96 @@
+"""Scores: golden statistics, halos, one to one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
+from detector.score.bounds import clopper_pearson, poisson_rate, trials_without_a_miss
+from detector.score.matching import halo_length_m, match
+from detector.score.report import pool, score_lane
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        (98, 100, 0.9296, 0.9976),
+        (95, 100, 0.8872, 0.9836),
+        (50, 50, 0.9289, 1.0),
+        (60, 60, 0.9404, 1.0),
+        (45, 48, 0.8280, 0.9869),
+    ],
+)
+def test_clopper_pearson_golden_numbers(k: int, n: int, low: float, high: float) -> None:
+    assert clopper_pearson(k, n) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize(
+    ("k", "area", "low", "high"), [(12, 200, 0.0310, 0.1048), (30, 100, 0.2024, 0.4283), (0, 500, 0.0, 0.0074)]
+)
+def test_poisson_golden_numbers(k: int, area: float, low: float, high: float) -> None:
+    assert poisson_rate(k, area) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize(("pod", "n"), [(0.90, 29), (0.95, 59), (0.99, 299), (0.996, 748)])
+def test_targets_needed_without_a_miss(pod: float, n: int) -> None:
+    assert trials_without_a_miss(pod) == n
+
+
+def mine(x: float, half: float = 0.05, label: LabelClass = LabelClass.MINE) -> TrueObject:
+    return TrueObject(label, "PMN", "", x, -1, -1, half, 0.1, NAN, True, "simulated")
+
+
+def at(x: float, radar: int = 0, metal: int = -1) -> Detection:
+    row = np.zeros((), DETECTION_DTYPE)
+    row["x_m"], row["radar_peak_seq"], row["metal_peak_seq"], row["decision"] = x, radar, metal, b"unknown"
+    return Detection.from_row(row)
+
+
+def test_an_alarm_inside_the_halo_detects_and_outside_is_false() -> None:
+    m = match([mine(1.0)], [at(1.149), at(1.151)])
+    assert m.found == {0: 0}
+    assert m.outside == (1,)
+
+
+def test_two_alarms_in_one_halo_count_once() -> None:
+    m = match([mine(1.0)], [at(0.95), at(1.02)])
+    assert m.found == {0: 1}
+    assert m.duplicates == (0,)
+    assert m.outside == ()
+
+
+def test_one_alarm_between_two_mines_finds_only_the_nearer() -> None:
+    m = match([mine(1.0), mine(1.2)], [at(1.12)])
+    assert m.found == {1: 0}
+
+
+def test_without_odometer_records_decide() -> None:
+    o = TrueObject(LabelClass.MINE, "m", "metal", NAN, 10, 20, NAN, NAN, NAN, True, "surveyed")
+    assert match([o], [at(NAN, -1, 15)]).found == {0: 0}
+    assert match([o], [at(NAN, -1, 25)]).outside == (0,)
+    assert match([o], [at(NAN, 15, -1)]).outside == (0,)
+
+
+def test_overlapping_halos_take_their_ground_once() -> None:
+    assert halo_length_m([mine(1.0), mine(1.1)], (0.0, 3.0)) == pytest.approx(0.4)
+    assert halo_length_m([mine(0.0)], (0.0, 3.0)) == pytest.approx(0.15)
+
+
+def test_a_pool_reports_pod_and_false_alarms_with_bounds() -> None:
+    a = score_lane("a", [mine(1.0), mine(2.0)], [at(1.0), at(2.6)], (0.0, 3.0))
+    b = score_lane("b", [mine(1.0), mine(2.0, label=LabelClass.METAL_CLUTTER)], [at(1.0), at(2.0)], (0.0, 3.0))
+    total = pool([a, b])
+    assert (total.found, total.targets) == (2, 3)
+    assert total.pod_bounds == clopper_pearson(2, 3)
+    assert total.false_alarms == 1
+    assert total.free_m == pytest.approx(6.0 - 4 * 0.3)
+    assert total.far_bounds == poisson_rate(1, total.free_m)
+    assert total.clutter_alarmed == 1
+    assert "Clopper-Pearson" in total.to_text()
+
+
+def test_without_mines_pod_is_not_tested() -> None:
+    assert "not tested" in pool([score_lane("a", [], [], (0.0, 1.0))]).to_text()
