@@ -59,7 +59,8 @@ def write(
 
 def write_lane(path: Path, lane: Path, seed: int) -> None:
     device, blocks, truth, note = dual_sensor_lane(lane, seed)
-    write(path, device, blocks, truth, note=note, licence="Apache-2.0", source="radar by gprMax 3.1.7, metal by groundsweep")
+    source = "radar by gprMax 3.1.7, metal by groundsweep"
+    write(path, device, blocks, truth, note=note, licence="Apache-2.0", source=source)
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ ALLOWED = {
     "detector/decide": {"kernels", "samples", "settings", "errors", "delay_line", "detections", "decide"},
     "detector/recording": {"samples", "detections", "errors", "recording"},
     "detector/formats": {"samples", "detections", "errors", "formats"},
-    "detector/simulate": {"samples", "detections", "errors", "simulate"},
+    # a simulated dual lane takes its radar from another simulator's file
+    "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

@@ -278,7 +278,7 @@ def append_labels(path: Path, labels: Sequence[Label]) -> None:
                 f"session is over, make a whole copy with 'groundsweep replay {path} --out NEW.h5' and label that."
             )
     try:
-        with h5py.File(path, "r+") as file:
+        with h5py.File(path, "r+", locking=False) as file:
             table = file["labels"]
             start = table.shape[0]
             table.resize(start + len(labels), axis=0)

@@ -5,6 +5,7 @@ In that mode (HDF5 SWMR) a killed process leaves a file that opens and holds wha
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,9 @@ from detector.recording import schema
 from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, StreamDescription
 
 _CHUNK_BYTES: Final = 1 << 16
+_RESERVE_BYTES: Final = 32 << 20
+"""A recording ends in order while this much room is left on its disk: HDF5 cannot close a file without any."""
+
 _PENDING_BYTES: Final = 1 << 20
 """Records held back before they are written, at most; a flush writes them all."""
 
@@ -66,8 +70,9 @@ class RecordingWriter:
         self._streams = {s.stream_id: s for s in device.streams}
         self._pending: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in device.streams}
         self._pending_bytes = 0
+        self._failed: RecordingError | None = None
         try:
-            self._file = h5py.File(path, "x", libver="latest")
+            self._file = h5py.File(path, "x", libver="latest", locking=False)
         except FileExistsError as e:
             raise RecordingError(f"{path} exists already, and a recording is never overwritten. Choose another.") from e
         except OSError as e:
@@ -171,13 +176,24 @@ class RecordingWriter:
         if not self._file:
             return
         try:
-            self._write_pending()
+            if self._failed is None:
+                self._write_pending(check=False)
             self._file[schema.CLOSED][()] = 1
             self._file.close()
         except (OSError, RuntimeError) as e:
             raise self._cannot_grow(e) from e
 
-    def _write_pending(self) -> None:
+    def _write_pending(self, check: bool = True) -> None:
+        if self._failed is not None:
+            raise self._failed
+        if check and self._pending_bytes and shutil.disk_usage(self.path.parent).free < _RESERVE_BYTES:
+            self._write_pending(check=False)  # the reserve is there to take this last piece
+            self._failed = RecordingError(
+                f"The disk of {self.path} has less than {_RESERVE_BYTES >> 20} MB left, so the recording was ended. "
+                "Stop sweeping: nothing is recorded now. What came before is whole; free some space and start anew."
+            )
+            self.close()
+            raise self._failed
         try:
             for stream_id, blocks in self._pending.items():
                 if not blocks:
@@ -211,5 +227,5 @@ class RecordingWriter:
     def _cannot_grow(self, e: Exception) -> RecordingError:
         return RecordingError(
             f"{self.path} cannot be written any more ({e}): the disk is full or gone. Stop sweeping: nothing is "
-            "recorded now. What was flushed before is intact; free some space and start a new recording."
+            "recorded now. Keep the file as it is, free some space and start a new recording."
         )

@@ -62,11 +62,8 @@ def match(truth: Sequence[TrueObject], detections: Sequence[Detection]) -> Match
 
 def halo_length_m(truth: Sequence[TrueObject], lane_m: tuple[float, float]) -> float:
     """Metres of the lane that lie inside some halo."""
-    spans = sorted(
-        (max(lane_m[0], o.x_m - o.half_extent_m - HALO_MARGIN_M), min(lane_m[1], o.x_m + o.half_extent_m + HALO_MARGIN_M))
-        for o in truth
-        if math.isfinite(o.x_m) and math.isfinite(o.half_extent_m)
-    )
+    halos = [(o.x_m, o.half_extent_m + HALO_MARGIN_M) for o in truth]
+    spans = sorted((max(lane_m[0], x - r), min(lane_m[1], x + r)) for x, r in halos if math.isfinite(x + r))
     total, end = 0.0, -math.inf
     for a, b in spans:
         total += max(0.0, b - max(a, end))

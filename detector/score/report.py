@@ -81,7 +81,8 @@ class Score:
             lines.append("POD: not tested, there were no mines.")
         else:
             low, high = self.pod_bounds
-            lines.append(f"POD {self.found}/{self.targets} = {self.pod:.3f}, 95 % Clopper-Pearson {low:.3f} to {high:.3f}")
+            bounds = f"95 % Clopper-Pearson {low:.3f} to {high:.3f}"
+            lines.append(f"POD {self.found}/{self.targets} = {self.pod:.3f}, {bounds}")
             lines += [f"  {kind}: {k}/{n}" for kind, (k, n) in sorted(self.by_kind.items())]
             lines.append("  called: " + (", ".join(f"{c} {n}" for c, n in sorted(self.called.items())) or "none"))
         if self.far_per_m is None or self.far_bounds is None:
@@ -93,7 +94,8 @@ class Score:
                 f"95 % Poisson {low:.3f} to {high:.3f}"
             )
         called = ", ".join(f"{c} {n}" for c, n in sorted(self.clutter_called.items()))
-        lines.append(f"Clutter objects alarmed {self.clutter_alarmed}/{self.clutter}" + (f" ({called})" if called else ""))
+        alarmed = f"Clutter objects alarmed {self.clutter_alarmed}/{self.clutter}"
+        lines.append(alarmed + (f" ({called})" if called else ""))
         if self.duplicates:
             lines.append(f"Further alarms inside a halo, counted once: {self.duplicates}")
         return "\n".join(lines)

@@ -9,6 +9,7 @@ import numpy as np
 
 from detector.detections import TrueObject
 from detector.errors import SampleError
+from detector.formats.gprmax_lane import load_lane
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
 from detector.simulate.noise import drift, mains, quantise, sferics, shift_rows
 from detector.simulate.pulse_induction import TARGETS, Head, Metal, soil_signal, target_signal
@@ -60,8 +61,6 @@ def dual_sensor_lane(
     lane_path : gprMax lane, its truth JSON beside it; seed : of all noise.
     Returns the head, its blocks (one a stream), the truth and a note.
     """
-    from detector.formats.gprmax_lane import load_lane
-
     lane = load_lane(lane_path)
     rng = np.random.default_rng(seed)
     objects = json.loads(lane_path.with_suffix(".json").read_text())["objects"]

@@ -98,10 +98,9 @@ def _live(
     with Head.open(port, baudrate=baud) as head:
         source = LiveSource(head, duration)
         device = source.device
-        console.print(
-            f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware}: "
-            + ", ".join(f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
-        )
+        streams = (f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
+        who = f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware or 'not stated'}"
+        console.print(f"{who}: {', '.join(streams)}")
         with console.status("Compiling the filters (first run only) ..."):
             warm_up(device, profile, model)
         pipeline = Pipeline(device, profile, model)
@@ -182,9 +181,8 @@ def demo(
             if same:
                 console.print(f"[bold green]Replay: {len(recorded)} detections, identical to the bit.[/]")
             else:
-                console.print(
-                    f"[bold white on red]Replay differs[/]: {len(recorded)} recorded, {len(replayed.detections)} replayed"
-                )
+                counts = f"{len(recorded)} recorded, {len(replayed.detections)} replayed"
+                console.print(f"[bold white on red]Replay differs[/]: {counts}")
     if not alike:
         raise typer.Exit(1)
     console.print("[bold green]Both detection lists are identical in every recording.[/]")

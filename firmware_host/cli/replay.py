@@ -71,7 +71,7 @@ def replay(
         str | None, typer.Option("--profile", "-p", help="Default: the profile stored in the recording.")
     ] = None,
     model_path: ModelOption = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a new recording with these detections.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a recording with these detections.")] = None,
 ) -> None:
     """Run a recording through the pipeline again and compare with the detections that it holds."""
     if is_ours(file):
@@ -104,7 +104,7 @@ def _replay(
             summary = run(source, pipeline, listeners)
         else:
             if out.exists():
-                raise RecordingError(f"{out} exists already, and a recording is never overwritten. Choose another --out.")
+                raise RecordingError(f"{out} exists already, and is not overwritten. Choose another --out.")
             note = f"replay of {file.name}"
             with new_writer(out, source.device, profile, model, note=note) as writer:
                 summary = run(source, pipeline, [Recorder(writer), *listeners])

@@ -119,7 +119,8 @@ class TerminalView:
         self._alarms += 1
         self._last_alarm = time.monotonic()
         place = where(alarm.x_m, alarm.peak_tick / self._device.tick_hz)
-        self._console.print(f"[dim]   alarm          {place}  {alarm.sensor:<5} signal {alarm.score:4.1f} x threshold[/]")
+        strength = f"{alarm.sensor:<5} signal {alarm.score:4.1f} x threshold"
+        self._console.print(f"[dim]   alarm          {place}  {strength}[/]")
 
     def detection(self, detection: Detection) -> None:
         self._detections += 1

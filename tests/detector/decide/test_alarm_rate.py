@@ -44,7 +44,7 @@ def test_the_rate_does_not_change_when_the_ground_gets_louder() -> None:
     loud = energy * np.linspace(1.0, 1000.0, n)[:, None]
     counts = []
     for e in (energy, loud):
-        stage = AlarmStage(AlarmSettings(top=1), 0.02, 6, 2.2)
+        stage = AlarmStage(AlarmSettings(top=1), 0.02, 6, 1.6)
         counts.append(len(stage.process(e, np.zeros(6)) + stage.finish()))
     assert counts[0] > 20
     assert counts[1] == pytest.approx(counts[0], rel=0.2)

@@ -179,7 +179,7 @@ def test_ground_balance_removes_soil_and_keeps_what_is_not_soil(rng: np.random.G
     _, balanced, share = whiten_and_balance(heights * soil, sigma, soil)
     np.testing.assert_allclose(balanced, 0.0, atol=1e-9)
     np.testing.assert_allclose(share, 1.0)
-    white, balanced, share = whiten_and_balance(heights * soil + target, sigma, soil)
+    _, balanced, share = whiten_and_balance(heights * soil + target, sigma, soil)
     _, alone, _ = whiten_and_balance(np.broadcast_to(target, (5, 8)).copy(), sigma, soil)
     np.testing.assert_allclose(balanced, alone, atol=1e-9)
     assert np.linalg.norm(alone[0]) > 0.1 * np.linalg.norm(target / 0.1)
