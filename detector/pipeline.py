@@ -222,7 +222,8 @@ class _RadarSegment:
 
     def finish(self) -> list[Alarm]:
         found: list[Alarm] = []
-        for c, (chain, stage) in enumerate(zip(self._chains, self._stages, strict=True)):
+        # a stream that never spoke has chains and no stages yet
+        for c, (chain, stage) in enumerate(zip(self._chains, self._stages, strict=False)):
             out = chain.finish()
             self._bscans[c].append(out.bscan)
             peaks = stage.process(out.energy, chain.floor)

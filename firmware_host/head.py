@@ -202,7 +202,10 @@ class Head:
             if frame.kind == Kind.STATUS:
                 items += self._blocks(run, arrival)
                 run = []
-                items.append(read_status(frame.payload))
+                try:
+                    items.append(read_status(frame.payload))
+                except WireError as e:
+                    items.append(Event(arrival, Severity.FAULT, "wire", str(e)))
             elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
                 self._unknown += 1
         items += self._blocks(run, arrival)

@@ -71,36 +71,33 @@ class LiveSource:
 
     def items(self) -> Iterator[list[Item]]:
         self._head.start()
-        began = last_samples = time.monotonic()
-        silent = False
+        began = time.monotonic()
+        heard = {s.stream_id: began for s in self._device.streams}
+        silent: set[int] = set()
         try:
             while self._duration_s is None or time.monotonic() - began < self._duration_s:
                 got = self._head.read()
                 now = time.monotonic()
                 out: list[Item] = []
-                if any(isinstance(i, SampleBlock) for i in got):
-                    if silent:
-                        out.append(
-                            Event(
-                                time.time_ns(),
-                                Severity.WARNING,
-                                "head",
-                                f"Samples are coming again after {now - last_samples:.1f} s of silence. "
-                                "The ground passed meanwhile was not swept.",
-                            )
+                for id_ in {i.stream.stream_id for i in got if isinstance(i, SampleBlock)}:
+                    if id_ in silent:
+                        silent.remove(id_)
+                        text = (
+                            f"{self._device.stream(id_).name}: samples are coming again after "
+                            f"{now - heard[id_]:.1f} s of silence. The ground passed meanwhile was not swept."
                         )
-                    silent, last_samples = False, now
-                elif not silent and now - last_samples > self._silence_s:
-                    silent = True
-                    out.append(
-                        Event(
-                            time.time_ns(),
-                            Severity.FAULT,
-                            "head",
-                            f"No samples for {self._silence_s:.1f} s. Stop: nothing is being swept. "
-                            "Check the cable and the head's power.",
+                        out.append(Event(time.time_ns(), Severity.WARNING, "head", text))
+                    heard[id_] = now
+                for id_, last in heard.items():
+                    s = self._device.stream(id_)
+                    # a slow stream is not silent between two of its own records
+                    if id_ not in silent and now - last > max(self._silence_s, 3.0 / s.rate_hz):
+                        silent.add(id_)
+                        text = (
+                            f"{s.name}: no samples for {now - last:.1f} s. Stop: nothing is being swept with it. "
+                            "Check the cable and the head's power."
                         )
-                    )
+                        out.append(Event(time.time_ns(), Severity.FAULT, "head", text))
                 out.extend(got)
                 yield out
                 if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
@@ -225,6 +222,9 @@ def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Su
     tell(out.alarms, out.detections)
     summary.coverage = pipeline.coverage()
     for c in summary.coverage:
+        if c.received == 0:
+            text = f"{c.stream}: not one record came. Nothing was swept with it."
+            _announce(Event(time.time_ns(), Severity.FAULT, "session", text), listeners, summary)
         if c.untested or c.surface_lost:
             text = (
                 f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested, "

@@ -28,7 +28,12 @@ from firmware_host.link import list_ports
 from firmware_host.session import LiveSource, Recorder, RecordingSource, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
 
-DEMO_RECORDINGS = ("rebar_real.h5", "metal_mine_real.h5", "lane_dev01.h5")
+DEMO_RECORDINGS = (
+    ("rebar_real.h5", "concrete"),
+    ("metal_mine_real.h5", DEFAULT_PROFILE),
+    ("lane_dev01.h5", DEFAULT_PROFILE),
+)
+"""Each with the profile that fits its ground."""
 
 
 def register(app: typer.Typer) -> None:
@@ -151,20 +156,24 @@ def demo(
     speed: Annotated[float, typer.Option(help="1 = real time; 0 = as fast as the port takes it.", min=0.0)] = 4.0,
     keep: Annotated[Path | None, typer.Option(help="Keep the recordings in this folder.")] = None,
     files: Annotated[list[Path] | None, typer.Argument(help="Recordings to play instead of the shipped ones.")] = None,
+    profile_name: Annotated[
+        str, typer.Option("--profile", "-p", help="Profile for the recordings that you name.")
+    ] = DEFAULT_PROFILE,
 ) -> None:
     """The main job without hardware: a virtual head on a pseudo-terminal, live alarms, a recording, its replay.
 
     Plays real radar over rebar, a real metal-detector map of a mine, and a simulated dual-sensor lane.
     """
     shipped = Path(__file__).parents[2] / "recordings"
-    chosen = files or [shipped / name for name in DEMO_RECORDINGS]
-    profile, model = chain(DEFAULT_PROFILE, None)
+    chosen = [(f, profile_name) for f in files or []] or [(shipped / name, fits) for name, fits in DEMO_RECORDINGS]
     alike = True
     with tempfile.TemporaryDirectory(prefix="groundsweep-demo-") as scratch:
         folder = keep or Path(scratch)
-        for file in chosen:
+        for file, its_profile in chosen:
+            profile, model = chain(its_profile, None)
             with open_recording(file) as played:
                 console.rule(f"{file.name}: {played.note.split('.')[0] or 'no note'}")
+            console.print(f"Profile {its_profile}")
             out = folder / f"demo-{file.stem}.h5"
             if keep and out.exists():
                 raise RecordingError(f"{out} exists already. Choose another folder for --keep.")

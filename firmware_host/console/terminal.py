@@ -40,19 +40,20 @@ def detection_line(d: Detection) -> Text:
     """One detection on one line, units included."""
     line = Text()
     line.append(f" {_LEVEL_SHAPE[d.level]} {LEVELS[d.level]:<8}", style=_LEVEL_STYLE[d.level])
-    line.append(f" #{d.id:<4} {where(d.x_m, d.t_peak_s)}  {d.decision:<17}")
-    line.append(f" {d.seen_by:<11} score {d.score:4.1f}")
+    line.append(f" #{d.id:<4}{where(d.x_m, d.t_peak_s)}  {d.decision:<17}")
+    line.append(f" {d.seen_by:<11} {d.score:4.1f} x")
     if d.depth_m == d.depth_m:
         low, high = max(0.0, d.depth_m - d.depth_sigma_m), d.depth_m + d.depth_sigma_m
-        line.append(f"  depth {100 * low:.0f}-{100 * high:.0f} cm")
+        line.append(f" {100 * low:.0f}-{100 * high:.0f} cm deep")
     return line
 
 
 def detection_table(detections: list[Detection], title: str = "Detections") -> Table:
     """Every detection as a row; `unknown` stands where the model will not say, and is dug."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("id", "level", "place", "decision", "seen by", "score", "depth, cm", "P(mine-like)", "novelty"):
-        table.add_column(name, justify="left" if name in ("level", "decision", "seen by") else "right")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
+    for name in ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "novel"):
+        left = name in ("level", "decision", "seen by")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for d in detections:
         known = d.depth_m == d.depth_m
         depth = f"{100 * d.depth_m:.0f} ± {100 * d.depth_sigma_m:.0f}" if known else "-"

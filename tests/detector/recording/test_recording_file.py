@@ -154,7 +154,7 @@ def test_a_recording_ends_whole_before_the_disk_is_full(
     w.flush()
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000_000))
     w.write(metal[400:500])
-    with pytest.raises(RecordingError, match="disk .* less than"):
+    with pytest.raises(RecordingError, match=r"disk .* less than"):
         w.flush()
     w.write(metal[500:])
     with pytest.raises(RecordingError, match="nothing is recorded now"):
