@@ -20,6 +20,10 @@ class TickClock:
         self._offset_ns: int | None = None
         self._last = np.iinfo(np.int64).min
 
+    def begin_again(self) -> None:
+        """The head's counter began anew: the offset seen so far means nothing any more."""
+        self._offset_ns = None
+
     def to_utc(self, ticks: Int64Array, arrival_ns: int) -> Int64Array:
         """(n,) UTC, ns, of records whose last one arrived at arrival_ns; n > 0."""
         device = np.round(ticks * self._ns_per_tick).astype(np.int64)

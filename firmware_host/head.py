@@ -8,12 +8,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-import numpy as np
-
 from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
-from firmware_host.clock import TickClock
 from firmware_host.errors import HeadError, WireError
 from firmware_host.link import SerialLink
+from firmware_host.timeline import Timeline
 from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
     Command,
@@ -26,7 +24,6 @@ from firmware_host.wire.messages import (
     Reply,
     Result,
     SamplesMessage,
-    nowhere,
     pack_command,
     read_device,
     read_parameter,
@@ -34,8 +31,6 @@ from firmware_host.wire.messages import (
     read_samples,
     read_status,
     read_stream,
-    unwrap,
-    unwrap_all,
 )
 
 __all__ = ["Head", "HeadState", "HeadStatus"]
@@ -44,14 +39,6 @@ Item = SampleBlock | Gap | Event | HeadStatus
 
 _REPORT_S: Final = 1.0
 """Damage on the wire is told at most this often, with its count; it is always counted."""
-
-
-class _StreamState:
-    def __init__(self, description: StreamDescription) -> None:
-        self.description = description
-        self.next_seq: int | None = None
-        self.last_tick = 0
-        self.last_odometer = 0
 
 
 class Head:
@@ -72,13 +59,15 @@ class Head:
         self._sequence = 0
         self._request = 0
         self._device: DeviceDescription | None = None
-        self._streams: dict[int, _StreamState] = {}
-        self._tick_clock: TickClock | None = None
+        self._streams: dict[int, StreamDescription] = {}
+        self._timeline: Timeline | None = None
         self._unread: list[Frame] = []
         self._unknown = 0
+        self._senseless = 0
+        self._last_senseless = ""
         self._told = FrameCounters()
         self._told_unknown = 0
-        self._told_at = time.monotonic()
+        self._told_at = float("-inf")
 
     @classmethod
     def open(cls, port: str, baudrate: int = 921600, clock: Callable[[], int] = time.time_ns) -> Head:
@@ -121,8 +110,8 @@ class Head:
                 self._device = DeviceDescription(
                     device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
                 )
-                self._streams = {i: _StreamState(s) for i, s in streams.items()}
-                self._tick_clock = TickClock(device.tick_hz)
+                self._streams = streams
+                self._timeline = Timeline(self._device)
                 return self._device
         c = self._decoder.counters
         seen = f"{c.bytes} bytes came, {c.frames} good frames and {c.damaged} damaged ones"
@@ -179,89 +168,35 @@ class Head:
         A gap stands before the block that follows it; a block never spans one. Records that come
         twice are given once.
         """
-        if self._device is None:
+        timeline = self._timeline
+        if timeline is None:
             raise HeadError("Ask the head to describe itself before reading its samples.")
         data = self._link.read()
         arrival = self._clock()
         frames = self._unread + self._decoder.feed(data)
         self._unread = []
         items: list[Item] = []
-        run: list[SamplesMessage] = []
+        samples: list[SamplesMessage] = []
         for frame in frames:
-            if frame.kind == Kind.SAMPLES:
-                try:
-                    message = read_samples(frame.payload, {i: s.description for i, s in self._streams.items()})
-                except WireError as e:
-                    items.append(Event(arrival, Severity.FAULT, "wire", str(e)))
-                    continue
-                if run and not self._follows(run[-1], message):
-                    items += self._blocks(run, arrival)
-                    run = []
-                run.append(message)
-                continue
-            if frame.kind == Kind.STATUS:
-                items += self._blocks(run, arrival)
-                run = []
-                try:
+            try:
+                if frame.kind == Kind.SAMPLES:
+                    samples.append(read_samples(frame.payload, self._streams))
+                elif frame.kind == Kind.STATUS:
+                    items += timeline.add(samples, arrival)
+                    samples = []
                     items.append(read_status(frame.payload))
-                except WireError as e:
-                    items.append(Event(arrival, Severity.FAULT, "wire", str(e)))
-            elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
-                self._unknown += 1
-        items += self._blocks(run, arrival)
+                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
+                    self._unknown += 1
+            except WireError as e:
+                self._senseless += 1
+                self._last_senseless = str(e)
+        items += timeline.add(samples, arrival)
         return items + self._damage(arrival)
 
-    @staticmethod
-    def _follows(a: SamplesMessage, b: SamplesMessage) -> bool:
-        same = a.stream_id == b.stream_id and (a.odometer_um is None) == (b.odometer_um is None)
-        return same and (a.first_seq + len(a.ticks)) & 0xFFFFFFFF == b.first_seq
-
-    def _blocks(self, run: list[SamplesMessage], arrival: int) -> list[Item]:
-        """Messages that follow each other without a gap, as one block, with the gap before it if any."""
-        if not run or not any(len(m.ticks) for m in run):
-            return []
-        assert self._tick_clock is not None
-        state = self._streams[run[0].stream_id]
-        stream = state.description
-        ticks32 = np.concatenate([m.ticks for m in run])
-        raw = np.concatenate([m.raw for m in run])
-        first = run[0].first_seq if state.next_seq is None else unwrap(run[0].first_seq, state.next_seq)
-        tick = unwrap_all(ticks32, state.last_tick if state.next_seq is not None else int(ticks32[0]))
-        seq = first + np.arange(len(tick), dtype=np.int64)
-        odometer = nowhere(len(tick))
-        if run[0].odometer_um is not None:
-            metres = np.concatenate([m.odometer_um for m in run if m.odometer_um is not None])
-            odometer = unwrap_all(metres, state.last_odometer)
-        items: list[Item] = []
-        if state.next_seq is not None:
-            if first < state.next_seq:
-                known = min(state.next_seq - first, len(seq))
-                items.append(
-                    Event(
-                        arrival,
-                        Severity.WARNING,
-                        "wire",
-                        f"{stream.name}: the head sent {known} records again, from {first}; they were left out.",
-                    )
-                )
-                seq, tick, odometer, raw = seq[known:], tick[known:], odometer[known:], raw[known:]
-                if len(seq) == 0:
-                    return items
-            elif first > state.next_seq:
-                items.append(
-                    Gap(
-                        stream.stream_id, state.next_seq, first - state.next_seq, state.last_tick, int(tick[0]), arrival
-                    )
-                )
-        elif first > 0:
-            items.append(Gap(stream.stream_id, 0, first, int(tick[0]), int(tick[0]), arrival, "before the host began"))
-        utc = self._tick_clock.to_utc(tick, arrival)
-        items.append(SampleBlock(stream, seq, tick, utc, odometer, raw))
-        state.next_seq = int(seq[-1]) + 1
-        state.last_tick = int(tick[-1])
-        if run[0].odometer_um is not None:
-            state.last_odometer = int(odometer[-1])
-        return items
+    def report(self) -> list[Item]:
+        """What of the damage on the wire has not been told yet."""
+        self._told_at = float("-inf")
+        return self._damage(self._clock())
 
     def _damage(self, arrival: int) -> list[Item]:
         now = time.monotonic()
@@ -276,6 +211,10 @@ class Head:
         if damaged or lost:
             text = f"{damaged} damaged frames and {lost} lost ones on {self._link.port} since the last report."
             items.append(Event(arrival, Severity.WARNING, "wire", text + " Check cable and baud rate."))
+        if self._senseless:
+            text = f"{self._senseless} messages made no sense. {self._last_senseless}"
+            items.append(Event(arrival, Severity.FAULT, "wire", text))
+            self._senseless = 0
         if unknown:
             text = f"{unknown} messages of an unknown type were skipped: the firmware may be newer than this software."
             items.append(Event(arrival, Severity.INFO, "wire", text))

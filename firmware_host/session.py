@@ -101,7 +101,11 @@ class LiveSource:
                 out.extend(got)
                 yield out
                 if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
-                    return
+                    break
+            yield self._head.report()
+        except LinkError:
+            yield self._head.report()
+            raise
         finally:
             # a head that was unplugged cannot be told; the error that ended the session says so
             with contextlib.suppress(LinkError):

@@ -50,7 +50,7 @@ def detection_line(d: Detection) -> Text:
 
 def detection_table(detections: list[Detection], title: str = "Detections") -> Table:
     """Every detection as a row; `unknown` stands where the model will not say, and is dug."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "novel"):
         left = name in ("level", "decision", "seen by")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)

@@ -28,6 +28,7 @@ from firmware_host.wire.messages import (
     Kind,
     Opcode,
     Parameter,
+    ParameterKind,
     Reply,
     Result,
     pack_device,
@@ -36,6 +37,7 @@ from firmware_host.wire.messages import (
     pack_samples,
     pack_status,
     pack_stream,
+    parameter_hash,
     read_command,
     records_per_frame,
 )
@@ -97,13 +99,14 @@ class VirtualHead:
                 1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250
             ),
             "sample_frames_sent": Parameter(
-                2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, writable=False, whole=True
+                2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, ParameterKind.WHOLE, False
             ),
         }
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._state = HeadState.IDLE
         self._tick = 0
+        self._run = 0
         self._stop = threading.Event()
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -162,15 +165,21 @@ class VirtualHead:
         result, value, text = Result.OK, 0.0, ""
         match c.opcode:
             case Opcode.DESCRIBE:
-                self._send(Kind.DEVICE, pack_device(self._device))
+                table = list(self._parameters.values())
+                self._send(Kind.DEVICE, pack_device(self._device, parameter_hash(table)))
                 for stream in self._device.streams:
                     self._send(Kind.STREAM, pack_stream(stream))
             case Opcode.START:
                 self._state = HeadState.STREAMING
+                self._run += 1
             case Opcode.STOP:
                 self._state = HeadState.IDLE
             case Opcode.STATUS:
                 self._send_status()
+            case Opcode.DEFAULTS:
+                for p in self._parameters.values():
+                    if p.writable:
+                        self._change(p.name, p.default)
             case Opcode.LIST_PARAMETERS:
                 for p in self._parameters.values():
                     self._send(Kind.PARAMETER, pack_parameter(p, len(self._parameters)))
@@ -185,11 +194,8 @@ class VirtualHead:
         if p is None:
             return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name!r}"
         if c.opcode == Opcode.SET:
-            if not p.writable:
-                return Result.READ_ONLY, p.value, f"{p.name} can only be read"
-            if not p.low <= c.value <= p.high:
-                text = f"{p.name} = {c.value:g} is not allowed: it must be from {p.low:g} to {p.high:g} {p.unit}"
-                return Result.OUT_OF_RANGE, p.value, text.rstrip()
+            if refusal := p.refusal(c.value):
+                return Result.OUT_OF_RANGE if p.writable else Result.READ_ONLY, p.value, refusal
             self._change(c.name, c.value)
         return Result.OK, self._parameters[c.name].value, ""
 
@@ -239,6 +245,7 @@ class VirtualHead:
         f = self._faults
         payload = pack_samples(
             part.stream,
+            self._run,
             int(part.seq[0]),
             part.tick + f.first_tick,
             part.odometer_um if odometer else None,

@@ -7,8 +7,9 @@ be appended without a new version; it skips and counts message types that it doe
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -42,6 +43,10 @@ class Opcode(IntEnum):
     GET = 5
     SET = 6
     STATUS = 7
+    SAVE = 8
+    """Keep the values of persistent parameters over a power cut."""
+    DEFAULTS = 9
+    """Every writable parameter back to its default; nothing is saved."""
 
 
 class Result(IntEnum):
@@ -79,12 +84,14 @@ _TYPES: Final = {v: k for k, v in _TYPE_CODES.items()}
 
 _DEVICE: Final = struct.Struct("<dIB")
 _STREAM: Final = struct.Struct("<BBBBHHffdddddH")
-_SAMPLES: Final = struct.Struct("<BBHI")
+_SAMPLES: Final = struct.Struct("<BBHII")
 _STATUS: Final = struct.Struct("<BIIIHh")
 _PARAMETER: Final = struct.Struct("<HHBBdddd")
 _REPLY: Final = struct.Struct("<HBd")
 _COMMAND: Final = struct.Struct("<HB")
 _HAS_ODOMETER: Final = 1
+_WRITABLE: Final = 1
+_PERSISTENT: Final = 2
 
 
 def _text(s: str) -> bytes:
@@ -184,6 +191,8 @@ class SamplesMessage:
     """Records as they lie in a frame: counters still wrapped to 32 bits."""
 
     stream_id: int
+    run: int
+    """Changes at every START and every restart of the head: its counters began anew."""
     first_seq: int
     ticks: NDArray[np.uint32]
     odometer_um: NDArray[np.int32] | None
@@ -197,11 +206,16 @@ def records_per_frame(stream: StreamDescription, most_bytes: int, odometer: bool
 
 
 def pack_samples(
-    stream: StreamDescription, first_seq: int, ticks: Int64Array, odometer_um: Int64Array | None, raw: NDArray[Any]
+    stream: StreamDescription,
+    run: int,
+    first_seq: int,
+    ticks: Int64Array,
+    odometer_um: Int64Array | None,
+    raw: NDArray[Any],
 ) -> bytes:
     """ticks, odometer_um : (n,), wrapped to 32 bits here; raw : (n, channels, values)."""
     flags = 0 if odometer_um is None else _HAS_ODOMETER
-    out = _SAMPLES.pack(stream.stream_id, flags, len(ticks), first_seq & 0xFFFFFFFF)
+    out = _SAMPLES.pack(stream.stream_id, flags, len(ticks), run, first_seq & 0xFFFFFFFF)
     out += (ticks & 0xFFFFFFFF).astype("<u4").tobytes()
     if odometer_um is not None:
         out += (odometer_um & 0xFFFFFFFF).astype("<u4").tobytes()
@@ -218,7 +232,7 @@ def read_samples(payload: Bytes, streams: dict[int, StreamDescription]) -> Sampl
     """
     if len(payload) < _SAMPLES.size:
         raise WireError(f"A SAMPLES message of {len(payload)} bytes is shorter than its header of {_SAMPLES.size}.")
-    stream_id, flags, n, first_seq = _SAMPLES.unpack_from(payload)
+    stream_id, flags, n, run, first_seq = _SAMPLES.unpack_from(payload)
     stream = streams.get(stream_id)
     if stream is None:
         raise WireError(f"Samples came for stream {stream_id}, which the head did not describe. Restart the head.")
@@ -237,7 +251,7 @@ def read_samples(payload: Bytes, streams: dict[int, StreamDescription]) -> Sampl
         metres = np.frombuffer(payload, "<i4", n, at)
         at += 4 * n
     raw = np.frombuffer(payload, stream.dtype, n * stream.width, at).reshape(n, stream.channels, stream.values)
-    return SamplesMessage(stream_id, first_seq, ticks, metres, raw)
+    return SamplesMessage(stream_id, run, first_seq, ticks, metres, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +288,13 @@ def read_status(payload: Bytes) -> HeadStatus:
     return HeadStatus(HeadState(state), faults, tick, dropped, battery, temperature / 100.0)
 
 
+class ParameterKind(IntEnum):
+    NUMBER = 0
+    WHOLE = 1
+    SWITCH = 2
+    """0 is off, 1 is on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One entry of the head's parameter table."""
@@ -286,16 +307,35 @@ class Parameter:
     high: float
     default: float
     value: float
+    kind: ParameterKind = ParameterKind.NUMBER
     writable: bool = True
-    whole: bool = False
-    """Takes whole numbers only."""
+    persistent: bool = False
+    """SAVE keeps it over a power cut."""
+
+    def refusal(self, value: float) -> str:
+        """Why this value may not be set, '' if it may. The firmware refuses in the same words."""
+        if not self.writable:
+            return f"{self.name} can only be read"
+        if not self.low <= value <= self.high:
+            text = f"{self.name} = {value:g} is not allowed: it must be from {self.low:g} to {self.high:g} {self.unit}"
+            return text.rstrip()
+        if self.kind is not ParameterKind.NUMBER and value != round(value):
+            return f"{self.name} = {value:g} is not allowed: it must be a whole number"
+        return ""
 
 
 def pack_parameter(p: Parameter, total: int) -> bytes:
-    head = _PARAMETER.pack(
-        p.index, total, 1 if p.whole else 0, 1 if p.writable else 0, p.low, p.high, p.default, p.value
-    )
+    flags = p.writable * _WRITABLE | p.persistent * _PERSISTENT
+    head = _PARAMETER.pack(p.index, total, p.kind, flags, p.low, p.high, p.default, p.value)
     return head + _text(p.name) + _text(p.unit) + _text(p.description)
+
+
+def parameter_hash(table: Sequence[Parameter]) -> int:
+    """CRC-32 of the table without its values: the same table has the same hash, whatever is set."""
+    c = 0
+    for p in table:
+        c = zlib.crc32(pack_parameter(replace(p, value=0.0), len(table)), c)
+    return c
 
 
 @_reader("PARAMETER")
@@ -305,7 +345,15 @@ def read_parameter(payload: Bytes) -> tuple[Parameter, int]:
     name, at = _read_text(payload, _PARAMETER.size)
     unit, at = _read_text(payload, at)
     description, at = _read_text(payload, at)
-    return Parameter(index, name, unit, description, low, high, default, value, bool(flags & 1), kind == 1), total
+    known = ParameterKind(kind) if kind in _PARAMETER_KINDS else ParameterKind.NUMBER
+    p = Parameter(
+        index, name, unit, description, low, high, default, value, known,
+        bool(flags & _WRITABLE), bool(flags & _PERSISTENT),
+    )  # fmt: skip
+    return p, total
+
+
+_PARAMETER_KINDS: Final = frozenset(ParameterKind)
 
 
 @dataclass(frozen=True, slots=True)
