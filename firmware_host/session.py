@@ -7,10 +7,11 @@ terminal; it stands first, so that what reached the host is on its way to disk b
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Source(Protocol):
 
     @property
     def device(self) -> DeviceDescription: ...
-    def items(self) -> Iterator[list[Item]]: ...
+    def items(self) -> Generator[list[Item]]: ...
 
 
 class Listener(Protocol):
@@ -69,7 +70,7 @@ class LiveSource:
     def device(self) -> DeviceDescription:
         return self._device
 
-    def items(self) -> Iterator[list[Item]]:
+    def items(self) -> Generator[list[Item]]:
         self._head.start()
         began = time.monotonic()
         heard = {s.stream_id: began for s in self._device.streams}
@@ -123,7 +124,7 @@ class RecordingSource:
     def device(self) -> DeviceDescription:
         return self._recording.device
 
-    def items(self) -> Iterator[list[Item]]:
+    def items(self) -> Generator[list[Item]]:
         for block in self._recording.blocks(self._max_records):
             yield [block]
 
@@ -165,11 +166,40 @@ class Summary:
     faults: int = 0
 
 
-def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Summary:
-    """Pump a source through a pipeline until it ends or somebody interrupts it.
+class Interrupt:
+    """Ctrl-C or a polite kill as a wish to stop, so that nothing is cut off in the middle of a block.
 
-    An interrupt (KeyboardInterrupt) ends the source: that is how a live run is stopped. Whatever
-    ends it, what is still in the pipeline is settled, reported and recorded first.
+    A context manager. A second Ctrl-C does not wait.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return self.wanted
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+
+def run(
+    source: Source, pipeline: Pipeline, listeners: Sequence[Listener], stop: Callable[[], bool] = lambda: False
+) -> Summary:
+    """Pump a source through a pipeline until it ends or `stop` says so, asked after every list of items.
+
+    Whatever ends it, what is still in the pipeline is settled, reported and recorded first.
 
     Raises
     ------
@@ -215,13 +245,13 @@ def run(source: Source, pipeline: Pipeline, listeners: Sequence[Listener]) -> Su
                         _announce(item, listeners, summary)
             for listener in listeners:
                 listener.tick()
+            if stop():
+                break
     except LinkError as e:
         lost = e
         _announce(Event(time.time_ns(), Severity.FAULT, "link", str(e)), listeners, summary)
-    except KeyboardInterrupt:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            close()
+    finally:
+        stream.close()
     out = pipeline.finish()
     tell(out.alarms, out.detections)
     summary.coverage = pipeline.coverage()

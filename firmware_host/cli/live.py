@@ -25,7 +25,7 @@ from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console
 from firmware_host.console.terminal import TerminalView, detection_table
 from firmware_host.head import Head
 from firmware_host.link import list_ports
-from firmware_host.session import LiveSource, Recorder, RecordingSource, Summary, run, warm_up
+from firmware_host.session import Interrupt, LiveSource, Recorder, RecordingSource, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
 
 DEMO_RECORDINGS = (
@@ -111,8 +111,12 @@ def _live(
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
-        with new_writer(out, device, profile, model, note=note) as writer, TerminalView(console, device) as view:
-            return run(source, pipeline, [Recorder(writer), view])
+        with (
+            new_writer(out, device, profile, model, note=note) as writer,
+            TerminalView(console, device) as view,
+            Interrupt() as stop,
+        ):
+            return run(source, pipeline, [Recorder(writer), view], stop)
 
 
 def _report(summary: Summary, out: Path) -> None:

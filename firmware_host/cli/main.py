@@ -50,6 +50,11 @@ def run() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemError as e:
+        # an interrupt in a compiled kernel comes back as a SystemError round it
+        if isinstance(e.__cause__ or e.__context__, KeyboardInterrupt):
+            sys.exit(130)
+        raise
     except BrokenPipeError:
         # the reader of our output went away (as `| head` does): nothing to say, and nobody to say it to
         sys.stderr.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +36,7 @@ class ForeignSource:
     def device(self) -> DeviceDescription:
         return self.recording.device
 
-    def items(self) -> Iterator[list[Any]]:
+    def items(self) -> Generator[list[Any]]:
         for block in self.recording.blocks:
             for start in range(0, len(block), 256):
                 yield [block[start : start + 256]]

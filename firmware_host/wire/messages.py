@@ -83,7 +83,7 @@ _KINDS: Final = {v: k for k, v in _KIND_CODES.items()}
 _TYPES: Final = {v: k for k, v in _TYPE_CODES.items()}
 
 _DEVICE: Final = struct.Struct("<dIB")
-_STREAM: Final = struct.Struct("<BBBBHHffdddddH")
+_STREAM: Final = struct.Struct("<BBBBHHddddddH")
 _SAMPLES: Final = struct.Struct("<BBHII")
 _STATUS: Final = struct.Struct("<BIIIHh")
 _PARAMETER: Final = struct.Struct("<HHBBdddd")
@@ -152,7 +152,7 @@ def read_device(payload: Bytes) -> DeviceMessage:
 
 def pack_stream(s: StreamDescription) -> bytes:
     head = _STREAM.pack(
-        s.stream_id, _KIND_CODES[s.kind], _TYPE_CODES[s.sample_type], 0, s.channels, s.values, s.rate_hz, 0.0,
+        s.stream_id, _KIND_CODES[s.kind], _TYPE_CODES[s.sample_type], 0, s.channels, s.values, s.rate_hz,
         s.scale, s.offset, s.sampling_interval_s, s.centre_frequency_hz, s.step_m, len(s.axis),
     )  # fmt: skip
     return head + np.array(s.axis, "<f8").tobytes() + _text(s.name) + _text(s.unit)
@@ -161,7 +161,7 @@ def pack_stream(s: StreamDescription) -> bytes:
 @_reader("STREAM")
 def read_stream(payload: Bytes) -> StreamDescription:
     """One stream of the head."""
-    (id_, kind, kind_of_sample, _, channels, values, rate, _, scale, offset, interval, centre, step, n_axis) = (
+    (id_, kind, kind_of_sample, _, channels, values, rate, scale, offset, interval, centre, step, n_axis) = (
         _STREAM.unpack_from(payload)
     )
     at = _STREAM.size

@@ -13,7 +13,7 @@ from firmware_host.link import SerialLink, _why_not
 
 
 def test_a_port_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(LinkError, match="There is no port /dev/ttyNOWHERE. Ports of this machine"):
+    with pytest.raises(LinkError, match=r"There is no port /dev/ttyNOWHERE\. Ports of this machine"):
         SerialLink("/dev/ttyNOWHERE")
 
 
@@ -50,6 +50,5 @@ def test_a_port_that_vanishes_while_reading_is_a_link_error() -> None:
     os.close(slave)
     os.close(master)
     with pytest.raises(LinkError, match="stopped answering"):
-        for _ in range(3):
-            link.read()
+        link.read()
     link.close()
