@@ -9,7 +9,7 @@ cut into blocks means nothing, and no result may depend on it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -49,6 +49,21 @@ SAMPLE_TYPES: Final[dict[str, np.dtype[Any]]] = {
     "float32": np.dtype("<f4"),
 }
 """Sample types a head may send, by name; all little-endian."""
+
+
+class Mark(IntFlag):
+    """Why a record cannot be trusted; 0 where it can. Ground under a marked record does not count as swept."""
+
+    SATURATED = 1
+    """A value stands at the end of its converter's range."""
+    FROZEN = 2
+    """The values repeat to the last bit, as no live sensor's do."""
+    NOISY = 4
+    """Noise is far above the reference taken on this head."""
+    SOIL = 8
+    """The soil's own response is beyond what the ground balance can take out."""
+    SURFACE_LOST = 16
+    """The radar's surface echo was not where it can be, so depth and background mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
