@@ -91,20 +91,49 @@ def dual_sensor_lane(
         if metal is not None:
             placed.append((float(o["x_m"]), float(o.get("depth_centre_m", o["depth_m"])), metal))
     viscosity = float(10 ** rng.uniform(-6.0, -4.8))
-    counts, volts = metal_records(rng, x, height, placed, head, viscosity)
-    metal_stream = StreamDescription(
-        stream_id=0, name="metal", kind=StreamKind.METAL_PI, channels=1, values=len(head.gates_s), sample_type="int32",
-        rate_hz=METAL_HZ, scale=volts, unit="V", axis=head.gates_s,
-    )  # fmt: skip
-    metal_block = _block(metal_stream, times, x, counts)
+    metal_block = _metal_block(rng, times, x, height, placed, head, viscosity)
     device = DeviceDescription(
-        "virtual dual head", f"SIM-{lane.name}-{seed}", "simulated", TICK_HZ, (metal_stream, radar)
+        "virtual dual head", f"SIM-{lane.name}-{seed}", "simulated", TICK_HZ, (metal_block.stream, radar)
     )
     note = (
         f"Simulated lane {lane.name}, {lane.soil.split(':')[0]}. Radar: gprMax 3.1.7 plus converter noise, jitter and "
         f"interference. Metal: dipole targets in viscous soil (viscosity {viscosity:.1e}), mains, drift, sferics."
     )
     return device, [metal_block, radar_block], list(lane.truth), note
+
+
+def clean_metal_lane(
+    seed: int, length_m: float = 10.0, speed_m_per_s: float = 0.5
+) -> tuple[DeviceDescription, SampleBlock]:
+    """A pulse-induction head alone over viscous soil in which nothing lies: what clean ground sounds like.
+
+    Soil from neutral to severe, height swinging by some millimetres as an arm does; all from the seed.
+    """
+    rng = np.random.default_rng(seed)
+    times = np.arange(0.0, length_m / speed_m_per_s, 1.0 / METAL_HZ)
+    x = times * speed_m_per_s
+    swing = rng.uniform(0.002, 0.006) * np.sin(2 * np.pi * x / rng.uniform(0.4, 0.9) + rng.uniform(0, 6.28))
+    height = rng.uniform(0.03, 0.07) + swing
+    viscosity = float(10 ** rng.uniform(-6.0, -4.8))
+    block = _metal_block(rng, times, x, height, [], Head(), viscosity)
+    return DeviceDescription("virtual metal head", f"SIM-clean-{seed}", "simulated", TICK_HZ, (block.stream,)), block
+
+
+def _metal_block(
+    rng: np.random.Generator,
+    t_s: np.ndarray,
+    x_m: np.ndarray,
+    height_m: np.ndarray,
+    placed: list[Placed],
+    head: Head,
+    viscosity: float,
+) -> SampleBlock:
+    counts, volts = metal_records(rng, x_m, height_m, placed, head, viscosity)
+    stream = StreamDescription(
+        stream_id=0, name="metal", kind=StreamKind.METAL_PI, channels=1, values=len(head.gates_s), sample_type="int32",
+        rate_hz=METAL_HZ, scale=volts, unit="V", axis=head.gates_s,
+    )  # fmt: skip
+    return _block(stream, t_s, x_m, counts)
 
 
 def _block(stream: StreamDescription, t_s: np.ndarray, x_m: np.ndarray, raw: np.ndarray) -> SampleBlock:

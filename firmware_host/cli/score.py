@@ -113,7 +113,7 @@ def train(
     )
     bare = _model(untrained(low), out)
     peaks: dict[str, list[float]] = {"radar": [], "metal": []}
-    clean_m = 0.0
+    clean_m = {"radar": 0.0, "metal": 0.0}
     for _, device, blocks, truth in track(loaded, "clean ground", console=console, transient=True):
         span = _span(blocks)
         if span is None:
@@ -125,11 +125,14 @@ def train(
             if all(abs(a.x_m - x) > r for x, r in far):
                 peaks[a.sensor].append(a.score * low[a.sensor].threshold(1.0))
         grid = np.arange(span[0], span[1], 0.01)
-        clean_m += 0.01 * int(sum(all(abs(x - ox) > r for ox, r in far) for x in grid))
-    tails = {s: fit_tail(p, clean_m) for s, p in peaks.items()}
+        metres = 0.01 * int(sum(all(abs(x - ox) > r for ox, r in far) for x in grid))
+        for sensor in {"metal" if s.kind.is_metal else "radar" for s in device.streams}:
+            clean_m[sensor] += metres
+    tails = {s: fit_tail(p, clean_m[s]) for s, p in peaks.items()}
     for s, t in tails.items():
         console.print(
-            f"{s}: {len(peaks[s])} peaks on {clean_m:.1f} m of clean ground, level {t.level:.2f}, scale {t.scale:.2f}"
+            f"{s}: {len(peaks[s])} peaks on {clean_m[s]:.1f} m of clean ground, "
+            f"level {t.level:.2f}, scale {t.scale:.2f}"
         )
 
     start = _model(untrained(tails), out)
@@ -156,7 +159,7 @@ def train(
         {
             "recordings": [f.name for f, *_ in loaded],
             "profile_hash": profile.hash,
-            "clean_ground_m": round(clean_m, 2),
+            "clean_ground_m": {s: round(m, 2) for s, m in clean_m.items()},
             "what": "simulated lanes only: claims made with this model are claims about simulation",
         },
     )
