@@ -182,6 +182,8 @@ class SampleBlock:
     utc_ns : (n,) int64, host's estimate of the time of each record, ns since 1970 UTC
     odometer_um : (n,) int64, distance along the track, micrometres; NO_ODOMETER where unknown
     raw : (n, channels, values) of ``stream.dtype``
+    head_tick : (n,) int64, where several heads share a session: the head's own counter, while ``tick``
+        counts the session's common one; None where the two are the same
     """
 
     stream: StreamDescription
@@ -190,11 +192,14 @@ class SampleBlock:
     utc_ns: Int64Array
     odometer_um: Int64Array
     raw: NDArray[Any]
+    head_tick: Int64Array | None = None
 
     def __post_init__(self) -> None:
         n = len(self.seq)
-        for name in ("seq", "tick", "utc_ns", "odometer_um"):
+        for name in ("seq", "tick", "utc_ns", "odometer_um", "head_tick"):
             column = getattr(self, name)
+            if column is None and name == "head_tick":
+                continue
             if column.shape != (n,) or column.dtype != np.int64:
                 raise SampleError(f"{self.stream.name}: {name} must be ({n},) int64")
         if self.raw.shape != (n, self.stream.channels, self.stream.values):
@@ -217,6 +222,7 @@ class SampleBlock:
             self.utc_ns[part],
             self.odometer_um[part],
             self.raw[part],
+            None if self.head_tick is None else self.head_tick[part],
         )
 
     @property
@@ -240,7 +246,29 @@ class Gap:
     """Tick of the first record after the gap."""
     utc_ns: int
     """When the host noticed, ns since 1970 UTC."""
-    cause: str = "lost between head and host"
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFit:
+    """How a head's ticks lie in host time, as fitted on arrival times up to now."""
+
+    utc_ns: int
+    """Time of the newest record."""
+    tick: int
+    """A tick of the head, unwrapped, ..."""
+    offset_ns: int
+    """... and how far host time is ahead of it, once it is turned into ns at the nominal rate."""
+    drift_ppm: float
+    """Positive: the head's counter is slow against the host. NaN before there is enough to tell."""
+    span_s: float
+    """Time over which it was fitted, s."""
+    residual_median_us: float
+    """Delay of the least delayed record of each second above the fitted line, us: median, ..."""
+    residual_p95_us: float
+    """... and 95 % quantile."""
+    head: str = ""
+    """Serial number of the head."""
 
 
 class Severity(StrEnum):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from detector.samples import ClockFit, DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from firmware_host.clock import HostClock
 from firmware_host.errors import HeadError, WireError
 from firmware_host.link import SerialLink
+from firmware_host.reader import Link, Reader
 from firmware_host.timeline import Timeline
 from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
@@ -35,10 +38,16 @@ from firmware_host.wire.messages import (
 
 __all__ = ["Head", "HeadState", "HeadStatus"]
 
-Item = SampleBlock | Gap | Event | HeadStatus
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit
 
 _REPORT_S: Final = 1.0
 """Damage on the wire is told at most this often, with its count; it is always counted."""
+
+_CLOCK_S: Final = 10.0
+"""How often the fit of the head's clock is given out, to be recorded."""
+
+_UNREAD_FRAMES: Final = 20_000
+"""Sample frames kept while a command waits for its reply: many seconds of any head. Later ones become gaps."""
 
 
 class Head:
@@ -52,9 +61,17 @@ class Head:
         when what answers is not a head, or refuses a command
     """
 
-    def __init__(self, link: SerialLink, clock: Callable[[], int] = time.time_ns) -> None:
-        self._link = link
-        self._clock = clock
+    def __init__(
+        self,
+        link: Link,
+        clock: Callable[[], int] | None = None,
+        wake: threading.Event | None = None,
+        baudrate: int = 921600,
+    ) -> None:
+        self._baudrate = baudrate
+        self._clock = clock or HostClock()
+        self._wake = wake
+        self._reader = Reader(link, self._clock, wake)
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._request = 0
@@ -62,23 +79,82 @@ class Head:
         self._streams: dict[int, StreamDescription] = {}
         self._timeline: Timeline | None = None
         self._unread: list[Frame] = []
+        self._arrival_ns = 0
+        self._dropped_bytes = 0
+        self._dropped_frames = 0
         self._unknown = 0
         self._senseless = 0
         self._last_senseless = ""
         self._told = FrameCounters()
         self._told_unknown = 0
         self._told_at = float("-inf")
+        self._clock_told_at = time.monotonic()
+
+    def sibling(self, port: str) -> Head:
+        """Another head on that port, with this one's baud rate, clock and waker."""
+        return Head.open(port, self._baudrate, self._clock, self._wake)
 
     @classmethod
-    def open(cls, port: str, baudrate: int = 921600, clock: Callable[[], int] = time.time_ns) -> Head:
+    def open(
+        cls,
+        port: str,
+        baudrate: int = 921600,
+        clock: Callable[[], int] | None = None,
+        wake: threading.Event | None = None,
+    ) -> Head:
         """Open a port; nothing is sent yet."""
-        return cls(SerialLink(port, baudrate), clock)
+        return cls(SerialLink(port, baudrate), clock, wake, baudrate)
 
     def __enter__(self) -> Head:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
-        self._link.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the port. Leaving the context does the same."""
+        self._reader.close()
+
+    def now_ns(self) -> int:
+        """Host time as this head's records are stamped with, ns since 1970 UTC."""
+        return self._clock()
+
+    @property
+    def port(self) -> str:
+        return self._reader.port
+
+    @property
+    def device(self) -> DeviceDescription:
+        """As the head described itself; HeadError before `describe`."""
+        if self._device is None:
+            raise HeadError("Ask the head to describe itself first.")
+        return self._device
+
+    def reattach(self, other: Head) -> None:
+        """Go on with the link of another `Head` that found the same device again.
+
+        Record numbers, ticks and places go on where they were: what is missing becomes a gap. `other` has
+        described itself and is not to be used any more.
+
+        Raises
+        ------
+        HeadError
+            if it is another device, or describes other streams than before.
+        """
+        if other.device != self.device:
+            raise HeadError(
+                f"On {other.port} is now {other.device.model} serial {other.device.serial}, firmware "
+                f"{other.device.firmware}; this sweep began with {self.device.model} serial {self.device.serial}, "
+                f"firmware {self.device.firmware}. Plug the first one in, or end this sweep and start a new one."
+            )
+        self._reader.close()
+        lost = self._decoder.counters
+        self._reader, self._decoder, self._unread = other._reader, other._decoder, other._unread
+        self._sequence, self._request = other._sequence, other._request
+        # what went over the wire before still counts
+        for name in FrameCounters.__dataclass_fields__:
+            setattr(self._decoder.counters, name, getattr(self._decoder.counters, name) + getattr(lost, name))
+        self._dropped_bytes += other._dropped_bytes
 
     @property
     def counters(self) -> FrameCounters:
@@ -100,12 +176,14 @@ class Head:
             if time.monotonic() - asked > 0.5:
                 self._send(Opcode.DESCRIBE)
                 asked = time.monotonic()
-            for frame in self._decoder.feed(self._link.read()):
+            for frame in self._frames():
                 if frame.kind == Kind.DEVICE:
                     device, streams = read_device(frame.payload), {}
                 elif frame.kind == Kind.STREAM:
                     stream = read_stream(frame.payload)
                     streams[stream.stream_id] = stream
+                elif frame.kind == Kind.SAMPLES:
+                    self._keep(frame)
             if device is not None and len(streams) == device.n_streams:
                 self._device = DeviceDescription(
                     device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
@@ -121,11 +199,35 @@ class Head:
             else "Is the baud rate right, and does the firmware speak protocol version 1?"
             + (f" {c.wrong_version} frames were of another version." if c.wrong_version else "")
         )
-        raise HeadError(f"No head described itself on {self._link.port} within {timeout_s:g} s: {seen}. {advice}")
+        raise HeadError(f"No head described itself on {self._reader.port} within {timeout_s:g} s: {seen}. {advice}")
 
     def start(self) -> None:
-        """Ask for samples."""
-        self._command(Opcode.START)
+        """Ask for samples. What a head that streamed already had sent before is not of this sweep."""
+        running = None if self._timeline is None else self._timeline.run
+        before = self._runs() | ({running} if running is not None else set())
+        for left in (2, 1, 0):
+            try:
+                # not sent again by itself: each START begins a new run
+                self._command(Opcode.START, timeout_s=1.0, again_s=float("inf"))
+                break
+            except HeadError:
+                if self._runs() - before:
+                    break  # the reply was lost, but it plainly has started
+                if not left:
+                    raise
+        if running is None:
+            self._unread = [f for f in self._unread if f.kind != Kind.SAMPLES or self._run_of(f) not in before]
+
+    def _runs(self) -> set[int]:
+        """Runs of the sample frames put by."""
+        return {self._run_of(f) for f in self._unread if f.kind == Kind.SAMPLES}
+
+    def _run_of(self, frame: Frame) -> int:
+        return read_samples(frame.payload, self._streams).run
+
+    def ask_status(self) -> None:
+        """Ask the head how it is; the answer comes with the samples."""
+        self._send(Opcode.STATUS)
 
     def stop(self) -> None:
         """Ask the head to stop. Sent once and not waited for: it is also said to heads that hang."""
@@ -137,15 +239,15 @@ class Head:
         found: dict[int, Parameter] = {}
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            for frame in self._decoder.feed(self._link.read()):
+            for frame in self._frames():
                 if frame.kind == Kind.PARAMETER:
                     parameter, total = read_parameter(frame.payload)
                     found[parameter.index] = parameter
                     if len(found) == total:
                         return [found[i] for i in sorted(found)]
                 else:
-                    self._unread.append(frame)
-        raise HeadError(f"The head on {self._link.port} sent {len(found)} parameters and then no more. Try again.")
+                    self._keep(frame)
+        raise HeadError(f"The head on {self._reader.port} sent {len(found)} parameters and then no more. Try again.")
 
     def get_parameter(self, name: str) -> float:
         """Value of a parameter as the head has it now."""
@@ -162,8 +264,8 @@ class Head:
         self._command(Opcode.SET, name, value)
         return self.get_parameter(name)
 
-    def read(self) -> list[Item]:
-        """What has come in since the last call, in order; waits up to the link's timeout for it.
+    def read(self, wait_s: float = 0.02) -> list[Item]:
+        """What has come in since the last call, in order; waits up to `wait_s` for it.
 
         A gap stands before the block that follows it; a block never spans one. Records that come
         twice are given once.
@@ -171,10 +273,10 @@ class Head:
         timeline = self._timeline
         if timeline is None:
             raise HeadError("Ask the head to describe itself before reading its samples.")
-        data = self._link.read()
-        arrival = self._clock()
-        frames = self._unread + self._decoder.feed(data)
+        new = self._frames(0.0 if self._unread else wait_s)
+        frames = self._unread + new
         self._unread = []
+        arrival = self._arrival_ns
         items: list[Item] = []
         samples: list[SamplesMessage] = []
         for frame in frames:
@@ -184,14 +286,24 @@ class Head:
                 elif frame.kind == Kind.STATUS:
                     items += timeline.add(samples, arrival)
                     samples = []
-                    items.append(read_status(frame.payload))
+                    items.append(replace(read_status(frame.payload), head=self.device.serial))
                 elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
                     self._unknown += 1
             except WireError as e:
                 self._senseless += 1
                 self._last_senseless = str(e)
         items += timeline.add(samples, arrival)
+        now = time.monotonic()
+        if now - self._clock_told_at >= _CLOCK_S:
+            self._clock_told_at = now
+            items += self.clock_fit()
         return items + self._damage(arrival)
+
+    def clock_fit(self) -> list[Item]:
+        """How the head's ticks lie in host time; [] before there was a record."""
+        if self._timeline is None or self._timeline.run is None:
+            return []
+        return [replace(self._timeline.clock.fit(), head=self.device.serial)]
 
     def report(self) -> list[Item]:
         """What of the damage on the wire has not been told yet."""
@@ -208,8 +320,22 @@ class Head:
         unknown = self._unknown - self._told_unknown
         self._told, self._told_unknown = replace(c), self._unknown
         items: list[Item] = []
+        if self._dropped_bytes or self._dropped_frames:
+            text = (
+                f"This computer did not keep up: {self._dropped_bytes} bytes and {self._dropped_frames} frames from "
+                f"{self._reader.port} were thrown away. That ground was not swept. Close other programs."
+            )
+            items.append(Event(arrival, Severity.FAULT, "link", text))
+            self._dropped_bytes = self._dropped_frames = 0
+        jump_ns = self._clock.jumped() if isinstance(self._clock, HostClock) else 0
+        if jump_ns:
+            text = (
+                f"Somebody set this computer's clock by {jump_ns * 1e-9:+.3f} s. The times of this sweep go on by the "
+                "clock as it was at the start."
+            )
+            items.append(Event(arrival, Severity.WARNING, "clock", text))
         if damaged or lost:
-            text = f"{damaged} damaged frames and {lost} lost ones on {self._link.port} since the last report."
+            text = f"{damaged} damaged frames and {lost} lost ones on {self._reader.port} since the last report."
             items.append(Event(arrival, Severity.WARNING, "wire", text + " Check cable and baud rate."))
         if self._senseless:
             text = f"{self._senseless} messages made no sense. {self._last_senseless}"
@@ -220,30 +346,51 @@ class Head:
             items.append(Event(arrival, Severity.INFO, "wire", text))
         return items
 
+    def _frames(self, wait_s: float = 0.02) -> list[Frame]:
+        """Frames that have come in since the last call."""
+        got = self._reader.read(wait_s)
+        self._dropped_bytes += got.dropped
+        self._arrival_ns = got.arrival_ns or self._arrival_ns or self._clock()
+        return self._decoder.feed(got.data)
+
+    def _keep(self, frame: Frame) -> None:
+        """Put a frame by for `read`, while somebody waits for another."""
+        if len(self._unread) < _UNREAD_FRAMES:
+            self._unread.append(frame)
+        else:
+            self._dropped_frames += 1
+
     def _send(self, opcode: Opcode, name: str = "", value: float = 0.0) -> int:
         self._request = (self._request + 1) & 0xFFFF
         payload = pack_command(Command(self._request, opcode, name, value))
         # the leading zero ends whatever noise the head may have taken for the start of a frame
-        self._link.write(b"\0" + encode_frame(Kind.COMMAND, self._sequence, payload))
+        self._reader.write(b"\0" + encode_frame(Kind.COMMAND, self._sequence, payload))
         self._sequence = (self._sequence + 1) & 0xFFFF
         return self._request
 
-    def _command(self, opcode: Opcode, name: str = "", value: float = 0.0, timeout_s: float = 2.0) -> Reply:
-        request = self._send(opcode, name, value)
+    def _command(
+        self, opcode: Opcode, name: str = "", value: float = 0.0, timeout_s: float = 2.0, again_s: float = 0.5
+    ) -> Reply:
+        """Send a command, every `again_s` anew while no reply comes: command or reply may have been damaged."""
+        requests: set[int] = set()
         deadline = time.monotonic() + timeout_s
+        sent = time.monotonic()
         while time.monotonic() < deadline:
+            if not requests or time.monotonic() - sent > again_s:
+                requests.add(self._send(opcode, name, value))
+                sent = time.monotonic()
             reply: Reply | None = None
-            for frame in self._decoder.feed(self._link.read()):
+            for frame in self._frames():
                 answer = read_reply(frame.payload) if frame.kind == Kind.REPLY else None
-                if answer is not None and answer.request == request:
+                if answer is None:
+                    self._keep(frame)
+                elif answer.request in requests:
                     reply = answer
-                else:
-                    self._unread.append(frame)
             if reply is not None:
                 if reply.result is not Result.OK:
                     raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
                 return reply
         raise HeadError(
-            f"The head on {self._link.port} did not answer {opcode.name} within {timeout_s:g} s. "
+            f"The head on {self._reader.port} did not answer {opcode.name} within {timeout_s:g} s. "
             "Switch it off and on, and start again."
         )

@@ -6,7 +6,6 @@ terminal; it stands first, so that what reached the host is on its way to disk b
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -22,14 +21,11 @@ from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, SampleBlock, Severity
 from firmware_host.errors import LinkError
-from firmware_host.head import Head, HeadState, HeadStatus
+from firmware_host.head import HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus
-
-SILENCE_S: Final = 1.0
-"""A head that streams and sends nothing for this long is a fault, and says so."""
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit
 
 FLUSH_S: Final = 1.0
 """What a power cut may cost at most, s of recording."""
@@ -43,74 +39,32 @@ class Source(Protocol):
     def items(self) -> Generator[list[Item]]: ...
 
 
-class Listener(Protocol):
+class Listener:
     """Someone who wants to know what happens in a session, in the order in which it happens."""
 
-    def block(self, block: SampleBlock) -> None: ...
-    def gap(self, gap: Gap) -> None: ...
-    def event(self, event: Event) -> None: ...
-    def status(self, status: HeadStatus) -> None: ...
-    def alarm(self, alarm: Alarm) -> None: ...
-    def detection(self, detection: Detection) -> None: ...
+    def block(self, block: SampleBlock) -> None:
+        """Records that came in."""
+
+    def gap(self, gap: Gap) -> None:
+        """Records that never came."""
+
+    def event(self, event: Event) -> None:
+        """Something a person should know of."""
+
+    def status(self, status: HeadStatus) -> None:
+        """What a head says of itself."""
+
+    def clock(self, fit: ClockFit) -> None:
+        """How a head's ticks lie in host time."""
+
+    def alarm(self, alarm: Alarm) -> None:
+        """A place that stands out, as one sensor sees it."""
+
+    def detection(self, detection: Detection) -> None:
+        """A place settled."""
+
     def tick(self) -> None:
         """Called often, also when nothing comes."""
-        ...
-
-
-class LiveSource:
-    """A head on a port, from START until it says that it has finished, or somebody stops it."""
-
-    def __init__(self, head: Head, duration_s: float | None = None, silence_s: float = SILENCE_S) -> None:
-        self._head = head
-        self._device = head.describe()
-        self._duration_s = duration_s
-        self._silence_s = silence_s
-
-    @property
-    def device(self) -> DeviceDescription:
-        return self._device
-
-    def items(self) -> Generator[list[Item]]:
-        self._head.start()
-        began = time.monotonic()
-        heard = {s.stream_id: began for s in self._device.streams}
-        silent: set[int] = set()
-        try:
-            while self._duration_s is None or time.monotonic() - began < self._duration_s:
-                got = self._head.read()
-                now = time.monotonic()
-                out: list[Item] = []
-                for id_ in {i.stream.stream_id for i in got if isinstance(i, SampleBlock)}:
-                    if id_ in silent:
-                        silent.remove(id_)
-                        text = (
-                            f"{self._device.stream(id_).name}: samples are coming again after "
-                            f"{now - heard[id_]:.1f} s of silence. The ground passed meanwhile was not swept."
-                        )
-                        out.append(Event(time.time_ns(), Severity.WARNING, "head", text))
-                    heard[id_] = now
-                for id_, last in heard.items():
-                    s = self._device.stream(id_)
-                    # a slow stream is not silent between two of its own records
-                    if id_ not in silent and now - last > max(self._silence_s, 3.0 / s.rate_hz):
-                        silent.add(id_)
-                        text = (
-                            f"{s.name}: no samples for {now - last:.1f} s. Stop: nothing is being swept with it. "
-                            "Check the cable and the head's power."
-                        )
-                        out.append(Event(time.time_ns(), Severity.FAULT, "head", text))
-                out.extend(got)
-                yield out
-                if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
-                    break
-            yield self._head.report()
-        except LinkError:
-            yield self._head.report()
-            raise
-        finally:
-            # a head that was unplugged cannot be told; the error that ended the session says so
-            with contextlib.suppress(LinkError):
-                self._head.stop()
 
 
 class RecordingSource:
@@ -129,26 +83,31 @@ class RecordingSource:
             yield [block]
 
 
-class Recorder:
-    """The listener that keeps the record."""
+class Recorder(Listener):
+    """The listener that keeps the record. Alarms are recorded as the detections that they end in."""
 
-    def __init__(self, writer: RecordingWriter, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, writer: RecordingWriter, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._writer = writer
-        self._clock = clock
-        self._flushed = clock()
-        self.block = writer.write
-        self.gap = writer.gap
-        self.event = writer.event
-        self.detection = writer.detection
+        self._monotonic = monotonic
+        self._flushed = monotonic()
 
-    def status(self, status: HeadStatus) -> None:
-        """Kept only where it reports a fault, as the event that the session makes of it."""
+    def block(self, block: SampleBlock) -> None:
+        self._writer.write(block)
 
-    def alarm(self, alarm: Alarm) -> None:
-        """Alarms are recorded as the detections that they end in: none is dropped."""
+    def gap(self, gap: Gap) -> None:
+        self._writer.gap(gap)
+
+    def event(self, event: Event) -> None:
+        self._writer.event(event)
+
+    def clock(self, fit: ClockFit) -> None:
+        self._writer.clock(fit)
+
+    def detection(self, detection: Detection) -> None:
+        self._writer.detection(detection)
 
     def tick(self) -> None:
-        now = self._clock()
+        now = self._monotonic()
         if now - self._flushed >= FLUSH_S:
             self._writer.flush()
             self._flushed = now
@@ -195,9 +154,15 @@ class Interrupt:
 
 
 def run(
-    source: Source, pipeline: Pipeline, listeners: Sequence[Listener], stop: Callable[[], bool] = lambda: False
+    source: Source,
+    pipeline: Pipeline,
+    listeners: Sequence[Listener],
+    stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], int] = time.time_ns,
 ) -> Summary:
     """Pump a source through a pipeline until it ends or `stop` says so, asked after every list of items.
+
+    Events of the session's own are stamped by `clock`, ns since 1970 UTC.
 
     Whatever ends it, what is still in the pipeline is settled, reported and recorded first.
 
@@ -217,7 +182,7 @@ def run(
             for listener in listeners:
                 listener.detection(detection)
 
-    fault_bits = 0
+    fault_bits: dict[str, int] = {}
     lost: LinkError | None = None
     stream = source.items()
     try:
@@ -238,9 +203,12 @@ def run(
                     case HeadStatus():
                         for listener in listeners:
                             listener.status(item)
-                        if item.fault_bits & ~fault_bits:
-                            _announce(_fault(item), listeners, summary)
-                        fault_bits = item.fault_bits
+                        if item.fault_bits & ~fault_bits.get(item.head, 0):
+                            _announce(_fault(item, clock()), listeners, summary)
+                        fault_bits[item.head] = item.fault_bits
+                    case ClockFit():
+                        for listener in listeners:
+                            listener.clock(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:
@@ -249,7 +217,7 @@ def run(
                 break
     except LinkError as e:
         lost = e
-        _announce(Event(time.time_ns(), Severity.FAULT, "link", str(e)), listeners, summary)
+        _announce(Event(clock(), Severity.FAULT, "link", str(e)), listeners, summary)
     finally:
         stream.close()
     out = pipeline.finish()
@@ -258,13 +226,13 @@ def run(
     for c in summary.coverage:
         if c.received == 0:
             text = f"{c.stream}: not one record came. Nothing was swept with it."
-            _announce(Event(time.time_ns(), Severity.FAULT, "session", text), listeners, summary)
+            _announce(Event(clock(), Severity.FAULT, "session", text), listeners, summary)
         if c.untested or c.surface_lost:
             text = (
                 f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested, "
                 f"and the surface echo was lost in {c.surface_lost}. That ground does not count as swept."
             )
-            _announce(Event(time.time_ns(), Severity.WARNING, "session", text), listeners, summary)
+            _announce(Event(clock(), Severity.WARNING, "session", text), listeners, summary)
     for listener in listeners:
         listener.tick()
     if lost is not None:
@@ -278,12 +246,12 @@ def _announce(event: Event, listeners: Sequence[Listener], summary: Summary) -> 
         listener.event(event)
 
 
-def _fault(status: HeadStatus) -> Event:
+def _fault(status: HeadStatus, utc_ns: int) -> Event:
     return Event(
-        time.time_ns(),
+        utc_ns,
         Severity.FAULT,
         "head",
-        f"The head reports: {', '.join(status.faults)}. Do not sweep on until it is mended.",
+        f"The head {status.head} reports: {', '.join(status.faults)}. Do not sweep on until it is mended.",
     )
 
 

@@ -7,6 +7,7 @@ become 64-bit numbers that only grow. What is missing between two blocks is a Ga
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from firmware_host.clock import TickClock
 from firmware_host.wire.messages import SamplesMessage, nowhere, unwrap, unwrap_all
 
 Item = SampleBlock | Gap | Event
+
+LOST: Final = "lost between head and host"
 
 
 class _Stream:
@@ -44,6 +47,16 @@ class Timeline:
         self._run: int | None = None
         self._tick_offset = 0
 
+    @property
+    def clock(self) -> TickClock:
+        """The head's ticks in host time."""
+        return self._clock
+
+    @property
+    def run(self) -> int | None:
+        """The head's present run; None before its first record."""
+        return self._run
+
     def add(self, messages: Sequence[SamplesMessage], arrival_ns: int) -> list[Item]:
         """Blocks of these messages, which arrived together; a block never spans a gap."""
         items: list[Item] = []
@@ -62,7 +75,7 @@ class Timeline:
         head = messages[0]
         stream = self._streams[head.stream_id]
         items: list[Item] = []
-        cause = ""
+        cause = LOST
         if head.run != self._run:
             self._begin_run(head.run, int(ticks32[0]), len(ticks32), stream, arrival_ns)
         if head.run != stream.run:
@@ -97,7 +110,7 @@ class Timeline:
             seq, tick, odometer, raw = seq[again:], tick[again:], odometer[again:], raw[again:]
             if len(seq) == 0:
                 return items
-        utc = self._clock.to_utc(tick, arrival_ns)
+        utc = self._clock.to_utc(head.stream_id, tick, arrival_ns)
         items.append(SampleBlock(stream.description, seq, tick, utc, odometer, raw))
         stream.next_seq = int(seq[-1]) + 1
         stream.last_tick = int(tick[-1])

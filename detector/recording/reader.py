@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError, SampleError
 from detector.recording import schema
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription, StreamKind
+from detector.samples import (
+    ClockFit,
+    DeviceDescription,
+    Event,
+    Gap,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+    StreamKind,
+)
 
 
 def open_recording(path: Path | str) -> Recording:
@@ -123,7 +132,7 @@ class Recording:
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
         for name in schema.TABLES:
-            if name not in file:
+            if name not in file and name not in schema.LATER_TABLES:
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
     def __enter__(self) -> Recording:
@@ -143,7 +152,8 @@ class Recording:
     def n_records(self, stream_name: str) -> int:
         """Whole records of a stream: after a cut the columns may differ in length."""
         group = self._file[f"{schema.STREAMS}/{stream_name}"]
-        return int(min(group[name].shape[0] for name in (*schema.COLUMNS, "raw")))
+        columns = [*schema.COLUMNS, "raw", *({schema.HEAD_TICK} & set(group))]
+        return int(min(group[name].shape[0] for name in columns))
 
     def block(self, stream_name: str, start: int, stop: int) -> SampleBlock:
         """Records start to stop - 1 of a stream, counted from 0 in the file."""
@@ -153,13 +163,14 @@ class Recording:
         try:
             columns = [group[name][start:stop] for name in schema.COLUMNS]
             raw = group["raw"][start:stop]
+            head_tick = group[schema.HEAD_TICK][start:stop] if schema.HEAD_TICK in group else None
         except (OSError, RuntimeError) as e:
             raise RecordingError(
                 f"{self.path}: records {start} to {stop - 1} of {stream_name!r} cannot be read ({e}). The file is "
                 "damaged there; look for another copy."
             ) from e
         seq, tick, utc_ns, odometer_um = columns
-        return SampleBlock(stream, seq, tick, utc_ns, odometer_um, raw)
+        return SampleBlock(stream, seq, tick, utc_ns, odometer_um, raw, head_tick)
 
     def blocks(self, max_records: int = 64) -> Iterator[SampleBlock]:
         """All records in time order across streams, in blocks of at most max_records.
@@ -198,6 +209,10 @@ class Recording:
         return [
             Label(**{**r, "label": LabelClass(r["label"]), "ground_truth": bool(r["ground_truth"])}) for r in rows
         ]
+
+    def clock_fits(self) -> list[ClockFit]:
+        """How the heads' ticks lay in host time; [] in files that do not say."""
+        return [ClockFit(**schema.fields_of(r)) for r in self._file["clock"][:]] if "clock" in self._file else []
 
     def truth(self) -> list[TrueObject]:
         rows = [schema.fields_of(r) for r in self._file["truth"][:]]

@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -25,6 +25,9 @@ COLUMNS: Final = {
     "odometer_um": "distance along the track; the smallest int64 where unknown",
 }
 COLUMN_UNITS: Final = {"seq": "1", "tick": "tick", "utc_ns": "ns since 1970-01-01 UTC", "odometer_um": "um"}
+
+HEAD_TICK: Final = "head_tick"
+"""A further column where several heads share a session: each head's own counter."""
 
 GAP_DTYPE: Final = np.dtype(
     [
@@ -65,13 +68,30 @@ TRUTH_DTYPE: Final = np.dtype(
     ]
 )
 
+CLOCK_DTYPE: Final = np.dtype(
+    [
+        ("head", "S64"),
+        ("utc_ns", "<i8"),
+        ("tick", "<i8"),
+        ("offset_ns", "<i8"),
+        ("drift_ppm", "<f8"),
+        ("span_s", "<f8"),
+        ("residual_median_us", "<f8"),
+        ("residual_p95_us", "<f8"),
+    ]
+)
+
 TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
     "events": (EVENT_DTYPE, "what happened in the session"),
     "detections": (DETECTION_DTYPE, "places that must be investigated, as the software decided"),
     "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
+    "clock": (CLOCK_DTYPE, "fits of the head's ticks to host time: minimum-delay points, lower convex hull"),
 }
+
+LATER_TABLES: Final = frozenset({"clock"})
+"""Tables that files of version 1.0 do not have."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},

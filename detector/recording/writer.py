@@ -18,7 +18,7 @@ import numpy as np
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
 from detector.recording import schema
-from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, StreamDescription
+from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, SampleBlock, StreamDescription
 
 _CHUNK_BYTES: Final = 1 << 16
 _RESERVE_BYTES: Final = 32 << 20
@@ -39,6 +39,7 @@ class RecordingWriter:
     recording_type : one of schema.RECORDING_TYPES
     created_utc_ns : ns since 1970 UTC
     compress : gzip and shuffle, for files that are shipped
+    several_heads : blocks come with each head's own ticks beside the session's
 
     Raises
     ------
@@ -61,6 +62,7 @@ class RecordingWriter:
         licence: str = "",
         source: str = "",
         compress: bool = False,
+        several_heads: bool = False,
     ) -> None:
         if recording_type not in schema.RECORDING_TYPES:
             raise RecordingError(
@@ -97,7 +99,7 @@ class RecordingWriter:
         )
         filters: dict[str, Any] = {"compression": "gzip", "shuffle": True} if compress else {}
         for stream in device.streams:
-            self._make_stream(stream, filters)
+            self._make_stream(stream, filters, several_heads)
         for name, (dtype, description) in schema.TABLES.items():
             table = self._file.create_dataset(
                 name, (0,), dtype, maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),), **filters
@@ -108,7 +110,7 @@ class RecordingWriter:
         )
         self._file.swmr_mode = True
 
-    def _make_stream(self, s: StreamDescription, filters: dict[str, Any]) -> None:
+    def _make_stream(self, s: StreamDescription, filters: dict[str, Any], head_tick: bool) -> None:
         group = self._file.create_group(f"{schema.STREAMS}/{s.name}")
         for field in fields(s):
             value = getattr(s, field.name)
@@ -131,6 +133,9 @@ class RecordingWriter:
                 name, (0,), "<i8", maxshape=(None,), chunks=(4096,), fillvalue=fill, **filters
             )
             column.attrs.update({"unit": schema.COLUMN_UNITS[name], "description": description})
+        if head_tick:
+            column = group.create_dataset(schema.HEAD_TICK, (0,), "<i8", maxshape=(None,), chunks=(4096,), **filters)
+            column.attrs.update({"unit": "tick", "description": "tick counter of this stream's own head, unwrapped"})
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -152,6 +157,9 @@ class RecordingWriter:
 
     def event(self, event: Event) -> None:
         self._append("events", event)
+
+    def clock(self, fit: ClockFit) -> None:
+        self._append("clock", fit)
 
     def detection(self, detection: Detection) -> None:
         self._append_rows("detections", detection.to_row()[None])
@@ -202,7 +210,7 @@ class RecordingWriter:
                 n = sum(len(b) for b in blocks)
                 start = group["raw"].shape[0]
                 # raw last: a reader takes the shortest column as the stream's length
-                for name in schema.COLUMNS:
+                for name in [*schema.COLUMNS, *({schema.HEAD_TICK} & set(group))]:
                     group[name].resize(start + n, axis=0)
                     group[name][start:] = np.concatenate([getattr(b, name) for b in blocks])
                 group["raw"].resize(start + n, axis=0)

@@ -7,8 +7,9 @@ import datetime
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,12 @@ from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
+from firmware_host.clock import HostClock
 from firmware_host.console.terminal import TerminalView, detection_table
 from firmware_host.head import Head
 from firmware_host.link import list_ports
-from firmware_host.session import Interrupt, LiveSource, Recorder, RecordingSource, Summary, run, warm_up
+from firmware_host.live_source import JoinedSource, LiveSource
+from firmware_host.session import Interrupt, Recorder, RecordingSource, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
 
 DEMO_RECORDINGS = (
@@ -75,12 +78,19 @@ def profiles(
 
 
 def live(
-    port: Annotated[str, typer.Option("--port", help="Serial port of the head, see 'groundsweep ports'.")],
+    port: Annotated[
+        list[str],
+        typer.Option("--port", help="Serial port of the head, see 'groundsweep ports'. Twice for two heads at once."),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Recording to write; default: a dated file in this folder.")
     ] = None,
     baud: Annotated[int, typer.Option(help="Baud rate; ports over USB ignore it.")] = 921600,
     duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.", min=0.1)] = None,
+    give_up: Annotated[
+        float | None,
+        typer.Option(help="End when a lost head stays away this long, s; default: look for it until Ctrl-C.", min=0.0),
+    ] = None,
     profile_name: ProfileOption = DEFAULT_PROFILE,
     model_path: ModelOption = None,
 ) -> None:
@@ -88,7 +98,7 @@ def live(
     profile, model = chain(profile_name, model_path)
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
-    summary = _live(port, baud, out, profile, model, duration)
+    summary = _live(port, baud, out, profile, model, duration, give_up)
     console.print(detection_table(summary.detections))
     _report(summary, out)
     if summary.faults:
@@ -96,27 +106,39 @@ def live(
 
 
 def _live(
-    port: str, baud: int, out: Path, profile: Profile, model: Model, duration: float | None = None, note: str = ""
+    ports: Sequence[str],
+    baud: int,
+    out: Path,
+    profile: Profile,
+    model: Model,
+    duration: float | None = None,
+    give_up: float | None = None,
+    note: str = "",
 ) -> Summary:
     if out.exists():
         raise RecordingError(f"{out} exists already, and a recording is never overwritten. Choose another --out.")
-    with Head.open(port, baudrate=baud) as head:
-        source = LiveSource(head, duration)
-        device = source.device
-        streams = (f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
-        who = f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware or 'not stated'}"
-        console.print(f"{who}: {', '.join(streams)}")
+    clock, wake = HostClock(), threading.Event()
+    with contextlib.ExitStack() as stack:
+        heads = [stack.enter_context(Head.open(p, baud, clock, wake)) for p in ports]
+        sources = [LiveSource(head, duration, give_up_s=give_up) for head in heads]
+        for source in sources:
+            device = source.device
+            streams = (f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
+            who = f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware or 'not stated'}"
+            console.print(f"{who}: {', '.join(streams)}")
+        joined = sources[0] if len(sources) == 1 else JoinedSource(sources, wake, clock)
+        device = joined.device
         with console.status("Compiling the filters (first run only) ..."):
             warm_up(device, profile, model)
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
         with (
-            new_writer(out, device, profile, model, note=note) as writer,
+            new_writer(out, device, profile, model, note=note, several_heads=len(heads) > 1) as writer,
             TerminalView(console, device) as view,
             Interrupt() as stop,
         ):
-            return run(source, pipeline, [Recorder(writer), view], stop)
+            return run(joined, pipeline, [Recorder(writer), view], stop, clock)
 
 
 def _report(summary: Summary, out: Path) -> None:
@@ -183,7 +205,7 @@ def demo(
                 raise RecordingError(f"{out} exists already. Choose another folder for --keep.")
             with _virtual_process(file, speed) as port:
                 console.print(f"Virtual head on [bold]{port}[/]")
-                summary = _live(port, 921600, out, profile, model, note=f"demo of {file.name}")
+                summary = _live([port], 921600, out, profile, model, note=f"demo of {file.name}")
             console.print(detection_table(summary.detections))
             _report(summary, out)
             with open_recording(out) as recording:

@@ -62,7 +62,14 @@ def chain(profile_name: str, model_path: Path | None) -> tuple[Profile, Model]:
 
 
 def new_writer(
-    path: Path, device: DeviceDescription, profile: Profile, model: Model, *, kind: str = "survey", note: str = ""
+    path: Path,
+    device: DeviceDescription,
+    profile: Profile,
+    model: Model,
+    *,
+    kind: str = "survey",
+    note: str = "",
+    several_heads: bool = False,
 ) -> RecordingWriter:
     """A recording that says what made it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,5 +83,6 @@ def new_writer(
         profile_hash=profile.hash,
         model_hash=model.hash,
         note=note,
+        several_heads=several_heads,
     )
 

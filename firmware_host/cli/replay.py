@@ -15,15 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from detector.decide.alarm import Alarm
-from detector.detections import Detection, Label, LabelClass
+from detector.detections import Label, LabelClass
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
-from detector.samples import Event, Gap, SampleBlock, StreamDescription
+from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -34,8 +33,7 @@ from firmware_host.cli.opening import (
 )
 from firmware_host.console.bscan import bscan_picture, profile_picture
 from firmware_host.console.terminal import detection_table
-from firmware_host.head import HeadStatus
-from firmware_host.session import Recorder, RecordingSource, Source, run
+from firmware_host.session import Listener, Recorder, RecordingSource, Source, run
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +43,7 @@ def register(app: typer.Typer) -> None:
     app.command()(label)
 
 
-class _Bar:
+class _Bar(Listener):
     """A listener that moves a progress bar."""
 
     def __init__(self, progress: Progress, total: int) -> None:
@@ -55,14 +53,8 @@ class _Bar:
     def block(self, block: SampleBlock) -> None:
         self._progress.advance(self._task, len(block))
 
-    def gap(self, gap: Gap) -> None: ...
     def event(self, event: Event) -> None:
         self._progress.console.print(f"[yellow]{event.severity}[/]: {event.text}")
-
-    def status(self, status: HeadStatus) -> None: ...
-    def alarm(self, alarm: Alarm) -> None: ...
-    def detection(self, detection: Detection) -> None: ...
-    def tick(self) -> None: ...
 
 
 def replay(
@@ -98,7 +90,7 @@ def _replay(
         profile = parse_profile(recording.profile_toml, f"the profile stored in {file}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        listeners = [_Bar(progress, total)]
+        listeners: list[Listener] = [_Bar(progress, total)]
         pipeline = Pipeline(source.device, profile, model)
         if out is None:
             summary = run(source, pipeline, listeners)

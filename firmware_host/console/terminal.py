@@ -18,6 +18,7 @@ from detector.decide.alarm import Alarm
 from detector.detections import LEVELS, Detection
 from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
 from firmware_host.head import HeadStatus
+from firmware_host.session import Listener
 
 SIGNAL_S: Final = 1.5
 """How long the state shows a signal after an alarm, s."""
@@ -71,7 +72,7 @@ def detection_table(detections: list[Detection], title: str = "Detections") -> T
     return table
 
 
-class TerminalView:
+class TerminalView(Listener):
     """Alarms and events as they come, and a status line under them. A context manager."""
 
     def __init__(self, console: Console, device: DeviceDescription, total_records: int | None = None) -> None:
@@ -126,9 +127,6 @@ class TerminalView:
     def detection(self, detection: Detection) -> None:
         self._detections += 1
         self._console.print(detection_line(detection))
-
-    def tick(self) -> None:
-        """The status line draws itself."""
 
     def _status_line(self) -> Text:
         now = time.monotonic()

@@ -266,6 +266,8 @@ class HeadStatus:
     battery_mv: int
     """0 if it has none."""
     temperature_c: float
+    head: str = ""
+    """Serial number of the head; not on the wire, since a head speaks for itself."""
 
     @property
     def faults(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.head import Head, HeadState, HeadStatus
-from firmware_host.session import LiveSource
+from firmware_host.live_source import LiveSource
 from firmware_host.virtual.head import Faults, VirtualHead
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]

@@ -71,7 +71,7 @@ def test_records_come_back_to_the_bit_and_in_time_order(
 def test_tables_come_back(tmp_path: Path, dual_head: DualHead) -> None:
     device, _ = dual_head
     path = tmp_path / "a.h5"
-    gap = Gap(1, 5, 3, 100, 200, 7)
+    gap = Gap(1, 5, 3, 100, 200, 7, "lost between head and host")
     event = Event(9, Severity.FAULT, "head", "battery low")
     truth = TrueObject(LabelClass.MINE, "PMN", "", 1.0, -1, -1, 0.05, 0.1, float("nan"), True, "simulated")
     detections = [a_detection(i) for i in range(3)]

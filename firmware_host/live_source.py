@@ -1,0 +1,336 @@
+"""Heads on ports as the source of a session: silence is told, a lost head is found again, several become one."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from detector.samples import DeviceDescription, Event, Gap, Int64Array, SampleBlock, Severity, StreamDescription
+from firmware_host.errors import HeadError, LinkError
+from firmware_host.head import Head, HeadState, HeadStatus, Item
+from firmware_host.link import list_ports
+
+SILENCE_S: Final = 1.0
+"""A head that streams and sends nothing for this long is a fault, and says so."""
+
+RETRY_S: Final = 0.5
+"""Pause between two attempts to find a lost head again."""
+
+REMIND_S: Final = 10.0
+"""How often a head that is still lost is told anew."""
+
+START_S: Final = 0.5
+"""A head that says it is idle longer than this after START was answered has stopped by itself."""
+
+
+class LiveSource:
+    """A head on a port, from START until it says that it has finished, or somebody stops it.
+
+    When the port is lost, the same device (by its serial number) is looked for until it is found: on the
+    port where it was, and on any USB port whose adapter has the serial number that the first one had. A head
+    that kept its power goes on with its counters, so what is missing is counted to the record; one that
+    restarted is started again, and the gap has the length that the host's clock says.
+
+    Parameters
+    ----------
+    head : open
+    duration_s : stop after this long; None = until it ends or is stopped
+    silence_s : without records for this long, a stream is told to be silent
+    give_up_s : a head that stays lost for this long ends the session with its LinkError; None = never
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        duration_s: float | None = None,
+        silence_s: float = SILENCE_S,
+        give_up_s: float | None = None,
+    ) -> None:
+        self._head = head
+        self._device = head.describe()
+        self._duration_s = duration_s
+        self._silence_s = silence_s
+        self._give_up_s = give_up_s
+        self._started_at = 0.0
+        self._adapter = next((p.serial_number for p in list_ports() if p.device == head.port), "")
+        self.wait_s = 0.02
+        """How long a call for items may wait for them."""
+
+    @property
+    def device(self) -> DeviceDescription:
+        return self._device
+
+    def items(self) -> Generator[list[Item]]:
+        self._head.start()
+        began = self._started_at = time.monotonic()
+        watch = _Silence(self._device, self._silence_s, self._head.now_ns)
+        asked_at = began
+        try:
+            while self._duration_s is None or time.monotonic() - began < self._duration_s:
+                try:
+                    got = self._head.read(self.wait_s)
+                    out: list[Item] = watch.told(got)
+                    out.extend(got)
+                    states = [i.state for i in got if isinstance(i, HeadStatus)]
+                    if HeadState.FINISHED in states:
+                        yield out
+                        break
+                    if states[-1:] == [HeadState.IDLE] and time.monotonic() - self._started_at > START_S:
+                        out += self._restart()
+                    elif watch.all_silent and time.monotonic() - asked_at > self._silence_s:
+                        asked_at = time.monotonic()
+                        self._head.ask_status()
+                    yield out
+                except LinkError as e:
+                    yield [*self._head.report(), self._event(Severity.FAULT, "link", str(e))]
+                    yield from self._find_again(e)
+            yield [*self._head.report(), *self._head.clock_fit(), self._summary()]
+        finally:
+            # a head that was unplugged cannot be told; the error that ended the session says so
+            with contextlib.suppress(LinkError):
+                self._head.stop()
+
+    def _restart(self) -> list[Item]:
+        """Start a head that streamed, fell silent and now says that it is idle: it lost its power."""
+        text = f"{self._device.serial}: the head had stopped by itself, as after a loss of power. It is started again."
+        try:
+            self._head.start()
+        except HeadError as e:
+            text += f" It does not start: {e}"
+        self._started_at = time.monotonic()
+        return [self._event(Severity.FAULT, "head", text)]
+
+    def _event(self, severity: Severity, kind: str, text: str) -> Event:
+        return Event(self._head.now_ns(), severity, kind, text)
+
+    def _find_again(self, lost: LinkError) -> Generator[list[Item]]:
+        since = told = time.monotonic()
+        search: _Search | None = None
+        refused = ""
+        while True:
+            now = time.monotonic()
+            if search is None:
+                search = _Search(self._ports(), self._head, self._device)
+            elif search.done:
+                if search.found is not None:
+                    self._head.reattach(search.found)
+                    break
+                if search.refusal and search.refusal != refused:
+                    refused = search.refusal
+                    yield [self._event(Severity.FAULT, "link", refused)]
+                if now - search.began > RETRY_S:
+                    search = None
+            out: list[Item] = []
+            if now - told > REMIND_S:
+                told = now
+                text = f"{self._device.serial} is still not there, {now - since:.0f} s now. {lost}"
+                out.append(self._event(Severity.FAULT, "link", text))
+            yield out
+            if self._give_up_s is not None and now - since > self._give_up_s:
+                if search is not None:
+                    search.abandon()
+                raise lost
+            time.sleep(self.wait_s or 0.001)
+        text = (
+            f"{self._device.serial} is back on {self._head.port} after {time.monotonic() - since:.1f} s. "
+            "The ground passed meanwhile was not swept."
+        )
+        yield [self._event(Severity.WARNING, "link", text)]
+        self._head.ask_status()  # one that lost its power is idle now
+
+    def _ports(self) -> list[str]:
+        """Where the head may be: its old port first, then wherever its USB adapter is now."""
+        elsewhere = [p.device for p in list_ports() if self._adapter and p.serial_number == self._adapter]
+        return [self._head.port, *(d for d in elsewhere if d != self._head.port)]
+
+    def _summary(self) -> Event:
+        c = self._head.counters
+        text = (
+            f"{self._device.serial}: {c.bytes} bytes, {c.frames} good frames, {c.damaged} damaged, {c.lost} lost, "
+            f"{c.wrong_version} of another version, {self._head.unknown_messages} of unknown types."
+        )
+        return self._event(Severity.INFO, "wire", text)
+
+
+class _Silence:
+    """Tells when a stream falls silent, and when it is back."""
+
+    def __init__(self, device: DeviceDescription, silence_s: float, clock: Callable[[], int]) -> None:
+        self._device = device
+        self._clock = clock
+        self._silence_s = silence_s
+        now = time.monotonic()
+        self._heard = {s.stream_id: now for s in device.streams}
+        self._silent: set[int] = set()
+
+    @property
+    def all_silent(self) -> bool:
+        return len(self._silent) == len(self._heard)
+
+    def told(self, got: Sequence[Item]) -> list[Item]:
+        now = time.monotonic()
+        out: list[Item] = []
+        for id_ in {i.stream.stream_id for i in got if isinstance(i, SampleBlock)}:
+            if id_ in self._silent:
+                self._silent.remove(id_)
+                text = (
+                    f"{self._device.stream(id_).name}: samples are coming again after "
+                    f"{now - self._heard[id_]:.1f} s of silence. The ground passed meanwhile was not swept."
+                )
+                out.append(Event(self._clock(), Severity.WARNING, "head", text))
+            self._heard[id_] = now
+        for id_, last in self._heard.items():
+            s = self._device.stream(id_)
+            # a slow stream is not silent between two of its own records
+            if id_ not in self._silent and now - last > max(self._silence_s, 3.0 / s.rate_hz):
+                self._silent.add(id_)
+                text = (
+                    f"{s.name}: no samples for {now - last:.1f} s. Stop: nothing is being swept with it. "
+                    "Check the cable and the head's power."
+                )
+                out.append(Event(self._clock(), Severity.FAULT, "head", text))
+        return out
+
+
+class _Search:
+    """One attempt to find a head again, in a thread: another head in the session must not wait for it."""
+
+    def __init__(self, ports: Sequence[str], lost: Head, device: DeviceDescription) -> None:
+        self.began = time.monotonic()
+        self.found: Head | None = None
+        self.refusal = ""
+        """Why what was found is not the head that was lost."""
+        self.done = False
+        self._abandoned = False
+        self._ports = ports
+        self._lost = lost
+        self._device = device
+        threading.Thread(target=self._look, name="find head", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._abandoned = True
+
+    def _look(self) -> None:
+        for port in self._ports:
+            head: Head | None = None
+            try:
+                head = self._lost.sibling(port)
+                described = head.describe(timeout_s=2.0)
+                if described == self._device and not self._abandoned:
+                    self.found = head
+                    break
+                self.refusal = (
+                    f"On {port} is {described.model} serial {described.serial}, firmware {described.firmware}, not the "
+                    f"head of this sweep (serial {self._device.serial}, firmware {self._device.firmware}) as it was. "
+                    "Plug that one in, or end this sweep and start a new one."
+                )
+            except (LinkError, HeadError):
+                pass  # not there yet: that is what is being told all the time
+            if head is not None:
+                head.close()
+        self.done = True
+
+
+class JoinedSource:
+    """Several heads in one session, as one device with all their streams.
+
+    Their counters have nothing in common, so `tick` becomes microseconds of host time since the
+    session began, as each head's own clock fit says; each head's own counter stays beside it as `head_tick`.
+    Streams keep their numbers and names where these do not clash.
+
+    Parameters
+    ----------
+    sources : one a head
+    wake : set by the heads' readers whenever something came
+    clock : the host time in which they all stamp, ns
+    """
+
+    TICK_HZ: Final = 1e6
+
+    def __init__(self, sources: Sequence[LiveSource], wake: threading.Event, clock: Callable[[], int]) -> None:
+        self._sources = sources
+        self._wake = wake
+        self._began_ns = clock()
+        self._streams: list[dict[int, StreamDescription]] = []
+        taken_ids: set[int] = set()
+        taken_names: set[str] = set()
+        for source in sources:
+            mapped = {}
+            for s in source.device.streams:
+                id_ = s.stream_id
+                while id_ in taken_ids:
+                    id_ = (id_ + 1) % 256
+                name, k = s.name, 1
+                while name in taken_names:
+                    k += 1
+                    name = f"{s.name}-{k}"
+                taken_ids.add(id_)
+                taken_names.add(name)
+                mapped[s.stream_id] = replace(s, stream_id=id_, name=name)
+            self._streams.append(mapped)
+            source.wait_s = 0.0
+        devices = [s.device for s in sources]
+        self._device = DeviceDescription(
+            " + ".join(d.model for d in devices),
+            " + ".join(d.serial for d in devices),
+            " + ".join(d.firmware or "not stated" for d in devices),
+            self.TICK_HZ,
+            tuple(sorted((s for m in self._streams for s in m.values()), key=lambda s: s.stream_id)),
+        )
+        self._last_tick = {s.stream_id: 0 for s in self._device.streams}
+
+    @property
+    def device(self) -> DeviceDescription:
+        return self._device
+
+    def items(self) -> Generator[list[Item]]:
+        running = {k: source.items() for k, source in enumerate(self._sources)}
+        try:
+            while running:
+                self._wake.wait(0.02)
+                self._wake.clear()
+                for k in list(running):
+                    try:
+                        got = next(running[k])
+                    except StopIteration:
+                        del running[k]
+                        continue
+                    yield self._join(k, got)
+        finally:
+            for stream in running.values():
+                stream.close()
+
+    def _join(self, k: int, items: Sequence[Item]) -> list[Item]:
+        out: list[Item] = []
+        gaps: list[Gap] = []
+        for item in items:
+            match item:
+                case Gap():
+                    gaps.append(item)
+                case SampleBlock():
+                    block = self._common(self._streams[k][item.stream.stream_id], item)
+                    id_ = block.stream.stream_id
+                    first = int(block.tick[0])
+                    out += [
+                        replace(g, stream_id=id_, tick_before=min(self._last_tick[id_], first), tick_after=first)
+                        for g in gaps
+                    ]
+                    gaps = []
+                    self._last_tick[id_] = int(block.tick[-1])
+                    out.append(block)
+                case _:
+                    out.append(item)
+        return out
+
+    def _common(self, stream: StreamDescription, block: SampleBlock) -> SampleBlock:
+        tick: Int64Array = (block.utc_ns - self._began_ns) // 1000
+        # the record before the session's own zero may be one that waited in the line
+        tick = np.maximum(tick, self._last_tick[stream.stream_id])
+        return SampleBlock(stream, block.seq, tick, block.utc_ns, block.odometer_um, block.raw, block.tick)
