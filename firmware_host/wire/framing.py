@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -51,8 +51,8 @@ def _crc_tables() -> U4:
 _TABLES: Final = _crc_tables()
 
 
-@njit(cache=True)
-def crc32(data: U1, first: int, last: int, tables: U4) -> int:
+@njit(cache=True, nogil=True)
+def crc32(data: U1, first: int | np.int64, last: int | np.int64, tables: U4) -> int:
     """CRC-32 of data[first:last], eight bytes a step."""
     c = np.uint32(0xFFFFFFFF)
     i = first
@@ -80,68 +80,68 @@ def crc32(data: U1, first: int, last: int, tables: U4) -> int:
     return int(c ^ np.uint32(0xFFFFFFFF))
 
 
-@njit(cache=True)
-def decode_frames(data: U1, stop: int, tables: U4) -> tuple[U1, I8, I8, I8, int]:
-    """Decode every whole frame in data[:stop].
+@njit(cache=True, nogil=True)
+def decode_frames(data: U1, zeros: I8, tables: U4) -> tuple[U1, I8]:
+    """Decode every whole frame in data.
 
-    Returns the decoded bytes of all frames one after another; start and end of each frame in them;
-    a code for each (0 good, 1 bad COBS, 2 bad CRC, 3 too short); and how many bytes of data were
-    used: what follows the last zero byte is the beginning of a frame still to come.
+    zeros : (n,) where the zero bytes are. Returns the decoded bytes of all frames one after another, and
+    a row for each frame, (k, 6): start and end in them, a code (0 good, 1 bad COBS, 2 bad CRC, 3 too
+    short), version, type, sequence.
+
+    Indices are unsigned: a signed one would be tested for counting from the end at every byte.
     """
-    n_frames = 0
-    used = 0
-    for i in range(stop):
-        if data[i] == 0:
-            n_frames += 1
-            used = i + 1
+    one = np.uintp(1)
+    n = zeros.size
+    used = zeros[n - 1] + 1 if n else 0
     out = np.empty(used, np.uint8)
-    starts = np.zeros(n_frames, np.int64)
-    ends = np.zeros(n_frames, np.int64)
-    codes = np.zeros(n_frames, np.int64)
+    rows = np.zeros((n, 6), np.int64)
     k = 0
-    write = 0
-    i = 0
-    while i < used:
-        j = i
-        while data[j] != 0:
-            j += 1
+    write = np.uintp(0)
+    i = np.uintp(0)
+    for f in range(n):
+        j = np.uintp(zeros[f])
         if j == i:  # nothing between two zeros: a sender may flush the line with them
-            i = j + 1
+            i = j + one
             continue
         begin = write
         code = 0
         p = i
         while p < j:
-            run = np.int64(data[p])
-            p += 1
-            if p + run - 1 > j:
+            run = np.uintp(data[p])
+            p += one
+            length = run - one
+            if p + length > j:
                 code = 1
                 break
-            for _ in range(run - 1):
-                out[write] = data[p]
-                write += 1
-                p += 1
-            if run < 255 and p < j:
+            for q in range(length):
+                out[write + np.uintp(q)] = data[p + np.uintp(q)]
+            write += length
+            p += length
+            if run < np.uintp(255) and p < j:
                 out[write] = 0
-                write += 1
+                write += one
+        first, last = np.int64(begin), np.int64(write)
         if code == 0:
-            if write - begin < 8:
+            if last - first < 8:
                 code = 3
             else:
                 sent = (
-                    np.int64(out[write - 4])
-                    | np.int64(out[write - 3]) << 8
-                    | np.int64(out[write - 2]) << 16
-                    | np.int64(out[write - 1]) << 24
+                    np.int64(out[last - 4])
+                    | np.int64(out[last - 3]) << 8
+                    | np.int64(out[last - 2]) << 16
+                    | np.int64(out[last - 1]) << 24
                 )
-                if crc32(out, begin, write - 4, tables) != sent:
+                if crc32(out, first, last - 4, tables) != sent:
                     code = 2
-        starts[k] = begin
-        ends[k] = write
-        codes[k] = code
+                rows[k, 3] = out[first]
+                rows[k, 4] = out[first + 1]
+                rows[k, 5] = np.int64(out[first + 2]) | np.int64(out[first + 3]) << 8
+        rows[k, 0] = first
+        rows[k, 1] = last
+        rows[k, 2] = code
         k += 1
-        i = j + 1
-    return out, starts[:k], ends[:k], codes[:k], used
+        i = j + one
+    return out, rows[:k]
 
 
 def encode_frame(kind: int, sequence: int, payload: bytes) -> bytes:
@@ -193,8 +193,7 @@ class FrameCounters:
         return self.bad_crc + self.bad_cobs + self.too_short + self.oversize
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     kind: int
     sequence: int
     payload: memoryview
@@ -224,29 +223,32 @@ class FrameDecoder:
             data = data[zero + 1 :]
             self._skipping = False
         joined = self._carry + data
-        out, starts, ends, codes, used = decode_frames(
-            np.frombuffer(joined, np.uint8), len(joined), _TABLES
-        )
-        self._carry = joined[used:]
+        octets = np.frombuffer(joined, np.uint8)
+        zeros = np.flatnonzero(octets == 0)
+        if len(zeros):
+            self._carry = joined[int(zeros[-1]) + 1 :]
+        else:
+            self._carry = joined
         # longest stuffed frame: one byte in 254 more
         if len(self._carry) > MAX_DECODED + MAX_DECODED // 254 + 2:
             self._carry = b""
             self._skipping = True
             c.oversize += 1
+        if len(zeros) == 0:
+            return []
+        out, rows = decode_frames(octets, zeros, _TABLES)
         frames: list[Frame] = []
-        body = memoryview(out.tobytes())
-        for start, end, code in zip(starts.tolist(), ends.tolist(), codes.tolist(), strict=True):
+        body = out.data
+        for start, end, code, version, kind, sequence in rows.tolist():
             if code == _BAD_COBS:
                 c.bad_cobs += 1
             elif code == _BAD_CRC:
                 c.bad_crc += 1
             elif code == _TOO_SHORT:
                 c.too_short += 1
+            elif version != PROTOCOL_VERSION:
+                c.wrong_version += 1
             else:
-                version, kind, sequence = HEADER.unpack_from(body, start)
-                if version != PROTOCOL_VERSION:
-                    c.wrong_version += 1
-                    continue
                 if self._next_sequence is not None:
                     c.lost += (sequence - self._next_sequence) & 0xFFFF
                 self._next_sequence = (sequence + 1) & 0xFFFF
