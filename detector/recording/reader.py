@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError, SampleError
 from detector.recording import schema
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription, StreamKind
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    FixQuality,
+    Gap,
+    Position,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+    StreamKind,
+)
 
 
 def open_recording(path: Path | str) -> Recording:
@@ -122,7 +132,7 @@ class Recording:
             float(_attr(device, "tick_hz")),
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
-        for name in schema.TABLES:
+        for name in schema.TABLES_OF_1_0:
             if name not in file:
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
@@ -205,6 +215,13 @@ class Recording:
             TrueObject(**{**r, "label": LabelClass(r["label"]), "contains_metal": bool(r["contains_metal"])})
             for r in rows
         ]
+
+    def positions(self) -> list[Position]:
+        """What a satellite receiver said, in the order in which it came; empty in a recording without one."""
+        if "positions" not in self._file:
+            return []
+        rows = [schema.fields_of(r) for r in self._file["positions"][:]]
+        return [Position(**{**r, "quality": FixQuality(r["quality"])}) for r in rows]
 
 
 class _Ahead:

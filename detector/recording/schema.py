@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -64,6 +64,22 @@ TRUTH_DTYPE: Final = np.dtype(
         ("confidence", "S16"),
     ]
 )
+POSITION_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("receiver_utc_ns", "<i8"),
+        ("latitude_deg", "<f8"),
+        ("longitude_deg", "<f8"),
+        ("altitude_m", "<f8"),
+        ("quality", "<i4"),
+        ("sigma_m", "<f8"),
+        ("sigma_from", "S8"),
+        ("satellites", "<i4"),
+        ("hdop", "<f8"),
+        ("correction_age_s", "<f8"),
+        ("station", "S16"),
+    ]
+)
 
 TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
@@ -71,10 +87,15 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "detections": (DETECTION_DTYPE, "places that must be investigated, as the software decided"),
     "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
+    "positions": (POSITION_DTYPE, "what a satellite receiver said, moment by moment; WGS-84"),
 }
+
+TABLES_OF_1_0: Final = ("gaps", "events", "detections", "labels", "truth")
+"""Tables that every recording has; later ones are missing, and so empty, in files of format 1.0."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
+    "positions": {"quality": "GGA quality indicator of NMEA 0183", "unknown": "NaN, -1, empty, or the smallest int64"},
 }
 
 
