@@ -8,7 +8,7 @@ in prose.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,8 @@ FLATTENING: Final = 1 / 298.257223563
 _ECCENTRICITY2: Final = FLATTENING * (2 - FLATTENING)
 _CLOCK_WINDOW_NS: Final = 60_000_000_000
 _SLOWEST_NS: Final = 1_000_000_000
+_ODOMETER_GAP_NS: Final = 250_000_000
+"""Between odometer readings further apart in time nobody knows how the way was spread."""
 
 
 class PlacingSettings(Settings):
@@ -78,8 +80,8 @@ def metres_per_degree(latitude_deg: Float64Array) -> tuple[Float64Array, Float64
     """Length of a degree of longitude and of latitude on the ellipsoid, m.
 
     The radii of curvature in the prime vertical and in the meridian (Torge and Müller, Geodesy, 4th edition,
-    section 4.1). A plane with these scales is off by less than 1 mm within 10 m of its origin and by less than
-    2 cm within 50 m, up to 80 degrees of latitude; heights of up to 3000 m add 0.05 % of the distance.
+    section 4.1). A plane with these scales is off by less than 0.1 mm within 10 m of its origin and by less than
+    6 mm within 100 m, up to 80 degrees of latitude; a height of 3000 m adds 0.05 % of the distance.
     """
     phi = np.radians(latitude_deg)
     w2 = 1 - _ECCENTRICITY2 * np.sin(phi) ** 2
@@ -116,16 +118,29 @@ def too_fast(distance_m: Float64Array, sigma_m: Float64Array, seconds: Float64Ar
 class Track:
     """A satellite receiver's fixes in host time, to place samples on.
 
-    Every fix is moved from the receiver's time to the host's by the smallest delay seen in the minute up to it
+    Every fix is moved from the receiver's time to the host's by the smallest delay within a minute of it
     (a minimum-delay filter, as for the head's own ticks), so that a slow sentence does not move a place.
 
     Parameters
     ----------
     positions : in the order in which they came, also those without a fix: no path leads through them
     settings : limits and assumptions
+    odometer : (m,) int64 host times, strictly increasing, ns, and (m,) float64 distances along the track at them,
+        m, NaN where unknown; with them, distance instead of time tells how far from one fix to the next a sample
+        lies, wherever that is surer
+
+    Raises
+    ------
+    SampleError
+        when the odometer's times and distances differ in number, or its times do not increase.
     """
 
-    def __init__(self, positions: Sequence[Position], settings: PlacingSettings | None = None) -> None:
+    def __init__(
+        self,
+        positions: Sequence[Position],
+        settings: PlacingSettings | None = None,
+        odometer: tuple[Int64Array, Float64Array] | None = None,
+    ) -> None:
         self.settings = settings or PlacingSettings()
         times, sure, kept = _in_host_time(positions, self.settings)
         self.utc_ns: Int64Array = times
@@ -138,50 +153,35 @@ class Track:
             self._latitude[:-1], self._longitude[:-1], self._latitude[1:], self._longitude[1:]
         )
         self._distance = np.hypot(self._east, self._north)
-        both = np.hypot(self._sigma[:-1], self._sigma[1:])
+        self._noise = np.hypot(self._sigma[:-1], self._sigma[1:])
         with np.errstate(invalid="ignore"):
             self._open = (
                 sure[:-1]
                 & sure[1:]
                 & (self._seconds <= self.settings.max_gap_s)
                 & (self._distance <= self.settings.max_gap_m)
-                & ~too_fast(self._distance, both, self._seconds, self.settings.max_speed_m_per_s)
+                & ~too_fast(self._distance, self._noise, self._seconds, self.settings.max_speed_m_per_s)
             )
-        self._noise = both
+        self._odometer = None if odometer is None else _Odometer(*odometer)
 
-    def places(self, utc_ns: Int64Array, odometer_m: Float64Array | None = None) -> Places:
-        """Places of samples.
-
-        Without an odometer each sample is placed by itself. With one, the distance travelled tells how far
-        along from one fix to the next each sample lies, wherever that is surer; then give all samples at once.
+    def places(self, utc_ns: Int64Array) -> Places:
+        """Places of samples, each by itself.
 
         Parameters
         ----------
-        utc_ns : (n,) host time of the samples, not decreasing
-        odometer_m : (n,) distance along the track, NaN where unknown; see SampleBlock.odometer_m
-
-        Raises
-        ------
-        SampleError
-            when the times go back or the two differ in length.
+        utc_ns : (n,) host times of the samples, as in SampleBlock, in any order
         """
         n = len(utc_ns)
-        if odometer_m is not None and len(odometer_m) != n:
-            raise SampleError(f"{n} sample times came with {len(odometer_m)} odometer readings.")
-        if np.any(np.diff(utc_ns) < 0):
-            raise SampleError("The times of the samples go back; give them in the order in which they were taken.")
-        nowhere = np.full(n, np.nan)
-        if len(self.utc_ns) < 2 or n == 0:
-            return Places(nowhere, nowhere.copy(), nowhere.copy())
-        after = np.searchsorted(self.utc_ns, utc_ns, side="right")
-        k = np.clip(after - 1, 0, len(self._open) - 1)
+        if len(self.utc_ns) < 2:
+            return Places(*(np.full(n, np.nan) for _ in range(3)))
+        k = np.clip(np.searchsorted(self.utc_ns, utc_ns, side="right") - 1, 0, len(self._open) - 1)
         known = self._open[k] & (utc_ns >= self.utc_ns[0]) & (utc_ns <= self.utc_ns[-1])
         since = (utc_ns - self.utc_ns[k]).astype(np.float64) * 1e-9
         along = since / self._seconds[k]
         # linear interpolation of a path with bounded acceleration a errs by at most a t (T - t) / 2
         stray: Float64Array = 0.5 * self.settings.acceleration_m_per_s2 * since * (self._seconds[k] - since)
-        if odometer_m is not None:
-            along, stray = self._by_odometer(utc_ns, odometer_m, k, along, stray)
+        if self._odometer is not None:
+            along, stray = self._by_odometer(self._odometer, utc_ns, k, along, stray)
         # errors of neighbouring fixes are nearly the same error: they do not average out
         of_fixes = (1 - along) * self._sigma[k] + along * self._sigma[k + 1]
         of_time = self._distance[k] / self._seconds[k] * self.settings.time_sigma_s
@@ -193,7 +193,7 @@ class Track:
         return Places(*(np.where(known, x, np.nan) for x in (latitude, longitude, sigma)))
 
     def _by_odometer(
-        self, utc_ns: Int64Array, odometer_m: Float64Array, k: Int64Array, along: Float64Array, stray: Float64Array
+        self, odometer: _Odometer, utc_ns: Int64Array, k: Int64Array, along: Float64Array, stray: Float64Array
     ) -> tuple[Float64Array, Float64Array]:
         """Share of the way from fix k to the next, and greatest error across it, where the odometer knows better.
 
@@ -201,21 +201,41 @@ class Track:
         sqrt(u (1 - u) (L^2 - d^2)), u = s / L, of the point at share u of the straight line: Stewart's theorem,
         since it is at most s from one end and at most L - s from the other.
         """
-        told = np.isfinite(odometer_m)
-        if np.count_nonzero(told) < 2:
-            return along, stray
-        t, reading = utc_ns[told], odometer_m[told]
-        travelled = np.concatenate(([0.0], np.cumsum(np.abs(np.diff(reading)))))
-        at_fix = np.interp(self.utc_ns, t, reading, left=np.nan, right=np.nan)
-        way_at_fix = np.interp(self.utc_ns, t, travelled, left=np.nan, right=np.nan)
+        at_fix, way_at_fix = odometer.at(self.utc_ns)
         net, way = np.diff(at_fix), np.diff(way_at_fix)
+        here, _ = odometer.at(utc_ns)
         with np.errstate(invalid="ignore", divide="ignore"):
-            # a way that is shorter than its chord slipped; one that turned back cannot tell how far along
+            # a way shorter than its chord slipped; one that turned back does not tell how far along
             usable = (way > 0.01) & (np.abs(net) > way - 1e-6) & (way > self._distance - 3 * self._noise)
-            share = np.clip((odometer_m - at_fix[k]) / net[k], 0.0, 1.0)
+            share = np.clip((here - at_fix[k]) / net[k], 0.0, 1.0)
             bound = np.sqrt(share * (1 - share) * np.maximum(0.0, way[k] ** 2 - self._distance[k] ** 2))
-            better = usable[k] & np.isfinite(share) & (bound < stray)
+            better = usable[k] & (bound < stray)
         return np.where(better, share, along), np.where(better, bound, stray)
+
+
+class _Odometer:
+    """Readings of an odometer, and what they are at other times."""
+
+    def __init__(self, utc_ns: Int64Array, distance_m: Float64Array) -> None:
+        if len(utc_ns) != len(distance_m):
+            raise SampleError(f"{len(utc_ns)} odometer times came with {len(distance_m)} distances.")
+        if np.any(np.diff(utc_ns) <= 0):
+            raise SampleError("The times of the odometer do not increase; give one reading a time.")
+        told = np.isfinite(distance_m)
+        self._utc_ns, self._distance = utc_ns[told], distance_m[told]
+        self._travelled = np.concatenate(([0.0], np.cumsum(np.abs(np.diff(self._distance)))))
+
+    def at(self, utc_ns: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """(n,) distance, and (n,) way travelled forth and back, m; NaN between readings too far apart in time."""
+        if len(self._utc_ns) < 2:
+            return np.full(len(utc_ns), np.nan), np.full(len(utc_ns), np.nan)
+        j = np.clip(np.searchsorted(self._utc_ns, utc_ns), 1, len(self._utc_ns) - 1)
+        step = self._utc_ns[j] - self._utc_ns[j - 1]
+        share = (utc_ns - self._utc_ns[j - 1]) / step
+        told = (step <= _ODOMETER_GAP_NS) & (share >= 0) & (share <= 1)
+        return tuple(  # type: ignore[return-value]
+            np.where(told, y[j - 1] + share * (y[j] - y[j - 1]), np.nan) for y in (self._distance, self._travelled)
+        )
 
 
 def _in_host_time(
@@ -223,23 +243,15 @@ def _in_host_time(
 ) -> tuple[Int64Array, NDArray[np.bool_], list[int]]:
     """When each fix was taken, in host time; whether it can place; which positions these are of."""
     latency_ns = round(settings.latency_s * 1e9)
-    smallest: deque[tuple[int, int]] = deque()
-    """(arrival, delay) that may yet be the smallest of the window: delays increase from left to right."""
+    smallest = _smallest_delays(positions)
     times: list[int] = []
     sure: list[bool] = []
     kept: list[int] = []
     for i, p in enumerate(positions):
         usable = p.sure
-        if p.receiver_utc_ns == NO_TIME:
-            time = p.utc_ns
-        else:
-            delay = p.utc_ns - p.receiver_utc_ns
-            while smallest and smallest[-1][1] >= delay:
-                smallest.pop()
-            smallest.append((p.utc_ns, delay))
-            while p.utc_ns - smallest[0][0] > _CLOCK_WINDOW_NS:
-                smallest.popleft()
-            time = p.receiver_utc_ns + smallest[0][1]
+        time = p.utc_ns
+        if p.receiver_utc_ns != NO_TIME:
+            time = p.receiver_utc_ns + next(smallest)
             # so late a sentence comes of a clock that was set, here or there: its moment is not known
             usable = usable and p.utc_ns - time <= _SLOWEST_NS
         time -= latency_ns
@@ -250,3 +262,20 @@ def _in_host_time(
         sure.append(usable)
         kept.append(i)
     return np.array(times, np.int64), np.array(sure, np.bool_), kept
+
+
+def _smallest_delays(positions: Sequence[Position]) -> Iterator[int]:
+    """Of each position with a receiver time, the smallest delay of any within a minute before or after, ns."""
+    delays = [(p.utc_ns, p.utc_ns - p.receiver_utc_ns) for p in positions if p.receiver_utc_ns != NO_TIME]
+    window: deque[tuple[int, int]] = deque()
+    """(arrival, delay) that may yet be the smallest: delays increase from left to right."""
+    ahead = 0
+    for arrival, own in delays:
+        while ahead < len(delays) and delays[ahead][0] - arrival <= _CLOCK_WINDOW_NS:
+            while window and window[-1][1] >= delays[ahead][1]:
+                window.pop()
+            window.append(delays[ahead])
+            ahead += 1
+        while window and arrival - window[0][0] > _CLOCK_WINDOW_NS:
+            window.popleft()
+        yield min(own, window[0][1]) if window else own

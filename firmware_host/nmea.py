@@ -130,11 +130,11 @@ class NmeaDecoder:
                 del buffer[:start]
                 return found
             stop = end.start() if end else start + LONGEST_SENTENCE
-            sentence = bytes(buffer[start:stop])
+            sentence, terminator = bytes(buffer[start:stop]), bytes(buffer[stop : stop + 1])
             del buffer[:stop]
             if not _HEADER.match(sentence):
                 continue  # a '$' among other bytes, as in the makers' binary messages
-            if end is None or end[0] not in b"\r\n" or not _CHECKSUM.search(sentence):
+            if end is None or terminator not in b"\r\n" or not _CHECKSUM.search(sentence):
                 self._counters.broken += 1
             elif calc_checksum(sentence[1:-3].decode("ascii")) != sentence[-2:].decode("ascii").upper():
                 self._counters.bad_checksum += 1

@@ -22,11 +22,11 @@ from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, Position, SampleBlock, Severity
 from firmware_host.errors import LinkError
 from firmware_host.head import Head, HeadState, HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus
+Item = SampleBlock | Gap | Event | HeadStatus | Position
 
 SILENCE_S: Final = 1.0
 """A head that streams and sends nothing for this long is a fault, and says so."""
@@ -50,6 +50,7 @@ class Listener(Protocol):
     def gap(self, gap: Gap) -> None: ...
     def event(self, event: Event) -> None: ...
     def status(self, status: HeadStatus) -> None: ...
+    def position(self, position: Position) -> None: ...
     def alarm(self, alarm: Alarm) -> None: ...
     def detection(self, detection: Detection) -> None: ...
     def tick(self) -> None:
@@ -103,9 +104,9 @@ class LiveSource:
                 yield out
                 if any(isinstance(i, HeadStatus) and i.state is HeadState.FINISHED for i in got):
                     break
-            yield self._head.report()
+            yield [*self._head.report()]
         except LinkError:
-            yield self._head.report()
+            yield [*self._head.report()]
             raise
         finally:
             # a head that was unplugged cannot be told; the error that ended the session says so
@@ -139,6 +140,7 @@ class Recorder:
         self.block = writer.write
         self.gap = writer.gap
         self.event = writer.event
+        self.position = writer.position
         self.detection = writer.detection
 
     def status(self, status: HeadStatus) -> None:
@@ -241,6 +243,9 @@ def run(
                         if item.fault_bits & ~fault_bits:
                             _announce(_fault(item), listeners, summary)
                         fault_bits = item.fault_bits
+                    case Position():
+                        for listener in listeners:
+                            listener.position(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:

@@ -20,6 +20,7 @@ from detector.samples import (
     Event,
     FixQuality,
     Gap,
+    Int64Array,
     Position,
     SampleBlock,
     Severity,
@@ -154,6 +155,11 @@ class Recording:
         """Whole records of a stream: after a cut the columns may differ in length."""
         group = self._file[f"{schema.STREAMS}/{stream_name}"]
         return int(min(group[name].shape[0] for name in (*schema.COLUMNS, "raw")))
+
+    def column(self, stream_name: str, name: str) -> Int64Array:
+        """A whole column of schema.COLUMNS, without the samples beside it."""
+        column: Int64Array = self._file[f"{schema.STREAMS}/{stream_name}/{name}"][: self.n_records(stream_name)]
+        return column
 
     def block(self, stream_name: str, start: int, stop: int) -> SampleBlock:
         """Records start to stop - 1 of a stream, counted from 0 in the file."""

@@ -152,7 +152,7 @@ def told(
             rest -= phase.duration_s
         latitude, longitude = walk.place(t)
         if phase.quality is not FixQuality.NONE:
-            east, north = error * phase.sigma_m / math.sqrt(2)
+            east, north = (float(e) for e in error * phase.sigma_m / math.sqrt(2))
             off_latitude, off_longitude = walk.moved(east, north)
             latitude += off_latitude - walk.latitude_deg
             longitude += off_longitude - walk.moved(0.0, 0.0)[1]
