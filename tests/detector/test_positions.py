@@ -147,6 +147,11 @@ def test_a_loss_of_the_fix_closes_its_neighbours_only() -> None:
     assert track.places(at(0.5, 1.5, 2.5, 3.5)).known.tolist() == [True, False, False, True]
 
 
+def test_where_two_say_different_things_of_one_moment_the_worse_counts() -> None:
+    track = Track([fix(0), fix(1), no_fix(1), fix(2), fix(3)], EXACT)
+    assert track.places(at(0.5, 1.5, 2.5)).known.tolist() == [False, False, True]
+
+
 def test_the_antimeridian_is_no_border() -> None:
     for south in (1, -1):
         a = fix(0, latitude_deg=south * 17.0, longitude_deg=179.999995)

@@ -43,7 +43,8 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_help_names_every_command() -> None:
     out = groundsweep("--help").stdout
-    for command in ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import"):
+    commands = ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import", "gnss")
+    for command in commands:
         assert command in out
 
 
