@@ -3,13 +3,14 @@
 Read this file first. A *head* is one detector with one tick counter and one or more *streams*. A
 stream is a sequence of *records*: one metal-detector reading (all gates of all coils) or one
 ground-penetrating-radar A-scan per antenna. Records travel in :class:`SampleBlock`; how they are
-cut into blocks means nothing, and no result may depend on it.
+cut into blocks means nothing, and no result may depend on it. Where a satellite receiver is
+connected, its fixes come beside them as :class:`Position`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntFlag, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,9 @@ Float32Array = NDArray[np.float32]
 
 NO_ODOMETER: Final = int(np.iinfo(np.int64).min)
 """Odometer reading of a record whose place is not known. No place is a legal state."""
+
+NO_TIME: Final = int(np.iinfo(np.int64).min)
+"""Receiver time of a fix that came without time or date."""
 
 
 class StreamKind(StrEnum):
@@ -287,3 +291,88 @@ class Event:
     """Short machine-readable word: 'link', 'wire', 'head', 'operator', 'session'."""
     text: str
     """One sentence for a person."""
+
+
+class FixQuality(IntEnum):
+    """How a satellite receiver came by a position: the quality indicator of NMEA 0183, sentence GGA."""
+
+    NONE = 0
+    SINGLE = 1
+    DIFFERENTIAL = 2
+    PPS = 3
+    RTK_FIXED = 4
+    RTK_FLOAT = 5
+    ESTIMATED = 6
+    MANUAL = 7
+    SIMULATED = 8
+
+    @property
+    def measured(self) -> bool:
+        """Whether satellites were measured: an estimated, typed-in or simulated position places nothing."""
+        return FixQuality.SINGLE <= self <= FixQuality.RTK_FLOAT
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        return _QUALITY_TEXT[self]
+
+
+_QUALITY_TEXT: Final = {
+    FixQuality.NONE: "no fix",
+    FixQuality.SINGLE: "single",
+    FixQuality.DIFFERENTIAL: "differential",
+    FixQuality.PPS: "PPS",
+    FixQuality.RTK_FIXED: "RTK fixed",
+    FixQuality.RTK_FLOAT: "RTK float",
+    FixQuality.ESTIMATED: "dead reckoning",
+    FixQuality.MANUAL: "typed in",
+    FixQuality.SIMULATED: "simulated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a satellite receiver said of one moment. Whatever it did not say is NaN, -1, '' or NO_TIME.
+
+    Raises
+    ------
+    SampleError
+        when a measured position has no latitude or longitude, or one outside its range.
+    """
+
+    utc_ns: int
+    """Host time at which the first sentence of this moment was whole, ns since 1970 UTC."""
+    receiver_utc_ns: int
+    """The receiver's own time of the fix, ns since 1970 UTC; NO_TIME if it did not say the date or the time."""
+    latitude_deg: float
+    """North positive, WGS-84; NaN without a fix, also where the receiver repeats its last one."""
+    longitude_deg: float
+    """East positive, WGS-84; NaN without a fix."""
+    altitude_m: float
+    """Above mean sea level, by the receiver's geoid."""
+    quality: FixQuality
+    sigma_m: float
+    """Horizontal accuracy, 1 sigma: root mean square of the distance from the true place, m."""
+    sigma_from: str
+    """'gst' if the receiver stated sigma_m, 'hdop' if it is HDOP times the user equivalent range error, else ''."""
+    satellites: int
+    """Used in the fix; -1 if not said."""
+    hdop: float
+    correction_age_s: float
+    """Age of the differential correction."""
+    station: str
+    """Reference station of the correction, as the receiver writes it."""
+
+    def __post_init__(self) -> None:
+        if self.quality.measured and not (abs(self.latitude_deg) <= 90.0 and abs(self.longitude_deg) <= 180.0):
+            raise SampleError(
+                f"A {self.quality.text} position needs a latitude of -90 to 90 and a longitude of -180 to 180 degrees, "
+                f"not {self.latitude_deg} and {self.longitude_deg}."
+            )
+        if self.sigma_m <= 0:
+            raise SampleError(f"The accuracy of a position is more than 0 m, not {self.sigma_m}; NaN if not known.")
+
+    @property
+    def sure(self) -> bool:
+        """Whether it can place a sample: measured, and with a known accuracy."""
+        return self.quality.measured and self.sigma_m > 0

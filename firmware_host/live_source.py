@@ -11,10 +11,21 @@ from typing import Final
 
 import numpy as np
 
-from detector.samples import DeviceDescription, Event, Gap, Int64Array, SampleBlock, Severity, StreamDescription
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    Gap,
+    Int64Array,
+    Position,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+)
 from firmware_host.errors import HeadError, LinkError
+from firmware_host.gnss import GnssReceiver
 from firmware_host.head import Head, HeadState, HeadStatus, Item
-from firmware_host.link import list_ports
+from firmware_host.link import SerialLink, list_ports
+from firmware_host.reader import Reader
 
 SILENCE_S: Final = 1.0
 """A head that streams and sends nothing for this long is a fault, and says so."""
@@ -334,3 +345,78 @@ class JoinedSource:
         # the record before the session's own zero may be one that waited in the line
         tick = np.maximum(tick, self._last_tick[stream.stream_id])
         return SampleBlock(stream, block.seq, tick, block.utc_ns, block.odometer_um, block.raw, block.tick)
+
+
+class PlacedSource:
+    """A source, and a satellite receiver on another port whose positions come in between.
+
+    A receiver that is lost does not end the sweep: the ground is swept all the same, though without a place. It is
+    told, and looked for on its port until it is back.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource | JoinedSource,
+        port: str,
+        baudrate: int,
+        uere_m: float,
+        clock: Callable[[], int],
+        wake: threading.Event,
+    ) -> None:
+        self._source = source
+        self._port = port
+        self._baudrate = baudrate
+        self._uere_m = uere_m
+        self._clock = clock
+        self._wake = wake
+        self._receiver: GnssReceiver | None = self._open()
+        self._tried_at = time.monotonic()
+
+    @property
+    def device(self) -> DeviceDescription:
+        return self._source.device
+
+    def items(self) -> Generator[list[Item | Position]]:
+        heads = self._source.items()
+        try:
+            for got in heads:
+                yield [*got, *self._positions()]
+        finally:
+            heads.close()
+            if self._receiver is not None:
+                self._receiver.close()
+
+    def _open(self) -> GnssReceiver:
+        reader = Reader(SerialLink(self._port, self._baudrate), self._clock, self._wake)
+        return GnssReceiver(_Unhurried(reader), self._uere_m, clock=self._clock)
+
+    def _positions(self) -> list[Position | Event]:
+        if self._receiver is not None:
+            try:
+                return self._receiver.read()
+            except LinkError:
+                self._receiver.close()
+                self._receiver = None
+                text = f"The satellite receiver on {self._port} is gone. Samples have no place until it is back."
+                return [Event(self._clock(), Severity.FAULT, "gnss", text)]
+        if time.monotonic() - self._tried_at > 1.0:
+            self._tried_at = time.monotonic()
+            with contextlib.suppress(LinkError):
+                self._receiver = self._open()
+                text = f"The satellite receiver on {self._port} is back."
+                return [Event(self._clock(), Severity.WARNING, "gnss", text)]
+        return []
+
+
+class _Unhurried:
+    """A reader as a link that never waits: what it has read, or nothing."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.port = reader.port
+
+    def read(self) -> bytes:
+        return self._reader.read(0.0).data
+
+    def close(self) -> None:
+        self._reader.close()

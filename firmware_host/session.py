@@ -21,11 +21,11 @@ from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, Position, SampleBlock, Severity
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | Position
 
 FLUSH_S: Final = 1.0
 """What a power cut may cost at most, s of recording."""
@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def device(self) -> DeviceDescription: ...
-    def items(self) -> Generator[list[Item]]: ...
+    def items(self) -> Generator[Sequence[Item]]: ...
 
 
 class Listener:
@@ -56,6 +56,9 @@ class Listener:
 
     def clock(self, fit: ClockFit) -> None:
         """How a head's ticks lie in host time."""
+
+    def position(self, position: Position) -> None:
+        """Where a satellite receiver says that it is."""
 
     def alarm(self, alarm: Alarm) -> None:
         """A place that stands out, as one sensor sees it."""
@@ -102,6 +105,9 @@ class Recorder(Listener):
 
     def clock(self, fit: ClockFit) -> None:
         self._writer.clock(fit)
+
+    def position(self, position: Position) -> None:
+        self._writer.position(position)
 
     def detection(self, detection: Detection) -> None:
         self._writer.detection(detection)
@@ -209,6 +215,9 @@ def run(
                     case ClockFit():
                         for listener in listeners:
                             listener.clock(item)
+                    case Position():
+                        for listener in listeners:
+                            listener.position(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:

@@ -19,7 +19,10 @@ from detector.samples import (
     ClockFit,
     DeviceDescription,
     Event,
+    FixQuality,
     Gap,
+    Int64Array,
+    Position,
     SampleBlock,
     Severity,
     StreamDescription,
@@ -131,8 +134,8 @@ class Recording:
             float(_attr(device, "tick_hz")),
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
-        for name in schema.TABLES:
-            if name not in file and name not in schema.LATER_TABLES:
+        for name in schema.TABLES_OF_1_0:
+            if name not in file:
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
     def __enter__(self) -> Recording:
@@ -154,6 +157,11 @@ class Recording:
         group = self._file[f"{schema.STREAMS}/{stream_name}"]
         columns = [*schema.COLUMNS, "raw", *({schema.HEAD_TICK} & set(group))]
         return int(min(group[name].shape[0] for name in columns))
+
+    def column(self, stream_name: str, name: str) -> Int64Array:
+        """A whole column of schema.COLUMNS, without the samples beside it."""
+        column: Int64Array = self._file[f"{schema.STREAMS}/{stream_name}/{name}"][: self.n_records(stream_name)]
+        return column
 
     def block(self, stream_name: str, start: int, stop: int) -> SampleBlock:
         """Records start to stop - 1 of a stream, counted from 0 in the file."""
@@ -220,6 +228,13 @@ class Recording:
             TrueObject(**{**r, "label": LabelClass(r["label"]), "contains_metal": bool(r["contains_metal"])})
             for r in rows
         ]
+
+    def positions(self) -> list[Position]:
+        """What a satellite receiver said, in the order in which it came; empty in a recording without one."""
+        if "positions" not in self._file:
+            return []
+        rows = [schema.fields_of(r) for r in self._file["positions"][:]]
+        return [Position(**{**r, "quality": FixQuality(r["quality"])}) for r in rows]
 
 
 class _Ahead:

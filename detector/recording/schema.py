@@ -67,6 +67,22 @@ TRUTH_DTYPE: Final = np.dtype(
         ("confidence", "S16"),
     ]
 )
+POSITION_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("receiver_utc_ns", "<i8"),
+        ("latitude_deg", "<f8"),
+        ("longitude_deg", "<f8"),
+        ("altitude_m", "<f8"),
+        ("quality", "<i4"),
+        ("sigma_m", "<f8"),
+        ("sigma_from", "S8"),
+        ("satellites", "<i4"),
+        ("hdop", "<f8"),
+        ("correction_age_s", "<f8"),
+        ("station", "S16"),
+    ]
+)
 
 CLOCK_DTYPE: Final = np.dtype(
     [
@@ -88,13 +104,15 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
     "clock": (CLOCK_DTYPE, "fits of the head's ticks to host time: minimum-delay points, lower convex hull"),
+    "positions": (POSITION_DTYPE, "what a satellite receiver said, moment by moment; WGS-84"),
 }
 
-LATER_TABLES: Final = frozenset({"clock"})
-"""Tables that files of version 1.0 do not have."""
+TABLES_OF_1_0: Final = ("gaps", "events", "detections", "labels", "truth")
+"""Tables that every recording has; later ones are missing, and so empty, in files of format 1.0."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
+    "positions": {"quality": "GGA quality indicator of NMEA 0183", "unknown": "NaN, -1, empty, or the smallest int64"},
 }
 
 

@@ -18,7 +18,16 @@ import numpy as np
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
 from detector.recording import schema
-from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, SampleBlock, StreamDescription
+from detector.samples import (
+    NO_ODOMETER,
+    ClockFit,
+    DeviceDescription,
+    Event,
+    Gap,
+    Position,
+    SampleBlock,
+    StreamDescription,
+)
 
 _CHUNK_BYTES: Final = 1 << 16
 _RESERVE_BYTES: Final = 32 << 20
@@ -160,6 +169,9 @@ class RecordingWriter:
 
     def clock(self, fit: ClockFit) -> None:
         self._append("clock", fit)
+
+    def position(self, position: Position) -> None:
+        self._append("positions", position)
 
     def detection(self, detection: Detection) -> None:
         self._append_rows("detections", detection.to_row()[None])

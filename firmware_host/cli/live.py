@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +26,12 @@ from detector.recording.reader import open_recording
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
 from firmware_host.console.terminal import TerminalView, detection_table
+from firmware_host.gnss import DEFAULT_BAUD
 from firmware_host.head import Head
 from firmware_host.link import list_ports
-from firmware_host.live_source import JoinedSource, LiveSource
-from firmware_host.session import Interrupt, Recorder, RecordingSource, Summary, run, warm_up
+from firmware_host.live_source import JoinedSource, LiveSource, PlacedSource
+from firmware_host.nmea import UERE_M
+from firmware_host.session import Interrupt, Recorder, RecordingSource, Source, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
 
 DEMO_RECORDINGS = (
@@ -91,6 +94,13 @@ def live(
         float | None,
         typer.Option(help="End when a lost head stays away this long, s; default: look for it until Ctrl-C.", min=0.0),
     ] = None,
+    gnss: Annotated[
+        str | None, typer.Option("--gnss", help="Port of a satellite receiver (NMEA): samples get a place.")
+    ] = None,
+    gnss_baud: Annotated[int, typer.Option(help="Its baud rate.")] = DEFAULT_BAUD,
+    uere: Annotated[
+        float, typer.Option(help="Its range error, 1 sigma, m, if it does not state accuracy.", min=0.1, max=100)
+    ] = UERE_M,
     profile_name: ProfileOption = DEFAULT_PROFILE,
     model_path: ModelOption = None,
 ) -> None:
@@ -98,11 +108,19 @@ def live(
     profile, model = chain(profile_name, model_path)
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
-    summary = _live(port, baud, out, profile, model, duration, give_up)
+    receiver = None if gnss is None else _Receiver(gnss, gnss_baud, uere)
+    summary = _live(port, baud, out, profile, model, duration, give_up, receiver)
     console.print(detection_table(summary.detections))
     _report(summary, out)
     if summary.faults:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    port: str
+    baud: int
+    uere_m: float
 
 
 def _live(
@@ -113,6 +131,7 @@ def _live(
     model: Model,
     duration: float | None = None,
     give_up: float | None = None,
+    receiver: _Receiver | None = None,
     note: str = "",
 ) -> Summary:
     if out.exists():
@@ -121,13 +140,15 @@ def _live(
     with contextlib.ExitStack() as stack:
         heads = [stack.enter_context(Head.open(p, baud, clock, wake)) for p in ports]
         sources = [LiveSource(head, duration, give_up_s=give_up) for head in heads]
-        for source in sources:
-            device = source.device
+        for device in (s.device for s in sources):
             streams = (f"{s.name} ({s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s)" for s in device.streams)
             who = f"[bold]{device.model}[/] serial {device.serial}, firmware {device.firmware or 'not stated'}"
             console.print(f"{who}: {', '.join(streams)}")
         joined = sources[0] if len(sources) == 1 else JoinedSource(sources, wake, clock)
         device = joined.device
+        source: Source = joined
+        if receiver is not None:
+            source = PlacedSource(joined, receiver.port, receiver.baud, receiver.uere_m, clock, wake)
         with console.status("Compiling the filters (first run only) ..."):
             warm_up(device, profile, model)
         pipeline = Pipeline(device, profile, model)
@@ -138,7 +159,7 @@ def _live(
             TerminalView(console, device) as view,
             Interrupt() as stop,
         ):
-            return run(joined, pipeline, [Recorder(writer), view], stop, clock)
+            return run(source, pipeline, [Recorder(writer), view], stop, clock)
 
 
 def _report(summary: Summary, out: Path) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import convert, live, replay, score
+from firmware_host.cli import convert, gnss, live, replay, score
 
 app = typer.Typer(
     name="groundsweep",
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 live.register(app)
+gnss.register(app)
 replay.register(app)
 score.register(app)
 convert.register(app)

@@ -31,8 +31,9 @@ from firmware_host.cli.opening import (
     is_ours,
     new_writer,
 )
+from firmware_host.cli.placing import position_summary, track_of
 from firmware_host.console.bscan import bscan_picture, profile_picture
-from firmware_host.console.terminal import detection_table
+from firmware_host.console.terminal import detection_table, places_text
 from firmware_host.session import Listener, Recorder, RecordingSource, Source, run
 
 
@@ -102,6 +103,8 @@ def _replay(
                 summary = run(source, pipeline, [Recorder(writer), *listeners])
                 if recording is not None:
                     writer.truth(recording.truth())
+                    for position in recording.positions():
+                        writer.position(position)
     console.print(detection_table(summary.detections))
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
@@ -157,11 +160,14 @@ def show(
             console.print(f"[red]gap[/] {name}: {g.n_records} records from {g.first_seq}, {g.cause}")
         for e in r.events():
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
+        for line in position_summary(r.positions()):
+            console.print(line)
         if picture:
             for s in r.device.streams:
                 _draw(r, s)
         if r.detections():
-            console.print(detection_table(r.detections()))
+            places = track_of(r).places(np.array([d.utc_ns for d in r.detections()], np.int64))
+            console.print(detection_table(r.detections(), places=places_text(places)))
         newest = latest_labels(r)
         for id_, found in sorted(newest.items()):
             depth = f" at {100 * found.depth_m:.0f} cm" if found.depth_m == found.depth_m else ""

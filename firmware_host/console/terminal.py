@@ -6,8 +6,10 @@ Three states, as in the field: *searching*, *signal*, *not valid*. None of them 
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Final
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -16,7 +18,9 @@ from rich.text import Text
 
 from detector.decide.alarm import Alarm
 from detector.detections import LEVELS, Detection
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.positions import Places, Track
+from detector.samples import DeviceDescription, Event, FixQuality, Gap, Position, SampleBlock, Severity
+from firmware_host.gnss import SILENCE_S, accuracy_text
 from firmware_host.head import HeadStatus
 from firmware_host.session import Listener
 
@@ -25,6 +29,9 @@ SIGNAL_S: Final = 1.5
 
 NOT_VALID_S: Final = 2.0
 """How long the state stays not valid after samples were lost, s; a silent head stays so until it speaks."""
+
+_RECENT_POSITIONS: Final = 2000
+"""Kept to place detections as they come: the minute that times them, of a receiver that sends 20 a second."""
 
 _STYLE: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.FAULT: "bold white on red"}
 _LEVEL_STYLE: Final = ("cyan", "yellow", "bold yellow", "bold red")
@@ -37,8 +44,14 @@ def where(x_m: float, t_s: float) -> str:
     return f"{x_m:7.2f} m" if x_m == x_m else f"{t_s:7.2f} s"
 
 
-def detection_line(d: Detection) -> Text:
-    """One detection on one line, units included."""
+def places_text(places: Places) -> list[str]:
+    """'latitude, longitude ± m' of each; '' where the place is not known."""
+    rows = zip(places.latitude_deg, places.longitude_deg, places.sigma_m, places.known, strict=True)
+    return [f"{lat:.7f}, {lon:.7f} ± {sigma:.2f} m" if known else "" for lat, lon, sigma, known in rows]
+
+
+def detection_line(d: Detection, place: str = "") -> Text:
+    """One detection on one line, units included; place as places_text gives it."""
     line = Text()
     line.append(f" {_LEVEL_SHAPE[d.level]} {LEVELS[d.level]:<8}", style=_LEVEL_STYLE[d.level])
     line.append(f" #{d.id:<4}{where(d.x_m, d.t_peak_s)}  {d.decision:<17}")
@@ -46,16 +59,26 @@ def detection_line(d: Detection) -> Text:
     if d.depth_m == d.depth_m:
         low, high = max(0.0, d.depth_m - d.depth_sigma_m), d.depth_m + d.depth_sigma_m
         line.append(f" {100 * low:.0f}-{100 * high:.0f} cm deep")
+    if place:
+        line.append(f" at {place}")
     return line
 
 
-def detection_table(detections: list[Detection], title: str = "Detections") -> Table:
-    """Every detection as a row; `unknown` stands where the model will not say, and is dug."""
+def detection_table(
+    detections: list[Detection], title: str = "Detections", places: list[str] | None = None
+) -> Table:
+    """Every detection as a row; `unknown` stands where the model will not say, and is dug.
+
+    places : of each detection as places_text gives them; no column if none is known
+    """
+    placed = any(places or [])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "novel"):
         left = name in ("level", "decision", "seen by")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for d in detections:
+    if placed:
+        table.add_column("latitude, longitude", no_wrap=True)
+    for d, position in zip(detections, places or [""] * len(detections), strict=True):
         known = d.depth_m == d.depth_m
         depth = f"{100 * d.depth_m:.0f} ± {100 * d.depth_sigma_m:.0f}" if known else "-"
         table.add_row(
@@ -68,6 +91,7 @@ def detection_table(detections: list[Detection], title: str = "Detections") -> T
             depth,
             f"{d.probability[0]:.2f}",
             f"{d.novelty:.2f}",
+            *([position or "not known"] if placed else []),
         )
     return table
 
@@ -84,6 +108,8 @@ class TerminalView(Listener):
         self._began = time.monotonic()
         self._last_alarm = self._last_loss = float("-inf")
         self._faulty = False
+        self._positions: deque[Position] = deque(maxlen=_RECENT_POSITIONS)
+        self._positioned = 0.0
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._status_line)
 
     def __enter__(self) -> TerminalView:
@@ -107,7 +133,7 @@ class TerminalView(Listener):
         )
 
     def event(self, event: Event) -> None:
-        if event.severity is Severity.FAULT:
+        if event.severity is Severity.FAULT and event.kind != "gnss":  # ground without a place is swept all the same
             self._faulty = True
             self._last_loss = time.monotonic()
         elif event.kind == "head":
@@ -116,6 +142,10 @@ class TerminalView(Listener):
 
     def status(self, status: HeadStatus) -> None:
         self._faulty = self._faulty and bool(status.fault_bits)
+
+    def position(self, position: Position) -> None:
+        self._positions.append(position)
+        self._positioned = time.monotonic()
 
     def alarm(self, alarm: Alarm) -> None:
         self._alarms += 1
@@ -126,7 +156,8 @@ class TerminalView(Listener):
 
     def detection(self, detection: Detection) -> None:
         self._detections += 1
-        self._console.print(detection_line(detection))
+        place = places_text(Track(self._positions).places(np.array([detection.utc_ns])))[0]
+        self._console.print(detection_line(detection, place))
 
     def _status_line(self) -> Text:
         now = time.monotonic()
@@ -144,4 +175,13 @@ class TerminalView(Listener):
         if self._total:
             line.append(f"  {100 * min(1.0, sum(self._records.values()) / self._total):3.0f} %")
         line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
+        if self._positions:
+            line.append_text(self._position_text(now))
         return line
+
+    def _position_text(self, now: float) -> Text:
+        p = self._positions[-1]
+        if now - self._positioned > SILENCE_S or not p.quality.measured:
+            return Text("  NO POSITION ", style="bold white on red")
+        style = "green" if p.quality is FixQuality.RTK_FIXED else "yellow"
+        return Text(f"  {p.quality.text} {accuracy_text(p)}, {p.satellites} satellites", style=style)

@@ -18,7 +18,10 @@ import numpy as np
 import pytest
 
 from detector.recording.reader import open_recording
+from detector.samples import FixQuality
 from firmware_host.link import SerialLink
+from firmware_host.virtual.gnss import Phase, VirtualGnss, Walk, told
+from firmware_host.virtual.interference import Harm, Interference
 from firmware_host.virtual.playback import play_recording
 
 COMMAND = [sys.executable, "-m", "firmware_host.cli.main"]
@@ -43,7 +46,8 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_help_names_every_command() -> None:
     out = groundsweep("--help").stdout
-    for command in ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import"):
+    commands = ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import", "gnss")
+    for command in commands:
         assert command in out
 
 
@@ -163,7 +167,7 @@ def test_unplugged_while_sweeping_keeps_what_was_recorded(recordings: Path, tmp_
     head = play_recording(recordings / "lane_dev04.h5", speed=1.0)
     with head:
         process = subprocess.Popen(
-            [*COMMAND, "live", "--port", head.path, "--out", str(out)],
+            [*COMMAND, "live", "--port", head.path, "--out", str(out), "--give-up", "1"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"},
         )  # fmt: skip
         wait_for_records(head, 60)
@@ -175,6 +179,41 @@ def test_unplugged_while_sweeping_keeps_what_was_recorded(recordings: Path, tmp_
         assert r.n_records("metal") > 100
         assert any("stopped answering" in e.text for e in r.events())
     assert "Identical to the bit" in groundsweep("replay", out).stdout
+
+
+def test_a_pulled_cable_that_is_plugged_back_goes_on_with_a_place(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.h5"
+    sky = told(Walk(), (Phase(100.0, FixQuality.RTK_FIXED, 0.014),), rate_hz=5.0, start_utc_ns=time.time_ns())
+    with (
+        play_recording(recordings / "lane_dev04.h5", speed=0.5) as head,
+        Interference(head.path, Harm()) as cable,
+        VirtualGnss(sky) as satellites,
+    ):
+        process = subprocess.Popen(
+            [*COMMAND, "live", "--port", cable.path, "--out", str(out), "--gnss", satellites.path],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        )  # fmt: skip
+        wait_for_records(head, 60)
+        cable.unplug_for(0.5)
+        stdout, stderr = process.communicate(timeout=60)
+    # a sweep with a fault in it is not a clean one
+    assert process.returncode == 1, stdout + stderr
+    assert "is back on" in stdout
+    assert "LOST" in stdout
+    with open_recording(recordings / "lane_dev04.h5") as sent, open_recording(out) as r:
+        assert r.closed
+        for s in sent.device.streams:
+            gaps = [g for g in r.gaps() if g.stream_id == s.stream_id]
+            assert r.n_records(s.name) + sum(g.n_records for g in gaps) == sent.n_records(s.name)
+            assert len(gaps) == 1
+            back = r.block(s.name, 0, 10**6)
+            np.testing.assert_array_equal(back.raw, sent.block(s.name, 0, 10**6).raw[back.seq])
+        assert len(r.positions()) > 10
+        assert r.clock_fits()[-1].head == r.device.serial
+    assert "Identical to the bit" in groundsweep("replay", out).stdout
+    shown = groundsweep("show", "--no-picture", out).stdout
+    assert "45.8" in shown
 
 
 def wait_for_records(head, frames: int) -> None:
