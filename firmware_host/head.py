@@ -162,6 +162,11 @@ class Head:
         return replace(self._decoder.counters)
 
     @property
+    def most_waiting_bytes(self) -> int:
+        """How many bytes ever waited to be decoded: how near the host came to losing some."""
+        return self._reader.most_waiting
+
+    @property
     def unknown_messages(self) -> int:
         """Messages of types that this software does not know: skipped."""
         return self._unknown
