@@ -67,7 +67,7 @@ def test_a_megabyte_a_second_loses_nothing(capsys: pytest.CaptureFixture[str]) -
     with capsys.disabled():
         print(
             f"\n{counters.bytes / 1e6:.0f} MB in {took:.0f} s ({counters.bytes / took / 1e6:.2f} MB/s), {following} "
-            f"records, none missing, {100 * (time.process_time() - cpu) / took:.1f} % of a core with every sample checked, "
+            f"records, none missing, {100 * (time.process_time() - cpu) / took:.1f} % of a core to check every sample, "
             f"at most {waited / 1e3:.0f} kB waiting, {late_ns * 1e-6:.0f} ms from a record to its check; {fit}"
         )
 
