@@ -243,6 +243,24 @@ class Gap:
     cause: str = "lost between head and host"
 
 
+@dataclass(frozen=True, slots=True)
+class ParameterReading:
+    """What a parameter of the head stood at, at one time: part of the settings that explain a detection."""
+
+    utc_ns: int
+    """When the host learned it, ns since 1970 UTC."""
+    name: str
+    unit: str
+    """Of all the numbers below."""
+    value: float
+    low: float
+    high: float
+    default: float
+    writable: bool
+    persistent: bool
+    """Whether the head can keep it over a power cut."""
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"

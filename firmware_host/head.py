@@ -8,7 +8,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+)
 from firmware_host.errors import HeadError, WireError
 from firmware_host.link import SerialLink
 from firmware_host.timeline import Timeline
@@ -31,14 +39,18 @@ from firmware_host.wire.messages import (
     read_samples,
     read_status,
     read_stream,
+    same_value,
 )
 
 __all__ = ["Head", "HeadState", "HeadStatus"]
 
-Item = SampleBlock | Gap | Event | HeadStatus
+Item = SampleBlock | Gap | Event | HeadStatus | ParameterReading
 
 _REPORT_S: Final = 1.0
 """Damage on the wire is told at most this often, with its count; it is always counted."""
+
+_UNREAD_BYTES: Final = 1 << 24
+"""Most payload that is kept for `read` while a command waits for its answer: 14 s of a 12 Mbaud line."""
 
 
 class Head:
@@ -62,6 +74,10 @@ class Head:
         self._streams: dict[int, StreamDescription] = {}
         self._timeline: Timeline | None = None
         self._unread: list[Frame] = []
+        self._parameter_hash = 0
+        self._known: dict[str, Parameter] = {}
+        # one for each parameter that this program itself set: `read` empties it
+        self._changed: list[ParameterReading] = []
         self._unknown = 0
         self._senseless = 0
         self._last_senseless = ""
@@ -90,6 +106,11 @@ class Head:
         """Messages of types that this software does not know: skipped."""
         return self._unknown
 
+    @property
+    def parameter_hash(self) -> int:
+        """Of its parameter table, as the head said when it described itself; 0 if it did not say."""
+        return self._parameter_hash
+
     def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
         """Ask the head who it is and what it streams. Asks again every half second until it answers."""
         deadline = time.monotonic() + timeout_s
@@ -111,6 +132,7 @@ class Head:
                     device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
                 )
                 self._streams = streams
+                self._parameter_hash = device.parameter_hash
                 self._timeline = Timeline(self._device)
                 return self._device
         c = self._decoder.counters
@@ -132,20 +154,37 @@ class Head:
         self._send(Opcode.STOP)
 
     def parameters(self, timeout_s: float = 2.0) -> list[Parameter]:
-        """The head's parameter table."""
-        self._send(Opcode.LIST_PARAMETERS)
+        """The head's parameter table with the values of now; none if it has no parameters.
+
+        Raises
+        ------
+        HeadError
+            if it does not come, or not whole.
+        """
+        request = self._send(Opcode.LIST_PARAMETERS)
         found: dict[int, Parameter] = {}
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for frame in self._decoder.feed(self._link.read()):
-                if frame.kind == Kind.PARAMETER:
-                    parameter, total = read_parameter(frame.payload)
-                    found[parameter.index] = parameter
-                    if len(found) == total:
-                        return [found[i] for i in sorted(found)]
-                else:
-                    self._unread.append(frame)
-        raise HeadError(f"The head on {self._link.port} sent {len(found)} parameters and then no more. Try again.")
+        total: int | None = None
+
+        def take(frame: Frame) -> bool | None:
+            nonlocal total
+            if frame.kind == Kind.PARAMETER:
+                parameter, total = read_parameter(frame.payload)
+                found[parameter.index] = parameter
+                return len(found) == total
+            if frame.kind == Kind.REPLY and read_reply(frame.payload).request == request:
+                total = total or 0
+                return True
+            return None
+
+        self._wait(take, timeout_s)
+        if total is None or len(found) < total:
+            wanted = "an unknown number" if total is None else str(total)
+            raise HeadError(
+                f"The head on {self._link.port} sent {len(found)} of {wanted} of parameters within {timeout_s:g} s. "
+                "Some were lost on the way: try again, and check the cable if that does not help."
+            )
+        self._known = {p.name: p for p in found.values()}
+        return [found[i] for i in sorted(found)]
 
     def get_parameter(self, name: str) -> float:
         """Value of a parameter as the head has it now."""
@@ -157,10 +196,37 @@ class Head:
         Raises
         ------
         HeadError
-            if the head does not know it, or refuses the value, in the head's own words.
+            if the head does not know it, refuses the value, in the head's own words, or says that it was
+            done and yet holds another value. A head may hold numbers as f32, and then gives the nearest one.
         """
         self._command(Opcode.SET, name, value)
-        return self.get_parameter(name)
+        got = self.get_parameter(name)
+        self._note(name, got)
+        if not same_value(value, got):
+            raise HeadError(
+                f"The head took {name} = {value:g} and then read back {got:g}. Something else sets it too, or its "
+                "firmware is at fault: do not trust this setting."
+            )
+        return got
+
+    def restore_defaults(self) -> None:
+        """Every writable parameter back to its default; what the head keeps over a power cut stays."""
+        self._command(Opcode.DEFAULTS)
+        before = {name: p.value for name, p in self._known.items()}
+        for p in self.parameters():
+            if p.value != before.get(p.name):
+                self._note(p.name, p.value)
+
+    def save_parameters(self) -> None:
+        """Have the head keep the values of its persistent parameters over a power cut."""
+        self._command(Opcode.SAVE, timeout_s=10.0)  # a flash page takes its time to erase
+
+    def _note(self, name: str, value: float) -> None:
+        """For the record: a parameter now has this value."""
+        nan = float("nan")
+        known = self._known.get(name) or Parameter(0, name, "", "", nan, nan, nan, value)
+        self._known[name] = replace(known, value=value)
+        self._changed.append(self._known[name].reading(self._clock()))
 
     def read(self) -> list[Item]:
         """What has come in since the last call, in order; waits up to the link's timeout for it.
@@ -175,7 +241,8 @@ class Head:
         arrival = self._clock()
         frames = self._unread + self._decoder.feed(data)
         self._unread = []
-        items: list[Item] = []
+        items: list[Item] = list(self._changed)
+        self._changed.clear()
         samples: list[SamplesMessage] = []
         for frame in frames:
             try:
@@ -185,7 +252,11 @@ class Head:
                     items += timeline.add(samples, arrival)
                     samples = []
                     items.append(read_status(frame.payload))
-                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
+                elif frame.kind == Kind.PARAMETER:  # unasked: somebody turned a knob
+                    parameter, _ = read_parameter(frame.payload)
+                    self._known[parameter.name] = parameter
+                    items.append(parameter.reading(arrival))
+                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY):
                     self._unknown += 1
             except WireError as e:
                 self._senseless += 1
@@ -230,20 +301,48 @@ class Head:
 
     def _command(self, opcode: Opcode, name: str = "", value: float = 0.0, timeout_s: float = 2.0) -> Reply:
         request = self._send(opcode, name, value)
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            reply: Reply | None = None
-            for frame in self._decoder.feed(self._link.read()):
-                answer = read_reply(frame.payload) if frame.kind == Kind.REPLY else None
-                if answer is not None and answer.request == request:
+        reply: Reply | None = None
+
+        def take(frame: Frame) -> bool | None:
+            nonlocal reply
+            if frame.kind == Kind.REPLY:
+                answer: Reply = read_reply(frame.payload)
+                if answer.request == request:
                     reply = answer
-                else:
+                    return True
+            return None
+
+        self._wait(take, timeout_s)
+        if reply is None:
+            raise HeadError(
+                f"The head on {self._link.port} did not answer {opcode.name} within {timeout_s:g} s. "
+                "Switch it off and on, and start again."
+            )
+        if reply.result is not Result.OK:
+            raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
+        return reply
+
+    def _wait(self, take: Callable[[Frame], bool | None], timeout_s: float) -> None:
+        """Give frames to `take` until it says True, or for that long; those that it answers with None are kept
+        for `read`, in order. Samples outrank commands: before too many wait, the command fails, and none is lost.
+        """
+        deadline = time.monotonic() + timeout_s
+        waiting = sum(len(f.payload) for f in self._unread)
+        done = False
+        while not done and time.monotonic() < deadline:
+            if waiting > _UNREAD_BYTES:
+                raise HeadError(
+                    f"The head on {self._link.port} sent {waiting >> 20} MB and no answer to a command. No samples "
+                    "were lost; whether the command was obeyed is not known. Stop the head, then try again."
+                )
+            for frame in self._decoder.feed(self._link.read()):
+                try:
+                    taken = None if done else take(frame)
+                except WireError as e:
+                    self._senseless += 1
+                    self._last_senseless = str(e)
+                    continue
+                done = done or bool(taken)
+                if taken is None:
                     self._unread.append(frame)
-            if reply is not None:
-                if reply.result is not Result.OK:
-                    raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
-                return reply
-        raise HeadError(
-            f"The head on {self._link.port} did not answer {opcode.name} within {timeout_s:g} s. "
-            "Switch it off and on, and start again."
-        )
+                    waiting += len(frame.payload)

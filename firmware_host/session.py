@@ -22,11 +22,11 @@ from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity
 from firmware_host.errors import LinkError
 from firmware_host.head import Head, HeadState, HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus
+Item = SampleBlock | Gap | Event | HeadStatus | ParameterReading
 
 SILENCE_S: Final = 1.0
 """A head that streams and sends nothing for this long is a fault, and says so."""
@@ -50,6 +50,7 @@ class Listener(Protocol):
     def gap(self, gap: Gap) -> None: ...
     def event(self, event: Event) -> None: ...
     def status(self, status: HeadStatus) -> None: ...
+    def parameter(self, reading: ParameterReading) -> None: ...
     def alarm(self, alarm: Alarm) -> None: ...
     def detection(self, detection: Detection) -> None: ...
     def tick(self) -> None:
@@ -139,6 +140,7 @@ class Recorder:
         self.block = writer.write
         self.gap = writer.gap
         self.event = writer.event
+        self.parameter = writer.parameter
         self.detection = writer.detection
 
     def status(self, status: HeadStatus) -> None:
@@ -241,6 +243,9 @@ def run(
                         if item.fault_bits & ~fault_bits:
                             _announce(_fault(item), listeners, summary)
                         fault_bits = item.fault_bits
+                    case ParameterReading():
+                        for listener in listeners:
+                            listener.parameter(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError, SampleError
 from detector.recording import schema
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription, StreamKind
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+    StreamKind,
+)
 
 
 def open_recording(path: Path | str) -> Recording:
@@ -122,8 +131,9 @@ class Recording:
             float(_attr(device, "tick_hz")),
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
+        minor = int(version.partition(".")[2] or 0)
         for name in schema.TABLES:
-            if name not in file:
+            if name not in file and minor >= schema.ADDED_IN.get(name, 0):
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
     def __enter__(self) -> Recording:
@@ -183,6 +193,14 @@ class Recording:
     def events(self) -> list[Event]:
         rows = [schema.fields_of(r) for r in self._file["events"][:]]
         return [Event(**{**r, "severity": Severity(r["severity"])}) for r in rows]
+
+    def parameters(self) -> list[ParameterReading]:
+        """Parameters over time, oldest first; none in a file older than schema 1.1."""
+        if "parameters" not in self._file:
+            return []
+        rows = [schema.fields_of(r) for r in self._file["parameters"][:]]
+        flags = ("writable", "persistent")
+        return [ParameterReading(**{**r, **{f: bool(r[f]) for f in flags}}) for r in rows]
 
     def detection_table(self) -> NDArray[Any]:
         """(n,) of DETECTION_DTYPE, as recorded, to the bit."""

@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -38,6 +38,19 @@ GAP_DTYPE: Final = np.dtype(
     ]
 )
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
+PARAMETER_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("name", "S64"),
+        ("unit", "S16"),
+        ("value", "<f8"),
+        ("low", "<f8"),
+        ("high", "<f8"),
+        ("default", "<f8"),
+        ("writable", "u1"),
+        ("persistent", "u1"),
+    ]
+)
 LABEL_DTYPE: Final = np.dtype(
     [
         ("detection_id", "<i8"),
@@ -68,10 +81,14 @@ TRUTH_DTYPE: Final = np.dtype(
 TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
     "events": (EVENT_DTYPE, "what happened in the session"),
+    "parameters": (PARAMETER_DTYPE, "parameters of the head over time: all of them at the start, then each change"),
     "detections": (DETECTION_DTYPE, "places that must be investigated, as the software decided"),
     "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
 }
+
+ADDED_IN: Final = {"parameters": 1}
+"""Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},

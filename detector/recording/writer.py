@@ -18,7 +18,15 @@ import numpy as np
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
 from detector.recording import schema
-from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, SampleBlock, StreamDescription
+from detector.samples import (
+    NO_ODOMETER,
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    SampleBlock,
+    StreamDescription,
+)
 
 _CHUNK_BYTES: Final = 1 << 16
 _RESERVE_BYTES: Final = 32 << 20
@@ -152,6 +160,9 @@ class RecordingWriter:
 
     def event(self, event: Event) -> None:
         self._append("events", event)
+
+    def parameter(self, reading: ParameterReading) -> None:
+        self._append("parameters", reading)
 
     def detection(self, detection: Detection) -> None:
         self._append_rows("detections", detection.to_row()[None])

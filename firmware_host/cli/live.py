@@ -21,8 +21,11 @@ from detector.errors import RecordingError
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
+from detector.samples import Event, Severity
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.console.terminal import TerminalView, detection_table
+from firmware_host.errors import HeadError
 from firmware_host.head import Head
 from firmware_host.link import list_ports
 from firmware_host.session import Interrupt, LiveSource, Recorder, RecordingSource, Summary, run, warm_up
@@ -116,7 +119,19 @@ def _live(
             TerminalView(console, device) as view,
             Interrupt() as stop,
         ):
+            _record_settings(head, writer)
             return run(source, pipeline, [Recorder(writer), view], stop)
+
+
+def _record_settings(head: Head, writer: RecordingWriter) -> None:
+    """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
+    try:
+        for p in head.parameters():
+            writer.parameter(p.reading(time.time_ns()))
+    except HeadError as e:
+        console.print(f"[yellow]The head's settings are not in this recording.[/] {e}")
+        text = f"The head's parameters could not be read. {e}"
+        writer.event(Event(time.time_ns(), Severity.WARNING, "head", text))
 
 
 def _report(summary: Summary, out: Path) -> None:

@@ -23,7 +23,7 @@ from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
-from detector.samples import Event, Gap, SampleBlock, StreamDescription
+from detector.samples import Event, Gap, ParameterReading, SampleBlock, StreamDescription
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -60,6 +60,7 @@ class _Bar:
         self._progress.console.print(f"[yellow]{event.severity}[/]: {event.text}")
 
     def status(self, status: HeadStatus) -> None: ...
+    def parameter(self, reading: ParameterReading) -> None: ...
     def alarm(self, alarm: Alarm) -> None: ...
     def detection(self, detection: Detection) -> None: ...
     def tick(self) -> None: ...

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from detector.decide.alarm import Alarm
 from detector.detections import LEVELS, Detection
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity
 from firmware_host.head import HeadStatus
 
 SIGNAL_S: Final = 1.5
@@ -115,6 +115,10 @@ class TerminalView:
 
     def status(self, status: HeadStatus) -> None:
         self._faulty = self._faulty and bool(status.fault_bits)
+
+    def parameter(self, reading: ParameterReading) -> None:
+        unit = f" {reading.unit}" if reading.unit else ""
+        self._console.print(f"[dim]{escape(reading.name)} is now {reading.value:g}{escape(unit)}[/]")
 
     def alarm(self, alarm: Alarm) -> None:
         self._alarms += 1

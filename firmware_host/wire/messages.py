@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SampleError
-from detector.samples import NO_ODOMETER, DeviceDescription, Int64Array, StreamDescription, StreamKind
+from detector.samples import (
+    NO_ODOMETER,
+    DeviceDescription,
+    Int64Array,
+    ParameterReading,
+    StreamDescription,
+    StreamKind,
+)
 from firmware_host.errors import WireError
 
 Bytes = bytes | memoryview
@@ -322,6 +329,18 @@ class Parameter:
         if self.kind is not ParameterKind.NUMBER and value != round(value):
             return f"{self.name} = {value:g} is not allowed: it must be a whole number"
         return ""
+
+    def reading(self, utc_ns: int) -> ParameterReading:
+        """What it stands at, for the record."""
+        return ParameterReading(
+            utc_ns, self.name, self.unit, self.value, self.low, self.high, self.default, self.writable, self.persistent
+        )
+
+
+def same_value(a: float, b: float) -> bool:
+    """Whether a head that holds numbers as f32 would hold the one where it was given the other."""
+    with np.errstate(over="ignore"):
+        return a == b or float(np.float32(a)) == b or float(np.float32(b)) == a
 
 
 def pack_parameter(p: Parameter, total: int) -> bytes:
