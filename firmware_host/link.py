@@ -98,12 +98,20 @@ def who_has(ports: Iterable[str]) -> dict[str, list[PortUser]]:
                 found[name][pid] = PortUser(pid, _program(pid), True)
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
-        with contextlib.suppress(OSError):  # it ended, or is another user's
-            open_files = {os.readlink(fd) for fd in (process / "fd").iterdir()}
-            for device in open_files & by_device.keys():
-                for name in by_device[device]:
-                    found[name].setdefault(pid, PortUser(pid, _program(pid), False))
+        for device in _open_files(process) & by_device.keys():
+            for name in by_device[device]:
+                found[name].setdefault(pid, PortUser(pid, _program(pid), False))
     return {p: sorted(users.values(), key=lambda u: u.pid) for p, users in found.items()}
+
+
+def _open_files(process: Path) -> set[str]:
+    """Names of what a process has open; nothing of one that has ended, or is another user's."""
+    names: set[str] = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(process / "fd"):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                names.add(os.readlink(process / "fd" / fd))
+    return names
 
 
 def _lock_owners(device: str) -> set[int]:
@@ -320,7 +328,7 @@ def _why_not(port: str, error: Exception) -> str:
 def _why_not_url(url: str, error: Exception) -> str:
     cause = error.__context__ if isinstance(error.__context__, OSError) else error
     parts = urlsplit(url)
-    if "not known" in str(error):
+    if isinstance(error, ValueError):  # pyserial's word for a scheme that it has not
         return f"{url} is not a port: use a device, or socket://HOST:PORT, rfc2217://HOST:PORT or loop://."
     try:
         host, number = parts.hostname, parts.port
