@@ -18,7 +18,7 @@ from detector.samples import (
     StreamDescription,
 )
 from firmware_host.errors import HeadError, WireError
-from firmware_host.link import SerialLink
+from firmware_host.link import Link, SerialLink
 from firmware_host.timeline import Timeline
 from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
@@ -64,7 +64,7 @@ class Head:
         when what answers is not a head, or refuses a command
     """
 
-    def __init__(self, link: SerialLink, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, link: Link, clock: Callable[[], int] = time.time_ns) -> None:
         self._link = link
         self._clock = clock
         self._decoder = FrameDecoder()
@@ -89,6 +89,15 @@ class Head:
     def open(cls, port: str, baudrate: int = 921600, clock: Callable[[], int] = time.time_ns) -> Head:
         """Open a port; nothing is sent yet."""
         return cls(SerialLink(port, baudrate), clock)
+
+    @classmethod
+    def known(cls, link: Link, device: DeviceDescription, clock: Callable[[], int] = time.time_ns) -> Head:
+        """A head that need not be asked who it is: its description was kept along with its bytes."""
+        head = cls(link, clock)
+        head._device = device
+        head._streams = {s.stream_id: s for s in device.streams}
+        head._timeline = Timeline(device)
+        return head
 
     def __enter__(self) -> Head:
         return self

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import serial
@@ -181,6 +181,19 @@ def _group(port: str) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+class Link(Protocol):
+    """Bytes to and from a head; SerialLink is the one with a port behind it."""
+
+    @property
+    def port(self) -> str: ...
+    def read(self) -> bytes:
+        """What has come in; waits a short while for the first byte, b'' if none comes."""
+        ...
+
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
 
 
 class SerialLink:

@@ -24,6 +24,7 @@ from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
 from detector.samples import Event, Gap, ParameterReading, SampleBlock, StreamDescription
+from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -67,7 +68,7 @@ class _Bar:
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recording, or a file of another program (DZT, rd3, DT1, ...).")],
+    file: Annotated[Path, typer.Argument(help="A recording, a capture (.gsraw), or a foreign file (DZT, rd3, ...).")],
     profile_name: Annotated[
         str | None, typer.Option("--profile", "-p", help="Default: the profile stored in the recording.")
     ] = None,
@@ -75,7 +76,10 @@ def replay(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a recording with these detections.")] = None,
 ) -> None:
     """Run a recording through the pipeline again and compare with the detections that it holds."""
-    if is_ours(file):
+    if file.suffix == SUFFIX:
+        captured = CaptureSource(file)
+        _replay(captured, captured.n_records, None, profile_name, model_path, out, file)
+    elif is_ours(file):
         with open_recording(file) as recording:
             total = sum(recording.n_records(s.name) for s in recording.device.streams)
             _replay(RecordingSource(recording), total, recording, profile_name, model_path, out, file)

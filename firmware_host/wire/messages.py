@@ -229,6 +229,24 @@ def pack_samples(
     return out + np.ascontiguousarray(raw, stream.dtype).tobytes()
 
 
+@dataclass(frozen=True, slots=True)
+class SamplesHeader:
+    """What a SAMPLES message says before its records: readable though its stream was not described."""
+
+    stream_id: int
+    flags: int
+    n: int
+    """Records."""
+    run: int
+    first_seq: int
+
+
+@_reader("SAMPLES")
+def read_samples_header(payload: Bytes) -> SamplesHeader:
+    """Which records a SAMPLES message brings."""
+    return SamplesHeader(*_SAMPLES.unpack_from(payload))
+
+
 def read_samples(payload: Bytes, streams: dict[int, StreamDescription]) -> SamplesMessage:
     """Records of a described stream.
 

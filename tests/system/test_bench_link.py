@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +19,27 @@ from pathlib import Path
 import pytest
 
 from detector.recording.reader import open_recording
-from firmware_host.virtual.head import VirtualHead
+from firmware_host.cli.main import run
+from firmware_host.virtual.head import Faults, VirtualHead
 from firmware_host.virtual.playback import play_recording
 
 COMMAND = [sys.executable, "-m", "firmware_host.cli.main"]
 
 
-def groundsweep(*args: str | Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
-    if cache:
-        environment["XDG_CACHE_HOME"] = str(cache)
-    return subprocess.run(
-        [*COMMAND, *map(str, args)], capture_output=True, text=True, timeout=120, env=environment, check=False
-    )
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def groundsweep(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command in this process: a new interpreter for each would take most of the time of these tests."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as m, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        m.setenv("COLUMNS", "160")
+        m.setattr(sys, "argv", ["groundsweep", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            run()
+    return subprocess.CompletedProcess([], int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -46,12 +57,12 @@ def head(recordings: Path) -> Iterator[VirtualHead]:
 
 
 def test_parameters_are_listed_set_saved_compared_and_loaded(head: VirtualHead, tmp_path: Path) -> None:
-    port, cache = ("--port", head.path), tmp_path / "cache"
-    listed = groundsweep("params", "list", *port, cache=cache)
+    port = ("--port", head.path)
+    listed = groundsweep("params", "list", *port)
     assert "read from the head" in listed.stdout
     assert "* 0" in listed.stdout  # the playback speed is not its default
-    assert "known from before" in groundsweep("params", "list", *port, cache=cache).stdout
-    table = json.loads(groundsweep("params", "list", "--json", *port, cache=cache).stdout)
+    assert "known from before" in groundsweep("params", "list", *port).stdout
+    table = json.loads(groundsweep("params", "list", "--json", *port).stdout)
     assert [p["name"] for p in table] == ["playback_speed", "status_interval", "sample_frames_sent"]
 
     before, after = tmp_path / "before.toml", tmp_path / "after.toml"
@@ -122,3 +133,91 @@ def test_only_the_port_that_was_named_is_probed(head: VirtualHead) -> None:
         assert "Nothing came at all" in result.stdout
         assert select.select([named], [], [], 0)[0]  # it was asked
         assert not select.select([other], [], [], 0)[0]
+
+
+@pytest.fixture
+def faulty_capture(recordings: Path, tmp_path: Path) -> Path:
+    """A whole run of a head that damages every 40th sample frame and loses every 60th, captured by the command."""
+    out = tmp_path / "run.gsraw"
+    with play_recording(recordings / "lane_dev04.h5", 0, Faults(damage_every=40, drop_every=60)) as virtual:
+        result = groundsweep("capture", "--port", virtual.path, "--out", out)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "damaged" in result.stdout
+    return out
+
+
+def test_a_capture_is_decoded_line_by_line_and_summed_up(faulty_capture: Path) -> None:
+    shown = groundsweep("decode", faulty_capture).stdout
+    assert 'tx COMMAND   seq     0 len    12  request=1 opcode="DESCRIBE"' in shown
+    assert "rx DEVICE" in shown
+    assert "rx SAMPLES" in shown
+    assert "DAMAGED (bad_crc)" in shown
+    lines = [json.loads(line) for line in groundsweep("decode", faulty_capture, "--json").stdout.splitlines()]
+    summary = lines.pop()["summary"]["rx"]
+    assert sum(summary["types"].values()) == summary["frames"] == sum(
+        "type" in x and x["direction"] == "rx" for x in lines
+    )
+    assert sum(x.get("lost", 0) for x in lines) == summary["lost"] > summary["bad_crc"] > 0
+    errors = groundsweep("decode", faulty_capture, "--json", "--errors-only").stdout.splitlines()[:-1]
+    assert errors
+    assert all({"damage", "lost"} & json.loads(line).keys() for line in errors)
+
+
+def test_a_capture_becomes_a_recording_with_the_same_gaps(faulty_capture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.h5"
+    result = groundsweep("decode", faulty_capture, "--to-recording", out)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = groundsweep("decode", faulty_capture, "--json").stdout.splitlines()
+    streams = json.loads(lines[-1])["summary"]["rx"]["streams"]
+    with open_recording(out) as r:
+        assert r.closed
+        for s in r.device.streams:
+            assert r.n_records(s.name) == streams[str(s.stream_id)]["records"]
+            missing = sum(g.n_records for g in r.gaps() if g.stream_id == s.stream_id)
+            assert missing == streams[str(s.stream_id)]["missing"] > 0
+
+
+def test_a_capture_is_replayed_into_the_detections_of_the_recording_made_of_it(
+    faulty_capture: Path, tmp_path: Path
+) -> None:
+    groundsweep("decode", faulty_capture, "--to-recording", tmp_path / "a.h5")
+    from_capture = groundsweep("replay", faulty_capture, "--out", tmp_path / "b.h5")
+    assert from_capture.returncode == 0, from_capture.stdout + from_capture.stderr
+    assert groundsweep("replay", tmp_path / "a.h5", "--out", tmp_path / "c.h5").returncode == 0
+    with open_recording(tmp_path / "b.h5") as b, open_recording(tmp_path / "c.h5") as c:
+        assert len(b.detections()) > 0
+        assert b.n_records("radar") == c.n_records("radar")
+        assert {d.radar_peak_seq for d in b.detections()} == {d.radar_peak_seq for d in c.detections()}
+
+
+def test_hostile_captures_end_cleanly(faulty_capture: Path, tmp_path: Path) -> None:
+    whole = faulty_capture.read_bytes()
+    cut, flipped, other = tmp_path / "cut.gsraw", tmp_path / "flipped.gsraw", tmp_path / "other.gsraw"
+    cut.write_bytes(whole[:-1000])
+    flipped.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    other.write_bytes(b"not a capture")
+    for file in (cut, flipped):
+        result = groundsweep("decode", file)
+        assert result.returncode == 0
+        assert "did not end in order" in result.stdout
+        assert "Traceback" not in result.stderr
+    refused(groundsweep("decode", other), "not a capture of ours")
+    refused(groundsweep("decode", tmp_path / "none.gsraw"), "none.gsraw")
+    refused(groundsweep("replay", other), "not a capture of ours")
+    refused(groundsweep("capture", "--port", "/dev/ttyNOWHERE", "--out", tmp_path / "x.gsraw"), "There is no port")
+    assert not (tmp_path / "x.gsraw").exists()
+
+
+def test_a_capture_that_is_stopped_by_ctrl_c_ends_in_order(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.gsraw"
+    with play_recording(recordings / "lane_dev04.h5", speed=1.0) as virtual:
+        process = subprocess.Popen([*COMMAND, "capture", "--port", virtual.path, "--out", str(out)])
+        deadline = time.monotonic() + 60
+        while not out.exists() or out.stat().st_size < 20_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    lines = [json.loads(x) for x in groundsweep("decode", "--json", out).stdout.splitlines()]
+    assert lines[-1]["ending"] == ""
+    assert [x["fields"]["opcode"] for x in lines[:-1] if x["direction"] == "tx"][-1] == "STOP"
