@@ -30,6 +30,7 @@ from firmware_host.capture import (
 from firmware_host.cli.opening import console
 from firmware_host.link import SerialLink
 from firmware_host.session import Interrupt
+from firmware_host.wire.framing import FrameDecoder
 from firmware_host.wire.listing import SHOWN_BYTES, FrameListing, Seen, Tally, type_name
 
 _DIRECTIONS = {PieceKind.RECEIVED: "rx", PieceKind.SENT: "tx"}
@@ -49,6 +50,7 @@ def capture(
     start: Annotated[bool, typer.Option(help="Ask the head to describe itself and to send; else only listen.")] = True,
 ) -> None:
     """Keep every byte of a line, both ways, with its time. Ends with the head, after --duration or at Ctrl-C."""
+    FrameDecoder().feed(b"\0")  # compiled before the port is open: a port's buffer does not wait for a compiler
     about = {"software": f"groundsweep {__version__}", "port": port, "baud": baud, "start": start}
     with (
         contextlib.closing(SerialLink(port, baud)) as link,
@@ -59,8 +61,15 @@ def capture(
         c = record_line(Tap(link, writer), start, lambda: interrupted() or time.monotonic() >= until)
     console.print(
         f"{c.bytes} bytes, {c.frames} good frames, {c.damaged} damaged, {c.lost} lost, {c.wrong_version} of another "
-        f"version. Captured to [bold]{escape(str(out))}[/]"
+        f"version. Captured to [bold]{escape(str(out))}[/]",
+        soft_wrap=True,
     )
+    if not c.frames:
+        console.print(
+            f"[yellow]Not one good frame came at {baud} baud.[/] "
+            + ("Is the baud rate right?" if c.bytes else "Is the head switched on, and is this its port?")
+        )
+        raise typer.Exit(1)
 
 
 def decode(

@@ -63,7 +63,7 @@ def _value(value: float | None, unit: str = "", kind: ParameterKind = ParameterK
     if kind is ParameterKind.SWITCH and value in (0.0, 1.0):
         return "on" if value else "off"
     # as short as it can be without being another number
-    text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    text = f"{value:g}" if float(f"{value:g}") == value else repr(value).removesuffix(".0")
     return f"{text} {unit}".rstrip()
 
 
@@ -174,9 +174,9 @@ def load(
         o.parameters.check(preset.values)
         now = {p.name: p.value for p in o.parameters.read(list(preset.values))}
         wanted = {n: v for n, v in preset.values.items() if not same_value(v, now[n])}
-        if dry_run:
+        if dry_run and wanted:
             console.print(_difference_table(differences(now, preset.values), "head", file.name))
-        else:
+        elif not dry_run:
             _apply(o, wanted)
         verb = "would change" if dry_run else "changed"
         console.print(f"{len(wanted)} of {len(preset.values)} parameters {verb}.")

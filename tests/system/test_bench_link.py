@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tty
 from collections.abc import Iterator
@@ -221,3 +222,23 @@ def test_a_capture_that_is_stopped_by_ctrl_c_ends_in_order(recordings: Path, tmp
     lines = [json.loads(x) for x in groundsweep("decode", "--json", out).stdout.splitlines()]
     assert lines[-1]["ending"] == ""
     assert [x["fields"]["opcode"] for x in lines[:-1] if x["direction"] == "tx"][-1] == "STOP"
+
+
+def test_a_line_at_the_wrong_baud_rate_is_captured_and_suspected(tmp_path: Path) -> None:
+    with silent_terminal() as (master, path):
+
+
+        def answer_nonsense() -> None:
+            select.select([master], [], [], 30)  # until it is asked
+            os.write(master, bytes(range(1, 200)) + b"\0\x7f\0")
+
+        thread = threading.Thread(target=answer_nonsense)
+        thread.start()
+        result = groundsweep("capture", "--port", path, "--out", tmp_path / "a.gsraw", "--duration", "0.5")
+        thread.join()
+    assert result.returncode == 1
+    assert "202 bytes, 0 good frames, 2 damaged" in result.stdout
+    assert "Is the baud rate right?" in result.stdout
+    shown = groundsweep("decode", tmp_path / "a.gsraw", "--errors-only").stdout
+    assert "DAMAGED (bad_cobs) 200 bytes:" in shown
+    assert "    0010  11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f 20" in shown
