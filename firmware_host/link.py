@@ -134,7 +134,8 @@ def _program(pid: int) -> str:
         return "this program itself"
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        text = " ".join(w for w in words if w)
+        # an interpreter and its script by their names: their folders would take all the room
+        text = " ".join([*(Path(w).name for w in words[:2]), *words[2:]]).strip()
         return (text if len(text) <= 60 else text[:57] + "...") or "unknown"
     except OSError:
         return "unknown"
