@@ -215,6 +215,7 @@ class SerialLink:
         self.baudrate = baudrate
         self._timeout_s = timeout_s
         self._closed = False
+        self._closing = threading.Lock()
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         try:
@@ -284,9 +285,10 @@ class SerialLink:
 
     def close(self) -> None:
         """Close the port, from any thread. Closing again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         if self._direct is not None:
             os.write(self._wake_end, b"x")
         # a descriptor that is closed under a waiting thread may be another file's by the time it wakes

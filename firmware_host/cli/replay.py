@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -115,6 +116,8 @@ def _replay(
                 summary = run(source, pipeline, [Recorder(writer), *listeners])
                 if recording is not None:
                     writer.truth(recording.truth())
+                    for reading in recording.parameters():
+                        writer.parameter(reading)
     console.print(detection_table(summary.detections))
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
@@ -156,6 +159,10 @@ def show(
         if r.profile_hash:
             lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
         console.print(Panel("\n".join(lines), title=file.name, title_align="left"))
+        if settings := {p.name: p for p in r.parameters()}:
+            changed = [f"{p.name} = {p.value:g} {p.unit}".rstrip() for p in settings.values() if p.writable and p.value != p.default]
+            others = ", ".join(changed) or "all at their defaults"
+            console.print(f"{len(settings)} parameters of the head; at the end: {escape(others)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for name in ("stream", "kind", "records", "shape", "type", "rate", "unit", "more"):
             table.add_column(name)

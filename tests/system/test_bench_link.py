@@ -111,6 +111,10 @@ def test_a_live_run_records_the_settings_of_its_head(head: VirtualHead, tmp_path
     assert readings["status_interval"].value == 250.0
     assert readings["status_interval"].unit == "ms"
     assert readings["playback_speed"].value == 0.0
+    assert "3 parameters of the head; at the end: playback_speed = 0" in groundsweep("show", out).stdout
+    assert groundsweep("replay", out, "--out", tmp_path / "b.h5").returncode == 0
+    with open_recording(tmp_path / "b.h5") as r:
+        assert {p.name: p for p in r.parameters()} == readings
 
 
 @contextlib.contextmanager
