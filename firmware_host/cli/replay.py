@@ -160,7 +160,11 @@ def show(
             lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
         console.print(Panel("\n".join(lines), title=file.name, title_align="left"))
         if settings := {p.name: p for p in r.parameters()}:
-            changed = [f"{p.name} = {p.value:g} {p.unit}".rstrip() for p in settings.values() if p.writable and p.value != p.default]
+            changed = [
+                f"{p.name} = {p.value:g} {p.unit}".rstrip()
+                for p in settings.values()
+                if p.writable and p.value != p.default
+            ]
             others = ", ".join(changed) or "all at their defaults"
             console.print(f"{len(settings)} parameters of the head; at the end: {escape(others)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False)

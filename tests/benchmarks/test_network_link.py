@@ -20,10 +20,12 @@ BYTES = 200 << 20
 def rate(opener: Callable[[int], tuple[Callable[[], bytes], Callable[[], None]]]) -> float:
     """MB/s at which a reader takes BYTES from a sender in another thread."""
     server = socket.create_server(("127.0.0.1", 0))
+    opened = threading.Event()  # opening throws away what came before
 
     def send() -> None:
         connection, _ = server.accept()
         data = bytes(1 << 16)
+        opened.wait()
         with connection:
             for _ in range(BYTES // len(data)):
                 connection.sendall(data)
@@ -31,6 +33,7 @@ def rate(opener: Callable[[int], tuple[Callable[[], bytes], Callable[[], None]]]
     sender = threading.Thread(target=send)
     sender.start()
     read, close = opener(server.getsockname()[1])
+    opened.set()
     began, got = time.perf_counter(), 0
     while got < BYTES:
         got += len(read())
