@@ -102,7 +102,7 @@ class VirtualHead:
                 2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, ParameterKind.WHOLE, False
             ),
         }
-        # what its flash would hold, as it left the factory
+        # what its flash would hold; also the speed it was made with, so that a restart plays on as fast as before
         self._stored = {p.name: p.value for p in self._parameters.values() if p.writable}
         self._decoder = FrameDecoder()
         self._sequence = 0
