@@ -275,6 +275,26 @@ class ClockFit:
     """Serial number of the head."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParameterReading:
+    """What a parameter of the head stood at, at one time: part of the settings that explain a detection."""
+
+    utc_ns: int
+    """When the host learned it, ns since 1970 UTC."""
+    name: str
+    unit: str
+    """Of all the numbers below."""
+    value: float
+    low: float
+    high: float
+    default: float
+    writable: bool
+    persistent: bool
+    """Whether the head can keep it over a power cut."""
+    head: str = ""
+    """Serial number of the head."""
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"

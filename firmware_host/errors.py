@@ -11,5 +11,13 @@ class WireError(GroundsweepError):
     """Bytes from the head do not follow the wire protocol."""
 
 
+class PresetError(GroundsweepError):
+    """A parameter preset cannot be read or written, or does not fit the head."""
+
+
+class CaptureError(GroundsweepError):
+    """A capture of raw bytes cannot be read or written."""
+
+
 class HeadError(GroundsweepError):
     """The head does not answer, refuses a command, or is not one that this software knows."""

@@ -9,11 +9,20 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from detector.samples import ClockFit, DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from detector.samples import (
+    ClockFit,
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+)
 from firmware_host.clock import HostClock
 from firmware_host.errors import HeadError, WireError
-from firmware_host.link import SerialLink
-from firmware_host.reader import Link, Reader
+from firmware_host.link import Link, SerialLink
+from firmware_host.reader import QUEUE_BYTES, Direct, Reader
 from firmware_host.timeline import Timeline
 from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
@@ -34,11 +43,12 @@ from firmware_host.wire.messages import (
     read_samples,
     read_status,
     read_stream,
+    same_value,
 )
 
 __all__ = ["Head", "HeadState", "HeadStatus"]
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading
 
 _REPORT_S: Final = 1.0
 """Damage on the wire is told at most this often, with its count; it is always counted."""
@@ -46,8 +56,8 @@ _REPORT_S: Final = 1.0
 _CLOCK_S: Final = 10.0
 """How often the fit of the head's clock is given out, to be recorded."""
 
-_UNREAD_FRAMES: Final = 20_000
-"""Sample frames kept while a command waits for its reply: many seconds of any head. Later ones become gaps."""
+_UNREAD_BYTES: Final = 1 << 24
+"""Most payload that is kept for `read` while a command waits for its answer: 14 s of a 12 Mbaud line."""
 
 
 class Head:
@@ -67,11 +77,12 @@ class Head:
         clock: Callable[[], int] | None = None,
         wake: threading.Event | None = None,
         baudrate: int = 921600,
+        reader: Direct | None = None,
     ) -> None:
         self._baudrate = baudrate
         self._clock = clock or HostClock()
         self._wake = wake
-        self._reader = Reader(link, self._clock, wake)
+        self._reader: Reader | Direct = reader or Reader(link, self._clock, wake)
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._request = 0
@@ -79,9 +90,14 @@ class Head:
         self._streams: dict[int, StreamDescription] = {}
         self._timeline: Timeline | None = None
         self._unread: list[Frame] = []
+        self._unread_bytes = 0
         self._arrival_ns = 0
         self._dropped_bytes = 0
         self._dropped_frames = 0
+        self._parameter_hash = 0
+        self._known: dict[str, Parameter] = {}
+        # one for each parameter that this program itself set: `read` empties it
+        self._changed: list[ParameterReading] = []
         self._unknown = 0
         self._senseless = 0
         self._last_senseless = ""
@@ -104,6 +120,15 @@ class Head:
     ) -> Head:
         """Open a port; nothing is sent yet."""
         return cls(SerialLink(port, baudrate), clock, wake, baudrate)
+
+    @classmethod
+    def known(cls, link: Link, device: DeviceDescription, clock: Callable[[], int]) -> Head:
+        """A head that need not be asked who it is: its description was kept along with its bytes, which wait."""
+        head = cls(link, clock, reader=Direct(link, clock))
+        head._device = device
+        head._streams = {s.stream_id: s for s in device.streams}
+        head._timeline = Timeline(device)
+        return head
 
     def __enter__(self) -> Head:
         return self
@@ -149,7 +174,8 @@ class Head:
             )
         self._reader.close()
         lost = self._decoder.counters
-        self._reader, self._decoder, self._unread = other._reader, other._decoder, other._unread
+        self._reader, self._decoder = other._reader, other._decoder
+        self._unread, self._unread_bytes = other._unread, other._unread_bytes
         self._sequence, self._request = other._sequence, other._request
         # what went over the wire before still counts
         for name in FrameCounters.__dataclass_fields__:
@@ -170,6 +196,11 @@ class Head:
     def unknown_messages(self) -> int:
         """Messages of types that this software does not know: skipped."""
         return self._unknown
+
+    @property
+    def parameter_hash(self) -> int:
+        """Of its parameter table, as the head said when it described itself; 0 if it did not say."""
+        return self._parameter_hash
 
     def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
         """Ask the head who it is and what it streams. Asks again every half second until it answers."""
@@ -194,6 +225,7 @@ class Head:
                     device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
                 )
                 self._streams = streams
+                self._parameter_hash = device.parameter_hash
                 self._timeline = Timeline(self._device)
                 return self._device
         c = self._decoder.counters
@@ -239,20 +271,40 @@ class Head:
         self._send(Opcode.STOP)
 
     def parameters(self, timeout_s: float = 2.0) -> list[Parameter]:
-        """The head's parameter table."""
-        self._send(Opcode.LIST_PARAMETERS)
+        """The head's parameter table with the values of now; none if it has no parameters.
+
+        Raises
+        ------
+        HeadError
+            if it does not come, or not whole.
+        """
+        requests: set[int] = set()
         found: dict[int, Parameter] = {}
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for frame in self._frames():
-                if frame.kind == Kind.PARAMETER:
-                    parameter, total = read_parameter(frame.payload)
-                    found[parameter.index] = parameter
-                    if len(found) == total:
-                        return [found[i] for i in sorted(found)]
-                else:
-                    self._keep(frame)
-        raise HeadError(f"The head on {self._reader.port} sent {len(found)} parameters and then no more. Try again.")
+        total: int | None = None
+
+        def take(frame: Frame) -> bool | None:
+            nonlocal total
+            if frame.kind == Kind.PARAMETER:
+                parameter, total = read_parameter(frame.payload)
+                found[parameter.index] = parameter
+                return len(found) == total
+            if frame.kind == Kind.REPLY and read_reply(frame.payload).request in requests:
+                total = total or 0
+                return True
+            return None
+
+        def ask() -> None:
+            requests.add(self._send(Opcode.LIST_PARAMETERS))
+
+        self._wait(take, timeout_s, ask, again_s=timeout_s)
+        if total is None or len(found) < total:
+            wanted = "an unknown number" if total is None else str(total)
+            raise HeadError(
+                f"The head on {self.port} sent {len(found)} of {wanted} of parameters within {timeout_s:g} s. "
+                "Some were lost on the way: try again, and check the cable if that does not help."
+            )
+        self._known = {p.name: p for p in found.values()}
+        return [found[i] for i in sorted(found)]
 
     def get_parameter(self, name: str) -> float:
         """Value of a parameter as the head has it now."""
@@ -264,10 +316,37 @@ class Head:
         Raises
         ------
         HeadError
-            if the head does not know it, or refuses the value, in the head's own words.
+            if the head does not know it, refuses the value, in the head's own words, or says that it was
+            done and yet holds another value. A head may hold numbers as f32, and then gives the nearest one.
         """
         self._command(Opcode.SET, name, value)
-        return self.get_parameter(name)
+        got = self.get_parameter(name)
+        self._note(name, got)
+        if not same_value(value, got):
+            raise HeadError(
+                f"The head took {name} = {value:g} and then read back {got:g}. Something else sets it too, or its "
+                "firmware is at fault: do not trust this setting."
+            )
+        return got
+
+    def restore_defaults(self) -> None:
+        """Every writable parameter back to its default; what the head keeps over a power cut stays."""
+        self._command(Opcode.DEFAULTS)
+        before = {name: p.value for name, p in self._known.items()}
+        for p in self.parameters():
+            if p.value != before.get(p.name):
+                self._note(p.name, p.value)
+
+    def save_parameters(self) -> None:
+        """Have the head keep the values of its persistent parameters over a power cut."""
+        self._command(Opcode.SAVE, timeout_s=10.0)  # a flash page takes its time to erase
+
+    def _note(self, name: str, value: float) -> None:
+        """For the record: a parameter now has this value."""
+        nan = float("nan")
+        known = self._known.get(name) or Parameter(0, name, "", "", nan, nan, nan, value)
+        self._known[name] = replace(known, value=value)
+        self._changed.append(self._known[name].reading(self._clock(), self.device.serial))
 
     def read(self, wait_s: float = 0.02) -> list[Item]:
         """What has come in since the last call, in order; waits up to `wait_s` for it.
@@ -282,7 +361,9 @@ class Head:
         frames = self._unread + new
         self._unread = []
         arrival = self._arrival_ns
-        items: list[Item] = []
+        self._unread_bytes = 0
+        items: list[Item] = list(self._changed)
+        self._changed.clear()
         samples: list[SamplesMessage] = []
         for frame in frames:
             try:
@@ -292,7 +373,11 @@ class Head:
                     items += timeline.add(samples, arrival)
                     samples = []
                     items.append(replace(read_status(frame.payload), head=self.device.serial))
-                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY, Kind.PARAMETER):
+                elif frame.kind == Kind.PARAMETER:  # unasked: somebody turned a knob
+                    parameter, _ = read_parameter(frame.payload)
+                    self._known[parameter.name] = parameter
+                    items.append(parameter.reading(arrival, self.device.serial))
+                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY):
                     self._unknown += 1
             except WireError as e:
                 self._senseless += 1
@@ -359,9 +444,10 @@ class Head:
         return self._decoder.feed(got.data)
 
     def _keep(self, frame: Frame) -> None:
-        """Put a frame by for `read`, while somebody waits for another."""
-        if len(self._unread) < _UNREAD_FRAMES:
+        """Put a frame by for `read`, while somebody waits for another. What is too much becomes a gap, and is told."""
+        if self._unread_bytes <= _UNREAD_BYTES + QUEUE_BYTES:  # a command gives up before that
             self._unread.append(frame)
+            self._unread_bytes += len(frame.payload)
         else:
             self._dropped_frames += 1
 
@@ -378,24 +464,56 @@ class Head:
     ) -> Reply:
         """Send a command, every `again_s` anew while no reply comes: command or reply may have been damaged."""
         requests: set[int] = set()
-        deadline = time.monotonic() + timeout_s
-        sent = time.monotonic()
-        while time.monotonic() < deadline:
-            if not requests or time.monotonic() - sent > again_s:
-                requests.add(self._send(opcode, name, value))
-                sent = time.monotonic()
-            reply: Reply | None = None
-            for frame in self._frames():
-                answer = read_reply(frame.payload) if frame.kind == Kind.REPLY else None
-                if answer is None:
-                    self._keep(frame)
-                elif answer.request in requests:
+        reply: Reply | None = None
+
+        def ask() -> None:
+            requests.add(self._send(opcode, name, value))
+
+        def take(frame: Frame) -> bool | None:
+            nonlocal reply
+            if frame.kind == Kind.REPLY:
+                answer: Reply = read_reply(frame.payload)
+                if answer.request in requests:
                     reply = answer
-            if reply is not None:
-                if reply.result is not Result.OK:
-                    raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
-                return reply
-        raise HeadError(
-            f"The head on {self._reader.port} did not answer {opcode.name} within {timeout_s:g} s. "
-            "Switch it off and on, and start again."
-        )
+                    return True
+            return None
+
+        self._wait(take, timeout_s, ask, again_s)
+        if reply is None:
+            raise HeadError(
+                f"The head on {self.port} did not answer {opcode.name} within {timeout_s:g} s. "
+                "Switch it off and on, and start again."
+            )
+        if reply.result is not Result.OK:
+            raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
+        return reply
+
+    def _wait(
+        self, take: Callable[[Frame], bool | None], timeout_s: float, ask: Callable[[], None], again_s: float
+    ) -> None:
+        """Ask, then give frames to `take` until it says True, or for that long; those that it answers with None are
+        kept for `read`, in order. Samples outrank commands: before too many wait, the command fails, and none is lost.
+        """
+        ask()
+        asked = time.monotonic()
+        deadline = asked + timeout_s
+        done = False
+        while not done and time.monotonic() < deadline:
+            if self._unread_bytes > _UNREAD_BYTES:
+                raise HeadError(
+                    f"The head on {self.port} sent {self._unread_bytes >> 20} MB and no answer to a command. No "
+                    "samples were lost; whether the command was obeyed is not known. Stop the head, then try again."
+                )
+            if time.monotonic() - asked > again_s:
+                ask()
+                asked = time.monotonic()
+            for frame in self._frames():
+                try:
+                    taken = None if done else take(frame)
+                except WireError as e:
+                    self._senseless += 1
+                    self._last_senseless = str(e)
+                    continue
+                done = done or bool(taken)
+                if taken is None:
+                    self._keep(frame)

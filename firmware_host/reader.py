@@ -10,22 +10,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from firmware_host.errors import LinkError
+from firmware_host.link import Link
 
 QUEUE_BYTES: Final = 8 << 20
 """Bytes that may wait to be decoded: over 2 s of a 12 Mbaud line, over 80 s of a 921600 baud one."""
-
-
-class Link(Protocol):
-    """What bytes come from: a serial port, a socket, a capture."""
-
-    port: str
-
-    def read(self) -> bytes: ...
-    def write(self, data: bytes) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +119,25 @@ class Reader:
                 self._wake.set()
         if self._wake is not None:
             self._wake.set()
+
+
+class Direct:
+    """A reader without a thread, for a link whose bytes wait until they are fetched, as those of a capture do."""
+
+    most_waiting = 0
+
+    def __init__(self, link: Link, clock: Callable[[], int]) -> None:
+        self._link = link
+        self._clock = clock
+        self.port = link.port
+
+    def read(self, wait_s: float = 0.0) -> Received:
+        """One piece, whatever `wait_s`; with the time that the clock gives after it."""
+        data = self._link.read()
+        return Received(data, self._clock() if data else 0, 0)
+
+    def write(self, data: bytes) -> None:
+        self._link.write(data)
+
+    def close(self) -> None:
+        self._link.close()

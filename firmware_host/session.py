@@ -21,11 +21,21 @@ from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, Position, SampleBlock, Severity
+from detector.samples import (
+    NO_ODOMETER,
+    ClockFit,
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    Position,
+    SampleBlock,
+    Severity,
+)
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | Position
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading | Position
 
 FLUSH_S: Final = 1.0
 """What a power cut may cost at most, s of recording."""
@@ -56,6 +66,9 @@ class Listener:
 
     def clock(self, fit: ClockFit) -> None:
         """How a head's ticks lie in host time."""
+
+    def parameter(self, reading: ParameterReading) -> None:
+        """What a parameter of a head stands at."""
 
     def position(self, position: Position) -> None:
         """Where a satellite receiver says that it is."""
@@ -105,6 +118,9 @@ class Recorder(Listener):
 
     def clock(self, fit: ClockFit) -> None:
         self._writer.clock(fit)
+
+    def parameter(self, reading: ParameterReading) -> None:
+        self._writer.parameter(reading)
 
     def position(self, position: Position) -> None:
         self._writer.position(position)
@@ -218,6 +234,9 @@ def run(
                     case Position():
                         for listener in listeners:
                             listener.position(item)
+                    case ParameterReading():
+                        for listener in listeners:
+                            listener.parameter(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:

@@ -22,6 +22,7 @@ from detector.samples import (
     FixQuality,
     Gap,
     Int64Array,
+    ParameterReading,
     Position,
     SampleBlock,
     Severity,
@@ -134,8 +135,9 @@ class Recording:
             float(_attr(device, "tick_hz")),
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
-        for name in schema.TABLES_OF_1_0:
-            if name not in file:
+        minor = int(version.partition(".")[2] or 0)
+        for name in schema.TABLES:
+            if name not in file and minor >= schema.ADDED_IN.get(name, 0):
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
     def __enter__(self) -> Recording:
@@ -202,6 +204,14 @@ class Recording:
     def events(self) -> list[Event]:
         rows = [schema.fields_of(r) for r in self._file["events"][:]]
         return [Event(**{**r, "severity": Severity(r["severity"])}) for r in rows]
+
+    def parameters(self) -> list[ParameterReading]:
+        """Parameters over time, oldest first; none in a file older than schema 1.1."""
+        if "parameters" not in self._file:
+            return []
+        rows = [schema.fields_of(r) for r in self._file["parameters"][:]]
+        flags = ("writable", "persistent")
+        return [ParameterReading(**{**r, **{f: bool(r[f]) for f in flags}}) for r in rows]
 
     def detection_table(self) -> NDArray[Any]:
         """(n,) of DETECTION_DTYPE, as recorded, to the bit."""

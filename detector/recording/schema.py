@@ -41,6 +41,20 @@ GAP_DTYPE: Final = np.dtype(
     ]
 )
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
+PARAMETER_DTYPE: Final = np.dtype(
+    [
+        ("head", "S64"),
+        ("utc_ns", "<i8"),
+        ("name", "S64"),
+        ("unit", "S16"),
+        ("value", "<f8"),
+        ("low", "<f8"),
+        ("high", "<f8"),
+        ("default", "<f8"),
+        ("writable", "u1"),
+        ("persistent", "u1"),
+    ]
+)
 LABEL_DTYPE: Final = np.dtype(
     [
         ("detection_id", "<i8"),
@@ -100,6 +114,7 @@ CLOCK_DTYPE: Final = np.dtype(
 TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
     "events": (EVENT_DTYPE, "what happened in the session"),
+    "parameters": (PARAMETER_DTYPE, "parameters of the head over time: all of them at the start, then each change"),
     "detections": (DETECTION_DTYPE, "places that must be investigated, as the software decided"),
     "labels": (LABEL_DTYPE, "what people said of detections; append-only, the newest of a detection counts"),
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
@@ -107,8 +122,8 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "positions": (POSITION_DTYPE, "what a satellite receiver said, moment by moment; WGS-84"),
 }
 
-TABLES_OF_1_0: Final = ("gaps", "events", "detections", "labels", "truth")
-"""Tables that every recording has; later ones are missing, and so empty, in files of format 1.0."""
+ADDED_IN: Final = {"parameters": 1, "clock": 1, "positions": 1}
+"""Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},

@@ -24,6 +24,7 @@ from detector.samples import (
     DeviceDescription,
     Event,
     Gap,
+    ParameterReading,
     Position,
     SampleBlock,
     StreamDescription,
@@ -172,6 +173,9 @@ class RecordingWriter:
 
     def position(self, position: Position) -> None:
         self._append("positions", position)
+
+    def parameter(self, reading: ParameterReading) -> None:
+        self._append("parameters", reading)
 
     def detection(self, detection: Detection) -> None:
         self._append_rows("detections", detection.to_row()[None])

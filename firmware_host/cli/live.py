@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from detector.decide.classifier import Model
@@ -23,9 +24,12 @@ from detector.errors import RecordingError
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
+from detector.samples import Event, Severity
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
 from firmware_host.console.terminal import TerminalView, detection_table
+from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import DEFAULT_BAUD
 from firmware_host.head import Head
 from firmware_host.link import list_ports
@@ -51,8 +55,19 @@ def register(app: typer.Typer) -> None:
     app.command()(profiles)
 
 
-def ports() -> None:
-    """List the serial ports of this machine and what is known of each. Opens none of them."""
+def ports(
+    probe: Annotated[
+        list[str] | None,
+        typer.Option("--probe", metavar="PORT", help="Open this port and ask who is there. Repeat for more ports."),
+    ] = None,
+    baud: Annotated[int, typer.Option(help="Baud rate to probe with; ports over USB ignore it.")] = 921600,
+) -> None:
+    """List the serial ports of this machine and what is known of each; opens only those named with --probe."""
+    if probe:
+        answered = [_probe(port, baud) for port in probe]
+        if not all(answered):
+            raise typer.Exit(1)
+        return
     found = list_ports()
     if not found:
         console.print(
@@ -61,11 +76,40 @@ def ports() -> None:
         )
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("port", "description", "VID:PID", "serial number"):
+    for name in ("port", "description", "maker", "VID:PID", "serial number", "group", "in use by"):
         table.add_column(name)
     for p in found:
-        table.add_row(p.device, p.description, p.vid_pid or "-", p.serial_number or "-")
+        users = ", ".join(map(str, p.users))
+        texts = (p.device, p.description, p.manufacturer, p.vid_pid, p.serial_number, p.group, users)
+        table.add_row(*(escape(text) or "-" for text in texts))
     console.print(table)
+    for p in found:
+        if p.obstacle:
+            console.print(f"[yellow]{escape(p.device)}[/]: you may not open it. {escape(p.obstacle)}")
+    console.print("[dim]None was opened. 'groundsweep ports --probe PORT' asks who is there.[/]")
+
+
+def _probe(port: str, baud: int) -> bool:
+    """Ask on a port that the user named who is there, and say it; whether a head answered."""
+    try:
+        with Head.open(port, baudrate=baud) as head:
+            try:
+                device = head.describe()
+            except HeadError as e:
+                c = head.counters
+                # at a wrong rate bytes come, and next to none makes a frame
+                hint = f" It was asked at {baud} baud: try another with --baud." if c.bytes and not c.frames else ""
+                raise HeadError(f"{e}{hint}") from e
+    except (LinkError, HeadError) as e:
+        console.print(f"[bold red]{escape(port)}[/]: {escape(str(e))}")
+        return False
+    console.print(
+        f"[bold]{escape(port)}[/]: {escape(device.model)}, serial {escape(device.serial)}, firmware "
+        f"{escape(device.firmware) or 'not stated'}, parameter table {head.parameter_hash:08x}"
+    )
+    for s in device.streams:
+        console.print(f"  {s.name}: {s.kind}, {s.channels} x {s.values} {s.sample_type}, {s.rate_hz:g}/s")
+    return True
 
 
 def profiles(
@@ -159,7 +203,20 @@ def _live(
             TerminalView(console, device) as view,
             Interrupt() as stop,
         ):
+            for head in heads:
+                _record_settings(head, writer)
             return run(source, pipeline, [Recorder(writer), view], stop, clock)
+
+
+def _record_settings(head: Head, writer: RecordingWriter) -> None:
+    """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
+    try:
+        for p in head.parameters():
+            writer.parameter(p.reading(head.now_ns(), head.device.serial))
+    except HeadError as e:
+        console.print(f"[yellow]The head's settings are not in this recording.[/] {e}")
+        text = f"The head's parameters could not be read. {e}"
+        writer.event(Event(head.now_ns(), Severity.WARNING, "head", text))
 
 
 def _report(summary: Summary, out: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -23,6 +24,7 @@ from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
 from detector.samples import Event, SampleBlock, StreamDescription
+from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -59,7 +61,7 @@ class _Bar(Listener):
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recording, or a file of another program (DZT, rd3, DT1, ...).")],
+    file: Annotated[Path, typer.Argument(help="A recording, a capture (.gsraw), or a foreign file (DZT, rd3, ...).")],
     profile_name: Annotated[
         str | None, typer.Option("--profile", "-p", help="Default: the profile stored in the recording.")
     ] = None,
@@ -67,7 +69,10 @@ def replay(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a recording with these detections.")] = None,
 ) -> None:
     """Run a recording through the pipeline again and compare with the detections that it holds."""
-    if is_ours(file):
+    if file.suffix == SUFFIX:
+        captured = CaptureSource(file)
+        _replay(captured, captured.n_records, None, profile_name, model_path, out, file)
+    elif is_ours(file):
         with open_recording(file) as recording:
             total = sum(recording.n_records(s.name) for s in recording.device.streams)
             _replay(RecordingSource(recording), total, recording, profile_name, model_path, out, file)
@@ -105,6 +110,8 @@ def _replay(
                     writer.truth(recording.truth())
                     for position in recording.positions():
                         writer.position(position)
+                    for reading in recording.parameters():
+                        writer.parameter(reading)
     console.print(detection_table(summary.detections))
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
@@ -146,6 +153,14 @@ def show(
         if r.profile_hash:
             lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
         console.print(Panel("\n".join(lines), title=file.name, title_align="left"))
+        if settings := {p.name: p for p in r.parameters()}:
+            changed = [
+                f"{p.name} = {p.value:g} {p.unit}".rstrip()
+                for p in settings.values()
+                if p.writable and p.value != p.default
+            ]
+            others = ", ".join(changed) or "all at their defaults"
+            console.print(f"{len(settings)} parameters of the head; at the end: {escape(others)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for name in ("stream", "kind", "records", "shape", "type", "rate", "unit", "more"):
             table.add_column(name)

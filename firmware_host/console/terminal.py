@@ -19,7 +19,16 @@ from rich.text import Text
 from detector.decide.alarm import Alarm
 from detector.detections import LEVELS, Detection
 from detector.positions import Places, Track
-from detector.samples import DeviceDescription, Event, FixQuality, Gap, Position, SampleBlock, Severity
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    FixQuality,
+    Gap,
+    ParameterReading,
+    Position,
+    SampleBlock,
+    Severity,
+)
 from firmware_host.gnss import SILENCE_S, accuracy_text
 from firmware_host.head import HeadStatus
 from firmware_host.session import Listener
@@ -146,6 +155,10 @@ class TerminalView(Listener):
     def position(self, position: Position) -> None:
         self._positions.append(position)
         self._positioned = time.monotonic()
+
+    def parameter(self, reading: ParameterReading) -> None:
+        unit = f" {reading.unit}" if reading.unit else ""
+        self._console.print(f"[dim]{escape(reading.name)} is now {reading.value:g}{escape(unit)}[/]")
 
     def alarm(self, alarm: Alarm) -> None:
         self._alarms += 1

@@ -96,18 +96,21 @@ class VirtualHead:
                 0, "playback_speed", "", "1 = real time, 0 = as fast as possible", 0.0, 1000.0, 1.0, speed
             ),
             "status_interval": Parameter(
-                1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250
+                1, "status_interval", "ms", "time between status messages", 20, 5000, 250, 250, persistent=True
             ),
             "sample_frames_sent": Parameter(
                 2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, ParameterKind.WHOLE, False
             ),
         }
+        # what its flash would hold; also the speed it was made with, so that a restart plays on as fast as before
+        self._stored = {p.name: p.value for p in self._parameters.values() if p.writable}
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._state = HeadState.IDLE
         self._tick = 0
         self._run = 0
         self._stop = threading.Event()
+        self._power_cut = threading.Event()
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -133,6 +136,20 @@ class VirtualHead:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
+    def reset(self) -> None:
+        """Switch it off and on: it stops, and parameters are as they were saved, the others at their defaults.
+
+        Nothing is said to the host; its port stays, as that of a USB adapter does.
+        """
+        self._power_cut.set()
+
+    def _start_up(self) -> None:
+        self._power_cut.clear()
+        self._state = HeadState.IDLE
+        self._sequence = 0
+        for p in self._parameters.values():
+            self._change(p.name, self._stored.get(p.name, p.default))
+
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # the port was closed under us: the head is unplugged
             while not self._stop.is_set():
@@ -143,6 +160,8 @@ class VirtualHead:
     def _answer(self, wait_s: float) -> bool:
         """Take commands for that long; whether one of them was START."""
         ready, _, _ = select.select([self._master], [], [], wait_s)
+        if self._power_cut.is_set():
+            self._start_up()
         if not ready:
             return False
         try:
@@ -180,6 +199,8 @@ class VirtualHead:
                 for p in self._parameters.values():
                     if p.writable:
                         self._change(p.name, p.default)
+            case Opcode.SAVE:
+                self._stored |= {p.name: p.value for p in self._parameters.values() if p.persistent}
             case Opcode.LIST_PARAMETERS:
                 for p in self._parameters.values():
                     self._send(Kind.PARAMETER, pack_parameter(p, len(self._parameters)))
@@ -192,7 +213,7 @@ class VirtualHead:
     def _parameter(self, c: Command) -> tuple[Result, float, str]:
         p = self._parameters.get(c.name)
         if p is None:
-            return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name!r}"
+            return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name}"
         if c.opcode == Opcode.SET:
             if refusal := p.refusal(c.value):
                 return Result.OUT_OF_RANGE if p.writable else Result.READ_ONLY, p.value, refusal

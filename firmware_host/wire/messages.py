@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SampleError
-from detector.samples import NO_ODOMETER, DeviceDescription, Int64Array, StreamDescription, StreamKind
+from detector.samples import (
+    NO_ODOMETER,
+    DeviceDescription,
+    Int64Array,
+    ParameterReading,
+    StreamDescription,
+    StreamKind,
+)
 from firmware_host.errors import WireError
 
 Bytes = bytes | memoryview
@@ -222,6 +229,24 @@ def pack_samples(
     return out + np.ascontiguousarray(raw, stream.dtype).tobytes()
 
 
+@dataclass(frozen=True, slots=True)
+class SamplesHeader:
+    """What a SAMPLES message says before its records: readable though its stream was not described."""
+
+    stream_id: int
+    flags: int
+    n: int
+    """Records."""
+    run: int
+    first_seq: int
+
+
+@_reader("SAMPLES")
+def read_samples_header(payload: Bytes) -> SamplesHeader:
+    """Which records a SAMPLES message brings."""
+    return SamplesHeader(*_SAMPLES.unpack_from(payload))
+
+
 def read_samples(payload: Bytes, streams: dict[int, StreamDescription]) -> SamplesMessage:
     """Records of a described stream.
 
@@ -324,6 +349,19 @@ class Parameter:
         if self.kind is not ParameterKind.NUMBER and value != round(value):
             return f"{self.name} = {value:g} is not allowed: it must be a whole number"
         return ""
+
+    def reading(self, utc_ns: int, head: str) -> ParameterReading:
+        """What it stands at, for the record. head : serial number."""
+        return ParameterReading(
+            utc_ns, self.name, self.unit, self.value, self.low, self.high, self.default, self.writable, self.persistent,
+            head,
+        )  # fmt: skip
+
+
+def same_value(a: float, b: float) -> bool:
+    """Whether a head that holds numbers as f32 would hold the one where it was given the other."""
+    with np.errstate(over="ignore"):
+        return a == b or float(np.float32(a)) == b or float(np.float32(b)) == a
 
 
 def pack_parameter(p: Parameter, total: int) -> bytes:

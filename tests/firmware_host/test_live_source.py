@@ -225,7 +225,7 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
             np.testing.assert_array_equal(back.raw, sent.raw)
             np.testing.assert_array_equal(back.head_tick, sent.tick)
             # played at twice the speed: the session's clock is the host's
-            assert abs((back.tick[-1] - back.tick[0]) - (sent.tick[-1] - sent.tick[0]) / 2) < 100_000
+            assert abs((back.tick[-1] - back.tick[0]) - (sent.tick[-1] - sent.tick[0]) / 2) < 500_000
         again = run(RecordingSource(r), Pipeline(r.device, Profile(), model), [])
         assert {f.head for f in r.clock_fits()} == {"M-1", "G-1"}
         assert detection_table(again.detections).tobytes() == r.detection_table().tobytes()

@@ -20,7 +20,7 @@ from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, T
 from detector.errors import RecordingError
 from detector.recording.reader import append_labels, latest_labels, open_recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
+from detector.samples import DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 
@@ -227,3 +227,31 @@ def test_writing_a_megabyte_does_not_wait_for_a_flush(tmp_path: Path, dual_head:
     with open_recording(tmp_path / "a.h5") as r:
         assert r.n_records("metal") > 0
     w.close()
+
+
+def test_parameters_over_time_come_back(tmp_path: Path, dual_head: DualHead) -> None:
+    readings = [
+        ParameterReading(5 + i, "tx_current", "A", 0.5 + i, 0.0, 9.0, 1.0, True, i % 2 == 0) for i in range(3)
+    ]
+    with make(tmp_path / "a.h5", dual_head[0]) as w:
+        for reading in readings:
+            w.parameter(reading)
+    with open_recording(tmp_path / "a.h5") as r:
+        assert r.parameters() == readings
+
+
+def test_a_recording_of_schema_1_0_opens_and_has_no_parameters(recordings: Path) -> None:
+    with h5py.File(recordings / "lane_dev01.h5", "r") as f:
+        assert f.attrs["schema_version"] == "1.0"
+        assert "parameters" not in f
+    with open_recording(recordings / "lane_dev01.h5") as r:
+        assert r.parameters() == []
+        assert len(r.truth()) > 0
+
+
+def test_a_recording_of_schema_1_1_without_its_parameters_is_damaged(tmp_path: Path, dual_head: DualHead) -> None:
+    make(tmp_path / "a.h5", dual_head[0]).close()
+    with h5py.File(tmp_path / "a.h5", "r+") as f:
+        del f["parameters"]
+    with pytest.raises(RecordingError, match="no table 'parameters'"):
+        open_recording(tmp_path / "a.h5")
