@@ -25,12 +25,14 @@ MAX_DECODED: Final = 65535
 """Longest frame before stuffing, header and CRC included, bytes."""
 OVERHEAD: Final = HEADER.size + 4
 MAX_PAYLOAD: Final = MAX_DECODED - OVERHEAD
+_MAX_STUFFED: Final = MAX_DECODED + MAX_DECODED // 254 + 1
+"""Longest frame on the line without its zero: stuffing adds one byte, and one in 254."""
 
 U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
 
-_GOOD, _BAD_COBS, _BAD_CRC, _TOO_SHORT = 0, 1, 2, 3
+_GOOD, _BAD_COBS, _BAD_CRC, _TOO_SHORT, _OVERSIZE = 0, 1, 2, 3, 4
 
 
 def _crc_tables() -> U4:
@@ -86,7 +88,7 @@ def decode_frames(data: U1, zeros: I8, tables: U4) -> tuple[U1, I8]:
 
     zeros : (n,) where the zero bytes are. Returns the decoded bytes of all frames one after another, and
     a row for each frame, (k, 6): start and end in them, a code (0 good, 1 bad COBS, 2 bad CRC, 3 too
-    short), version, type, sequence.
+    short, 4 too long), version, type, sequence.
 
     Indices are unsigned: a signed one would be tested for counting from the end at every byte.
     """
@@ -104,8 +106,8 @@ def decode_frames(data: U1, zeros: I8, tables: U4) -> tuple[U1, I8]:
             i = j + one
             continue
         begin = write
-        code = 0
-        p = i
+        code = 0 if j - i <= np.uintp(_MAX_STUFFED) else 4
+        p = i if code == 0 else j
         while p < j:
             run = np.uintp(data[p])
             p += one
@@ -229,8 +231,7 @@ class FrameDecoder:
             self._carry = joined[int(zeros[-1]) + 1 :]
         else:
             self._carry = joined
-        # longest stuffed frame: one byte in 254 more
-        if len(self._carry) > MAX_DECODED + MAX_DECODED // 254 + 2:
+        if len(self._carry) > _MAX_STUFFED:
             self._carry = b""
             self._skipping = True
             c.oversize += 1
@@ -246,11 +247,15 @@ class FrameDecoder:
                 c.bad_crc += 1
             elif code == _TOO_SHORT:
                 c.too_short += 1
+            elif code == _OVERSIZE:
+                c.oversize += 1
             elif version != PROTOCOL_VERSION:
                 c.wrong_version += 1
             else:
                 if self._next_sequence is not None:
-                    c.lost += (sequence - self._next_sequence) & 0xFFFF
+                    ahead = (sequence - self._next_sequence) & 0xFFFF
+                    # half the circle or more is a step back: a frame that came twice, or a sender that began anew
+                    c.lost += ahead if ahead < 0x8000 else 0
                 self._next_sequence = (sequence + 1) & 0xFFFF
                 c.frames += 1
                 frames.append(Frame(kind, sequence, body[start + HEADER.size : end - 4]))

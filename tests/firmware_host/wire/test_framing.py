@@ -113,6 +113,23 @@ def test_lost_frames_are_counted_across_the_wrap_of_the_sequence() -> None:
     assert decoder.counters.lost == 3
 
 
+def test_frames_that_come_twice_are_not_taken_for_lost_ones() -> None:
+    decoder = FrameDecoder()
+    for sequence in (7, 8, 9, 8, 9, 10):
+        decoder.feed(encode_frame(3, sequence, b"abc"))
+    assert (decoder.counters.lost, decoder.counters.frames) == (0, 6)
+
+
+@pytest.mark.parametrize("cut", [1 << 20, 70_000, 4096, 999])
+def test_what_is_longer_than_any_frame_is_counted_as_such_however_it_is_cut(cut: int) -> None:
+    line = b"\x55" * 300_000 + b"\0" + encode_frame(1, 5, b"x") + b"\x55" * 100_000 + b"\0"
+    decoder = FrameDecoder()
+    got = [f for i in range(0, len(line), cut) for f in as_tuples(decoder.feed(line[i : i + cut]))]
+    c = decoder.counters
+    assert got == [(1, 5, b"x")]
+    assert (c.oversize, c.bad_cobs, c.bad_crc, c.too_short) == (2, 0, 0, 0)
+
+
 def test_a_frame_of_another_version_is_counted_and_skipped() -> None:
     body = bytes([2, 3, 0, 0]) + b"from the future"
     body += zlib.crc32(body).to_bytes(4, "little")
