@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import convert, live, replay, score
+from firmware_host.cli import convert, firmware, live, replay, score
 
 app = typer.Typer(
     name="groundsweep",
@@ -24,6 +24,7 @@ live.register(app)
 replay.register(app)
 score.register(app)
 convert.register(app)
+firmware.register(app)
 
 
 def _version(show: bool) -> None:
