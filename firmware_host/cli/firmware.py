@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 @group.command()
 def build(
     board: BoardOption = DEFAULT_BOARD,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Image to write; default: named for the board.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Image to write; default: named for the board.")
+    ] = None,
 ) -> None:
     """Cross-compile the reference firmware to an ELF image."""
     out = out or Path(f"groundsweep-{board}.elf")
@@ -35,7 +37,9 @@ def build(
 @group.command()
 def run(
     board: BoardOption = DEFAULT_BOARD,
-    image: Annotated[Path | None, typer.Option(help="ELF image to run; default: the reference firmware, built now.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="ELF image to run; default: the reference firmware, built now.")
+    ] = None,
 ) -> None:
     """Run a firmware on an emulated board until Ctrl-C; its serial line becomes a port of this machine."""
     with EmulatedHead(board, image) as head:
