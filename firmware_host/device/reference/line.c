@@ -14,18 +14,19 @@ static uint32_t in, out; /* both count on for ever */
 static uint8_t frame[FRAME];
 static size_t frame_size;
 static bool stalled;
-static uint32_t stalled_since, stalled_ticks;
+static uint32_t stall_set, stall_after, stall_ticks;
 
 void line_begin_count(void)
 {
     memset(&line_did, 0, sizeof line_did);
 }
 
-void line_stall(uint32_t ticks)
+void line_stall(uint32_t after, uint32_t ticks)
 {
     stalled = ticks > 0;
-    stalled_since = board_ticks();
-    stalled_ticks = ticks;
+    stall_set = board_ticks();
+    stall_after = after;
+    stall_ticks = ticks;
 }
 
 size_t line_room(void *context)
@@ -102,10 +103,13 @@ void line_write(void *context, const uint8_t *bytes, size_t n)
 
 void line_pump(void)
 {
-    if (stalled && board_ticks() - stalled_since < stalled_ticks) {
-        return;
+    uint32_t since = board_ticks() - stall_set;
+    if (stalled && since >= stall_after) {
+        if (since - stall_after < stall_ticks) {
+            return;
+        }
+        stalled = false;
     }
-    stalled = false;
     while (in != out && board_send(queue[out % QUEUE])) {
         out++;
     }

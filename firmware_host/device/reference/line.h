@@ -29,8 +29,8 @@ extern line_counts line_did;
 
 void line_begin_count(void);
 
-/* Nothing leaves the queue before this many ticks have passed. */
-void line_stall(uint32_t ticks);
+/* Nothing leaves the queue for this many ticks, from a while later on: replies go out before. */
+void line_stall(uint32_t after, uint32_t ticks);
 
 /* gs_board's room and write. */
 size_t line_room(void *context);

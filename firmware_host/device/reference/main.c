@@ -13,6 +13,7 @@
 #include "sampling.h"
 
 enum { METAL_HZ = 500, RADAR_HZ = 25 };
+enum { GRACE = BOARD_CLOCK_HZ / 5 };      /* ticks for the reply, and the host's reading back, to get out */
 enum { METAL_RECORDS = 10, RADAR_RECORDS = 1 }; /* in a frame: 20 ms; one A-scan is 40 ms */
 
 static const double gate_axis[GATES] = {GATE_AXIS};
@@ -63,7 +64,7 @@ static const gs_parameter parameters[PARAMETERS] = {
     [GARBAGE_EVERY] = {"garbage_every", "", "noise before every n-th sample frame; 0 is off", EVERY},
     [REPEAT_EVERY] = {"repeat_every", "", "every n-th sample frame is sent twice; 0 is off", EVERY},
     [HANG_AFTER] = {"hang_after", "", "no sample frame leaves after n of them since START; 0 is off", EVERY},
-    [STALL] = {"stall", "ms", "the line stands still for so long, each time this is set", 0, 60000, 0, GS_WHOLE,
+    [STALL] = {"stall", "ms", "the line stands still for so long, each time this is set, from 0.2 s later on", 0, 60000, 0, GS_WHOLE,
                GS_WRITABLE},
     [TICK_OFFSET] = {"tick_offset", "", "added to the tick counter from the next START on", 0, 4294967295.0, 0,
                      GS_WHOLE, GS_WRITABLE},
@@ -71,7 +72,7 @@ static const gs_parameter parameters[PARAMETERS] = {
                     GS_WRITABLE},
     [SATURATE] = {"saturate", "", "the sensors stand at the ends of their converters", SWITCH},
     [FREEZE] = {"freeze", "", "the sensors repeat their last values", SWITCH},
-    [RESET] = {"reset", "", "1 restarts the board 50 ms later", SWITCH},
+    [RESET] = {"reset", "", "1 restarts the board 0.2 s later", SWITCH},
     [METAL_MADE] = {"metal_made", "", "metal records since START, sent or not", COUNT},
     [RADAR_MADE] = {"radar_made", "", "radar records since START, sent or not", COUNT},
     [FRAMES_MADE] = {"frames_made", "", "sample frames given to the line since START", COUNT},
@@ -122,10 +123,10 @@ static const char *changed(void *context, uint16_t parameter)
 {
     (void)context;
     if (parameter == STALL) {
-        line_stall((uint32_t)values[STALL] * (BOARD_CLOCK_HZ / 1000u));
+        line_stall(GRACE, (uint32_t)values[STALL] * (BOARD_CLOCK_HZ / 1000u));
     } else if (parameter == RESET) {
         reset_wanted = values[RESET] > 0;
-        reset_at = board_ticks() + BOARD_CLOCK_HZ / 20u;
+        reset_at = board_ticks() + GRACE;
     } else {
         apply_settings();
     }

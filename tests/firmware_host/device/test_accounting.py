@@ -199,7 +199,7 @@ def test_a_head_that_ends_says_so_again_and_again(device_in_c: DeviceInC) -> Non
 def test_what_the_board_refuses_is_failed_with_its_words_and_changes_nothing(device_in_c: DeviceInC) -> None:
     device = device_in_c
     device.define(DEVICE, TABLE)
-    device.refuse(start="the coil is not connected", change="the amplifier does not answer", save="the flash is worn out")
+    device.refuse("the coil is not connected", "the amplifier does not answer", "the flash is worn out")
     wanted = [
         (command(1, m.Opcode.START), 0.0, "the coil is not connected"),
         (command(2, m.Opcode.SET, "gain", 6.0), 0.0, "the amplifier does not answer"),

@@ -128,7 +128,8 @@ def test_records_arrive_as_they_were_made(device_in_c: DeviceInC, data: st.DataO
 @given(data=st.data())
 def test_a_value_is_taken_or_refused_as_on_the_host(device_in_c: DeviceInC, data: st.DataObject) -> None:
     p = data.draw(parameters(0))
-    near = st.sampled_from([p.low, p.high, p.default, math.nextafter(p.low, -math.inf), math.nextafter(p.high, math.inf)])
+    ends = [p.low, p.high, p.default, math.nextafter(p.low, -math.inf), math.nextafter(p.high, math.inf)]
+    near = st.sampled_from(ends)
     value = data.draw(st.one_of(near, st.floats(), st.integers(-3, 3).map(float), st.sampled_from([0.5, 1.5, -0.0])))
     assert device_in_c.define(DeviceDescription("m", "s", "f", 1e6, ()), [p]) == ""
     (frame,) = frames(device_in_c.feed(command(7, m.Opcode.SET, p.name, value))[1])
@@ -172,8 +173,10 @@ def test_numbers_near_a_tie_and_at_the_ends_are_written_as_c_and_python_write_th
     ties = (rng.integers(100_000, 1_000_000, 20_000) + 0.5) * 2.0 ** rng.integers(-20, 1, 20_000)
     decimal = np.array([float(f"{d}.5e{e}") for d in range(123450, 123460) for e in range(-320, 303, 7)])
     around = np.concatenate([np.nextafter(decimal, 0), decimal, np.nextafter(decimal, np.inf)])
-    ends = np.array([0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, np.inf, -np.inf,
-                     np.nan, -np.nan, 999999.5, 9999995.0, 0.00001, 0.0001, 99999.95, 1e5, 1e6, 123456.5, 0.00012345650])  # fmt: skip
+    ends = np.array(
+        [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, np.inf, -np.inf, np.nan, -np.nan,
+         999999.5, 9999995.0, 0.00001, 0.0001, 99999.95, 1e5, 1e6, 123456.5, 0.00012345650]
+    )  # fmt: skip
     values = np.concatenate([bits, short, ties, around, ends])
     written = device_in_c.format(values.tolist())
     expected = [f"{v:g}" for v in values.tolist()]
