@@ -192,7 +192,7 @@ class VirtualHead:
     def _parameter(self, c: Command) -> tuple[Result, float, str]:
         p = self._parameters.get(c.name)
         if p is None:
-            return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name!r}"
+            return Result.UNKNOWN_PARAMETER, 0.0, f"there is no parameter {c.name}"
         if c.opcode == Opcode.SET:
             if refusal := p.refusal(c.value):
                 return Result.OUT_OF_RANGE if p.writable else Result.READ_ONLY, p.value, refusal
