@@ -19,6 +19,8 @@ PACKAGES = {
     "clang": "clang libclang-rt-dev",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
+    "qemu-ppc": "qemu-user",
 }
 """Programs that some tests need beside Python, and the Debian packages that have them."""
 
