@@ -18,15 +18,18 @@ enum { SAMPLES_HEADER = 12, STATUS_SIZE = 17, REPLY_HEADER = 12, HAS_ODOMETER = 
 
 /* ---- CRC-32, four bits a step: 64 bytes of table ------------------------------------------- */
 
-static uint32_t crc_step(uint32_t crc, uint8_t byte)
+static uint32_t crc_of(uint32_t crc, const uint8_t *bytes, size_t n)
 {
     static const uint32_t table[16] = {
         0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
         0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu, 0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
     };
-    crc ^= byte;
-    crc = (crc >> 4) ^ table[crc & 15u];
-    return (crc >> 4) ^ table[crc & 15u];
+    for (size_t i = 0; i < n; i++) {
+        crc ^= bytes[i];
+        crc = (crc >> 4) ^ table[crc & 15u];
+        crc = (crc >> 4) ^ table[crc & 15u];
+    }
+    return crc;
 }
 
 /* ---- sending: CRC and stuffing while the message is written, in pieces of at most 256 bytes -- */
@@ -54,25 +57,42 @@ static void close_block(gs_head *h)
     h->tx_block = h->tx_size;
 }
 
+static void next_block(gs_head *h)
+{
+    close_block(h);
+    append(h, 0); /* its length, known later */
+}
+
 static void put(gs_head *h, const uint8_t *bytes, size_t n)
 {
-    uint32_t crc = h->tx_crc;
-    for (size_t i = 0; i < n; i++) {
-        crc = crc_step(crc, bytes[i]);
-        if (h->hashing) {
-            continue;
+    h->tx_crc = crc_of(h->tx_crc, bytes, n);
+    while (n > 0 && !h->hashing) {
+        size_t in_block = (size_t)(h->tx_size - h->tx_block);
+        size_t most = sizeof h->tx - h->tx_size;
+        most = 255u - in_block < most ? 255u - in_block : most;
+        most = n < most ? n : most;
+        uint8_t *to = h->tx + h->tx_size;
+        size_t run = 0;
+        while (run < most && bytes[run] != 0) {
+            to[run] = bytes[run];
+            run++;
         }
-        if (bytes[i] != 0) {
-            append(h, bytes[i]);
-            if (h->tx_size - h->tx_block < 255) {
-                continue;
-            }
+        h->tx_size = (uint16_t)(h->tx_size + run);
+        bytes += run;
+        n -= run;
+        if (in_block + run == 255u) {
+            h->tx_full = true;
+            next_block(h);
+        } else if (n > 0 && *bytes == 0) {
+            h->tx_full = false;
+            next_block(h);
+            bytes++;
+            n--;
+        } else if (n > 0) { /* tx is full in the middle of a block */
+            append(h, *bytes++);
+            n--;
         }
-        h->tx_full = bytes[i] != 0;
-        close_block(h);
-        append(h, 0); /* the length of the next block, known later */
     }
-    h->tx_crc = crc;
 }
 
 static void put_whole(gs_head *h, uint64_t value, size_t n)
@@ -812,7 +832,7 @@ static void take(gs_head *h, uint8_t byte)
         h->rx_long = true;
         return;
     }
-    h->rx_crc = crc_step(h->rx_crc, byte);
+    h->rx_crc = crc_of(h->rx_crc, &byte, 1);
     if (h->rx_size < sizeof h->rx) { /* of a longer command only what is known is kept, but all is checked */
         h->rx[h->rx_size] = byte;
     }

@@ -36,7 +36,8 @@ def session() -> bytes:
     """All that a host may ask, and between START and STOP many messages of an unknown type: time goes on in them."""
     commands = [
         m.Command(1, m.Opcode.DESCRIBE), m.Command(2, m.Opcode.LIST_PARAMETERS),
-        m.Command(3, m.Opcode.SET, "averages", 16.0), m.Command(4, m.Opcode.SET, "tx_current", 0.1), m.Command(5, m.Opcode.START),
+        m.Command(3, m.Opcode.SET, "averages", 16.0), m.Command(4, m.Opcode.SET, "tx_current", 0.1),
+        m.Command(5, m.Opcode.START),
     ]  # fmt: skip
     line = [encode_frame(m.Kind.COMMAND, c.request, m.pack_command(c)) for c in commands]
     line += [encode_frame(0x81, 0, b"later") for _ in range(250)]
