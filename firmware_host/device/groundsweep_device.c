@@ -879,7 +879,7 @@ static void judge_frame(gs_head *h)
         seen->wrong_version++;
     } else if (h->rx[1] != COMMAND) {
         seen->unknown++;
-    } else if (h->rx_size < OVERHEAD + 4 || h->rx_size < OVERHEAD + 12 + h->rx[7]) {
+    } else if (h->rx_size < OVERHEAD + 12 + h->rx[7]) {
         seen->senseless++;
     } else {
         seen->commands++;

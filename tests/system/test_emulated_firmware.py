@@ -168,8 +168,8 @@ def test_garbage_and_repeats_cost_no_record(head: Head) -> None:
 def test_a_line_that_stands_still_loses_records_that_are_counted(head: Head) -> None:
     head.start()
     items = read_for(head, 0.5)
-    head.set_parameter("stall", 3000)  # the queue holds less than 1 s of samples
-    items += read_for(head, 4.0)
+    head.set_parameter("stall", 4000)  # the queue holds less than 2 s of samples
+    items += read_for(head, 5.5)
     status = [i for i in items if isinstance(i, HeadStatus)]
     head.stop()
     items += read_for(head, 0.5)

@@ -4,7 +4,7 @@
 
 #include "board.h"
 
-enum { QUEUE = 32768, FRAME = 8192, GARBAGE = 40, SAMPLES = 3 };
+enum { QUEUE = 65536, FRAME = 8192, GARBAGE = 40, SAMPLES = 3 };
 
 line_faults line_does_wrong;
 line_counts line_did;

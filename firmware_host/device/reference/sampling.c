@@ -2,8 +2,6 @@
 
 #include "board.h"
 
-enum { WAITING = 64 };
-
 sampler samplers[SAMPLERS];
 static volatile bool sampling;
 

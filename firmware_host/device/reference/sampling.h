@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 enum { SAMPLING_HZ = 1000 }; /* how often board_sample_due looks */
+enum { WAITING = 1024 };     /* records: 2 s of metal, for an emulator on a busy machine */
 
 typedef struct due_record {
     uint32_t tick;
@@ -18,7 +19,7 @@ typedef struct sampler {
     volatile uint32_t made;
     volatile uint32_t in;
     volatile uint32_t out;
-    volatile due_record waiting[64];
+    volatile due_record waiting[WAITING];
 } sampler;
 
 enum { METAL, RADAR, SAMPLERS };

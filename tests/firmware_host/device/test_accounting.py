@@ -139,6 +139,43 @@ def test_a_frame_waits_for_room_for_the_whole_of_it(device_in_c: DeviceInC) -> N
     assert len(frames(device.service(1))) == 1
 
 
+def test_a_frame_never_needs_more_room_than_it_asked_for(device_in_c: DeviceInC) -> None:
+    device = device_in_c
+    for width in (100, 117, 118, 119, 120, 245, 372):  # around one, two and three whole COBS blocks
+        scan = StreamDescription(1, "radar", StreamKind.RADAR, 1, width, "int16", 20.0, sampling_interval_s=1e-10)
+        raw = np.full(width, 0x0101, "<i2")
+        sizes = []
+        for room in range(2 * width, 2 * width + 60):
+            device.define(DeviceDescription("m", "s", "f", 1e6, (scan,)), odometer=False)
+            device.next(0x01010101, 0)
+            device.feed(command(0, m.Opcode.START))
+            device.missed(0, 0x01010101)
+            device.next(0, 0x0101)
+            device.room(room)
+            sizes.append(len(device.record(0, 0x01010101, 0, raw)))  # writing beyond the room would abort
+        size = max(sizes)
+        first = 2 * width + next(i for i, n in enumerate(sizes) if n)
+        assert set(sizes) == {0, size}
+        assert size <= first <= size + 2  # and it asks for no more than the worst that stuffing can do
+
+
+def test_a_second_start_waits_until_the_records_of_the_first_are_out(device_in_c: DeviceInC) -> None:
+    device = device_in_c
+    device.define(DEVICE, TABLE, (3, 1), odometer=False)
+    device.next(7, 0)
+    sent = device.feed(command(0, m.Opcode.START))[1] + record(device, 0, 0)
+    device.room(0)
+    line = command(1, m.Opcode.START)
+    assert device.feed(line) == (len(line), b"")
+    for tick in range(3):
+        assert device.service(tick) == b""
+    device.room(UNLIMITED)
+    sent += device.service(9) + record(device, 0, 0) + device.flush()
+    got = [m.read_samples(f.payload, STREAMS) for f in frames(sent) if f.kind == m.Kind.SAMPLES]
+    assert [(s.run, s.first_seq, len(s.ticks)) for s in got] == [(7, 0, 1), (8, 0, 1)]
+    assert device.counts().dropped == 0
+
+
 def test_while_an_answer_waits_no_further_command_is_taken(device_in_c: DeviceInC) -> None:
     device = device_in_c
     device.define(DEVICE, TABLE)

@@ -109,6 +109,20 @@ def test_a_line_without_zeros_is_one_frame_too_long(device_in_c: DeviceInC) -> N
     assert len(FrameDecoder().feed(sent)) == 1
 
 
+@pytest.mark.needs_tools("gcc")
+@pytest.mark.parametrize("name", ["", "n", "gain", "x" * 255])
+def test_a_command_cut_short_anywhere_is_none(device_in_c: DeviceInC, name: str) -> None:
+    whole = m.pack_command(m.Command(1, m.Opcode.GET, name))
+    for n in range(len(whole)):
+        with pytest.raises(WireError):
+            m.read_command(whole[:n])
+        device_in_c.define(DEVICE, TABLE)
+        assert device_in_c.feed(encode_frame(m.Kind.COMMAND, 0, whole[:n]))[1] == b""
+        counts = device_in_c.counts()
+        assert (counts.commands, counts.senseless) == (0, 1)
+    assert device_in_c.feed(encode_frame(m.Kind.COMMAND, 0, whole))[1] != b""
+
+
 @pytest.mark.slow
 @pytest.mark.needs_tools("clang")
 def test_coverage_guided_fuzzing_finds_nothing(tmp_path: Path) -> None:
