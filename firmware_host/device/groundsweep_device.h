@@ -89,8 +89,8 @@ typedef struct gs_board {
     void (*write)(void *context, const uint8_t *bytes, size_t n);
     /* A number that no earlier START had, over power cuts too: a counter in persistent memory, or noise. */
     uint32_t (*new_run)(void *context);
-    const char *(*start)(void *context);                      /* may be NULL */
-    void (*stop)(void *context);                              /* may be NULL */
+    const char *(*start)(void *context); /* may be NULL */
+    void (*stop)(void *context); /* may be NULL; the last records may still be handed over in it */
     const char *(*changed)(void *context, uint16_t parameter); /* may be NULL; if refused the old value returns */
     const char *(*save)(void *context);                       /* NULL: this head cannot save */
 } gs_board;

@@ -146,10 +146,13 @@ static const char *start(void *context)
     return NULL;
 }
 
+static void take_records(void);
+
 static void stop(void *context)
 {
     (void)context;
     sampling_stop();
+    take_records();
 }
 
 static uint32_t new_run(void *context)

@@ -18,6 +18,7 @@ static void *owned[4096];
 static size_t n_owned;
 static size_t room = SIZE_MAX;
 static uint32_t run;
+static uint32_t last_records; /* that stop() still hands over; at most 1 KB each */
 static char reasons[3][256]; /* of start, changed, save */
 
 static void out_put(const void *bytes, size_t n)
@@ -96,6 +97,15 @@ static const char *board_start(void *context)
     return reason(0);
 }
 
+static void board_stop(void *context)
+{
+    (void)context;
+    static const uint8_t zeros[1024];
+    while (last_records > 0) {
+        gs_record(&head, 0, last_records--, 0, zeros);
+    }
+}
+
 static const char *board_changed(void *context, uint16_t parameter)
 {
     (void)context;
@@ -113,7 +123,7 @@ static const char *board_save(void *context)
 
 static const gs_board board = {
     .room = board_room, .write = board_write, .new_run = board_new_run, .start = board_start,
-    .changed = board_changed, .save = board_save,
+    .stop = board_stop, .changed = board_changed, .save = board_save,
 };
 
 /* u32 status_ticks, u16 n_parameters, then payloads of DEVICE, STREAMs each with u16 capacity and u8
@@ -245,6 +255,11 @@ static void obey(uint8_t what)
         TAKE(uint8_t, stream);
         TAKE(uint32_t, n);
         gs_missed(&head, stream, n);
+        break;
+    }
+    case 'P': {
+        TAKE(uint32_t, n);
+        last_records = n;
         break;
     }
     case 'X':

@@ -127,6 +127,10 @@ class DeviceInC:
     def missed(self, stream: int, n: int) -> bytes:
         return self._ask("M", struct.pack("<BI", stream, n))
 
+    def last_records(self, n: int) -> None:
+        """So many records of stream 0 are still handed over when it is stopped."""
+        self._ask("P", struct.pack("<I", n))
+
     def flush(self) -> bytes:
         return self._ask("X")
 

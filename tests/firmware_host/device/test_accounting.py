@@ -221,6 +221,17 @@ def test_nothing_is_recorded_before_start_and_after_stop(device_in_c: DeviceInC)
     assert device.service(10_000_000) == b""
 
 
+def test_the_last_records_may_be_handed_over_while_it_stops(device_in_c: DeviceInC) -> None:
+    device = device_in_c
+    device.define(DEVICE, TABLE, (3, 1), odometer=False)
+    device.feed(command(0, m.Opcode.START))
+    device.last_records(4)
+    *samples, reply = frames(device.feed(command(1, m.Opcode.STOP))[1])
+    got = [m.read_samples(f.payload, STREAMS) for f in samples]
+    assert [(s.first_seq, len(s.ticks)) for s in got] == [(0, 3), (3, 1)]
+    assert m.read_reply(reply.payload).request == 1
+
+
 def test_a_head_that_ends_says_so_again_and_again(device_in_c: DeviceInC) -> None:
     device = device_in_c
     device.define(DEVICE, TABLE, (5, 1))
