@@ -151,4 +151,6 @@ def test_coverage_guided_fuzzing_finds_nothing(tmp_path: Path) -> None:
         print(next(line for line in run.stderr.splitlines() if "number_of_executed_units" in line))
     covered = [line for line in run.stderr.splitlines() if " cov: " in line]
     # without a good CRC nothing behind the frame decoder is ever reached: the fuzzer did go there
-    assert int(covered[-1].split(" cov: ")[1].split()[0]) > 200
+    edges = int(covered[-1].split(" cov: ")[1].split()[0])
+    print(f"{edges} edges covered")
+    assert edges > 300
