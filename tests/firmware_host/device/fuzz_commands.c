@@ -2,9 +2,11 @@
  *
  * An input is a series of steps. Step 0 feeds raw bytes up to the end; 1 feeds one frame whose COBS and
  * CRC are good and whose payload is free; 2 makes records; 3 changes the room on the line; 4 passes time.
- * What must hold is checked here: room is kept, every frame sent is whole, every command has one reply. */
+ * What must hold is checked here: room is kept, every frame sent is whole, every command has one reply.
+ * At the end it tells which opcodes were obeyed and which results were given, as bits: how far it got. */
 #include "groundsweep_device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,22 @@ static size_t room;
 static size_t frame_size;
 static uint32_t replies;
 static uint8_t frame_head[8];
+static unsigned opcodes, results;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void tell(void)
+{
+    fprintf(stderr, "opcodes %#x results %#x\n", opcodes, results);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return atexit(tell);
+}
 
 static size_t board_room(void *context)
 {
@@ -91,8 +109,13 @@ static void feed(gs_head *h, const uint8_t *bytes, size_t n)
     memcpy(copy, bytes, n);
     size_t used = 0;
     while (used < n) {
+        uint32_t before = h->received.commands;
         size_t now = gs_receive(h, copy + used, n - used);
         used += now;
+        if (h->received.commands != before) { /* the last of them, if it was more than one */
+            opcodes |= h->rx[6] < 16 ? 1u << h->rx[6] : 0u;
+            results |= 1u << h->result;
+        }
         if (now == 0 || h->answering) {
             room = 65536; /* a host that reads */
         }
