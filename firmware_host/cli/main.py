@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import capture, convert, gnss, live, params, replay, score
+from firmware_host.cli import capture, convert, firmware, gnss, live, params, replay, score
 
 app = typer.Typer(
     name="groundsweep",
@@ -27,6 +27,7 @@ score.register(app)
 convert.register(app)
 params.register(app)
 capture.register(app)
+firmware.register(app)
 
 
 def _version(show: bool) -> None:
