@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from detector.decide.alarm import AlarmSettings
 from detector.decide.fusion import FusionSettings
+from detector.decide.search import SearchSettings
 from detector.errors import ProfileError
 from detector.metal.chain import MetalSettings
 from detector.radar.chain import RadarSettings
@@ -33,8 +34,10 @@ class Profile(Settings):
     )
     metal: MetalSettings = MetalSettings()
     metal_alarm: AlarmSettings = AlarmSettings(top=1, radius_m=0.25)
+    metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5)
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
+    radar_search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
 
     @property
@@ -99,6 +102,10 @@ def _explain(error: Any) -> str:
         return f"The key '{key}' is not known. Keys there are: {known}."
     owner = _settings_at(path[:-1])
     info = owner.model_fields.get(path[-1]) if owner is not None and path else None
+    if error["type"] == "literal_error" and info is not None:
+        return f"{key} = {error['input']!r} is not allowed: it must be {error['ctx']['expected']} ({info.description})."
+    if error["type"] == "value_error":
+        return f"{key or 'the profile'}: {error['ctx']['error']}."
     if info is None or not isinstance(info.json_schema_extra, dict):
         return f"{key}: {error['msg']}."
     unit = info.json_schema_extra["unit"]
@@ -142,6 +149,8 @@ def _write_table(settings: BaseModel, prefix: str, lines: list[str]) -> None:
             low, high = _range(info)
             unit = _unit(info.json_schema_extra["unit"])
             comment = f"  # {unit + ', ' if unit else ''}{low:g} to {high:g}: {info.description}"
+        elif info.description:
+            comment = f"  # {info.description}"
         lines.append(f"{key} = {text}{comment}")
     for name, table in tables:
         lines.extend(("", f"[{name}]"))
