@@ -118,8 +118,8 @@ class AlarmStage:
         self._guard = round(settings.guard_m / step_m)
         self._radius = max(1, round(settings.radius_m / step_m))
         self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
-        self._cells = DelayLine(self._behind + 1, self._ahead, cells)
-        self._ordered = np.zeros((cells, self._behind + self._ahead + 2))
+        self._cells = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
+        self._ordered = np.zeros((cells, self._behind + self._ahead + 2), np.float32)
         self._window = np.zeros(5, np.int64)
         self._scores = DelayLine(self._radius, self._radius, 2 * groups)
         self._scored = 0

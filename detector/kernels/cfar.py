@@ -6,17 +6,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.order import insert_sorted, remove_sorted
+from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
 @njit(cache=True)
-def log_cells(energy: F8, floor: F8) -> F8:
-    """ln(energy + floor), (n, cells). A scalar loop: a vector library's last bit depends on the cut."""
+def log_cells(energy: F8, floor: F8) -> F4:
+    """ln(energy + floor), (n, cells) float32. A scalar loop: a vector library's last bit depends on the cut."""
     n, cells = energy.shape
-    out = np.empty((n, cells))
+    out = np.empty((n, cells), np.float32)
     for i in range(n):
         for c in range(cells):
             out[i, c] = np.log(energy[i, c] + floor[c])
@@ -25,7 +26,7 @@ def log_cells(energy: F8, floor: F8) -> F8:
 
 @njit(cache=True)
 def ordered_log_ratio(
-    log_energy: F8,
+    log_energy: F4,
     lo: int,
     hi: int,
     behind: int,
@@ -33,7 +34,7 @@ def ordered_log_ratio(
     guard: int,
     quantile: float,
     min_reference: int,
-    ordered: F8,
+    ordered: F4,
     window: I8,
 ) -> F8:
     """Log of each cell's energy over an order statistic of the ground around it.
@@ -43,12 +44,13 @@ def ordered_log_ratio(
     never can, the ratio is NaN: such ground was not tested.
 
     log_energy : (n, cells), natural log, with behind + 1 rows before row lo where the segment has them;
-    outputs for rows lo to hi - 1; ordered : (cells, behind + ahead + 2), the reference of each cell in
+    outputs for rows lo to hi - 1; ordered : (cells, behind + ahead + 2) float32, the reference of each cell in
     order, and window : (5,), how full it is and its two stretches relative to the row before; both
     updated, and zero at the start of a segment. Returns (hi - lo, cells).
     """
     n, cells = log_energy.shape
     out = np.empty((hi - lo, cells))
+    scratch = np.empty(ordered.shape[1] + 1, np.float32)
     for i in range(lo, hi):
         a, left, right, b = _reference(n, i, behind, ahead, guard, min_reference)
         count = window[0]
@@ -59,6 +61,12 @@ def ordered_log_ratio(
                 # nothing was held of this stretch
                 old_first = old_last = 0
             first, last = (a, left) if side == 0 else (right, b)
+            if old_last - old_first == last - first > 0 and first == old_first + 1:
+                # in the middle of a segment a stretch moves on by one row
+                gone, new = log_energy[old_first], log_energy[last - 1]
+                for c in range(cells):
+                    replace_sorted(ordered[c], count, gone[c], new[c], scratch)
+                continue
             for j in range(old_first, old_last):
                 if not first <= j < last:
                     for c in range(cells):
@@ -92,7 +100,7 @@ def _reference(n: int, i: int, behind: int, ahead: int, guard: int, min_referenc
 
 @njit(cache=True)
 def averaged_log_ratio(
-    log_energy: F8,
+    log_energy: F4,
     lo: int,
     hi: int,
     behind: int,

@@ -17,7 +17,7 @@ F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
 
-LANES = 16
+LANES = 64
 """A-scans filtered side by side: a recursion along fast time is vectorised across A-scans."""
 
 _LIMIT = np.float32(1e12)

@@ -44,16 +44,18 @@ def two_way_time(depth_time: float, offset: float, speed: float, height: float) 
 @njit(cache=True)
 def stack_places(
     m: int, surface: float, dt: float, step: float, half: int, speeds: F8, height: float, samples: I8
-) -> tuple[U4, F4, I8]:
+) -> tuple[U4, F4, I8, I8]:
     """Where the echo of a point below record 0 lies in the record d steps away.
 
     speeds : (V,) m/s; samples : (T,) at which the stack is taken, ascending. Returns whole samples
-    (V, half + 1, T), the fraction to add (same shape), and how many of the T lie within the A-scan (V, half + 1).
+    (V, half + 1, T), the fraction to add (same shape), how many of the T lie within the A-scan (V, half + 1),
+    and where a stretch that moves as one from sample to sample ends (V, half + 1, T).
     """
     n_v, n_t = speeds.size, samples.size
     whole = np.zeros((n_v, half + 1, n_t), np.uint32)
     part = np.zeros((n_v, half + 1, n_t), np.float32)
     inside = np.zeros((n_v, half + 1), np.int64)
+    ends = np.zeros((n_v, half + 1, n_t), np.int64)
     for v in range(n_v):
         for d in range(half + 1):
             for t in range(n_t):
@@ -66,27 +68,44 @@ def stack_places(
                 whole[v, d, t] = np.uint32(int(p))
                 part[v, d, t] = np.float32(p - int(p))
                 inside[v, d] = t + 1
-    return whole, part, inside
+            for t in range(inside[v, d] - 1, -1, -1):
+                joined = t + 1 < inside[v, d] and whole[v, d, t + 1] == whole[v, d, t] + np.uint32(1)
+                ends[v, d, t] = ends[v, d, t + 1] if joined else t + 1
+    return whole, part, inside, ends
 
 
 @njit(cache=True)
 def focused_energy(
-    rows: F4, lo: int, hi: int, channel: int, whole: U4, part: F4, inside: I8, taper: F8, bins: I8, length: int
+    rows: F4,
+    lo: int,
+    hi: int,
+    channel: int,
+    whole: U4,
+    part: F4,
+    inside: I8,
+    ends: I8,
+    taper: F8,
+    n_bins: int,
+    length: int,
 ) -> tuple[F8, I8]:
     """Mean square of the diffraction stack per depth bin, greatest over the speeds tried.
 
     rows : (n, channels, m), of which one channel is taken; outputs for rows lo to hi - 1; whole, part,
-    inside : of :func:`stack_places`; taper : (half + 1,); bins : (B,) first stack sample of each bin;
-    length : stack samples in a bin.
+    inside, ends : of :func:`stack_places`; taper : (half + 1,); bins are `length` stack samples long and
+    start every half of that.
     Returns energy (hi - lo, B), unit white noise giving 1, and the index of the speed that gave it.
     """
     n, _, m = rows.shape
     n_v, n_d, n_t = whole.shape
-    n_bins = bins.size
     energy = np.zeros((hi - lo, n_bins))
     which = np.zeros((hi - lo, n_bins), np.int64)
     stack = np.empty((n_v, n_t), np.float32)
     pair = np.empty(m, np.float32)
+    hop = max(1, length // 2)
+    square = np.zeros((hop, n_t // hop + 1), np.float32)
+    total = np.empty(n_bins, np.float32)
+    # where neighbouring stack samples are neighbours in the A-scan too, stretches add up faster than samples
+    stretches = n_t > 1 and whole[0, 0, 1] == whole[0, 0, 0] + np.uint32(1)
     for i in range(lo, hi):
         stack[:] = np.float32(0.0)
         weight = 0.0
@@ -107,17 +126,33 @@ def focused_energy(
                     pair[k] = w * a[k]
             for v in range(n_v):
                 place, more, sum_ = whole[v, d], part[v, d], stack[v]
-                for t in range(inside[v, d]):
+                t = 0
+                while stretches and t < inside[v, d]:
+                    e = ends[v, d, t]
+                    near = pair[place[t] :]
+                    some, most = sum_[t:e], more[t:e]
+                    for j in range(e - t):
+                        some[j] += near[j] + most[j] * (near[j + 1] - near[j])
+                    t = e
+                for t in range(0, 0 if stretches else inside[v, d]):
                     p = place[t]
                     sum_[t] += pair[p] + more[t] * (pair[p + np.uint32(1)] - pair[p])
+        share = 1.0 / (length * weight)
         for v in range(n_v):
+            one = stack[v]
+            for h in range(hop):
+                part_ = square[h]
+                for q in range((n_t - h + hop - 1) // hop):
+                    part_[q] = one[q * hop + h] * one[q * hop + h]
+            total[:] = np.float32(0.0)
+            for j in range(length):
+                part_ = square[j % hop, j // hop :]
+                for b in range(n_bins):
+                    total[b] += part_[b]
             for b in range(n_bins):
-                s = 0.0
-                for t in range(bins[b], bins[b] + length):
-                    s += float(stack[v, t]) * float(stack[v, t])
-                s /= length * weight
-                if s > energy[i - lo, b]:
-                    energy[i - lo, b] = s
+                e2 = float(total[b]) * share
+                if e2 > energy[i - lo, b]:
+                    energy[i - lo, b] = e2
                     which[i - lo, b] = v
     return energy, which
 

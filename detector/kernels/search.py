@@ -19,7 +19,7 @@ def causal_energy(
     first: I8,
     stride: int,
     curve: F4,
-    bins: I8,
+    n_bins: int,
     length: int,
     level: F4,
     spread: F4,
@@ -31,13 +31,15 @@ def causal_energy(
     """Mean square per depth bin over a bounded recursive background that has seen only what is behind.
 
     rows : (n, channels, m) aligned; first : (channels,) sample of the first bin; stride : samples;
-    curve : (channels, T) gain; bins : (B,) and length in strides; level, spread : (channels, T) and
+    curve : (channels, T) gain; bins are `length` strides long and start every half of that; level, spread : (channels, T) and
     seen : (channels,), updated; floor : least spread. Returns (n, channels * B).
     """
     n, channels, _ = rows.shape
-    n_t, n_bins = level.shape[1], bins.size
+    n_t = level.shape[1]
     out = np.zeros((n, channels * n_bins))
-    y = np.empty(n_t, np.float32)
+    hop = max(1, length // 2)
+    square = np.zeros((hop, n_t // hop + 1), np.float32)
+    total = np.empty(n_bins, np.float32)
     least = np.float32(floor)
     reach = np.float32(clip)
     for i in range(n):
@@ -48,13 +50,19 @@ def causal_energy(
                 for t in range(n_t):
                     known[t] = row[t * stride]
                     wide[t] = least
-            for t in range(n_t):
-                y[t] = (row[t * stride] - known[t]) * gain[t]
+            for h in range(hop):
+                part = square[h]
+                for q in range((n_t - h + hop - 1) // hop):
+                    t = q * hop + h
+                    y = (row[t * stride] - known[t]) * gain[t]
+                    part[q] = y * y
+            total[:] = np.float32(0.0)
+            for j in range(length):
+                part = square[j % hop, j // hop :]
+                for b in range(n_bins):
+                    total[b] += part[b]
             for b in range(n_bins):
-                s = np.float32(0.0)
-                for t in range(bins[b], bins[b] + length):
-                    s += y[t] * y[t]
-                out[i, c * n_bins + b] = float(s) / length
+                out[i, c * n_bins + b] = float(total[b]) / length
             if lost[i, c] == 0 or seen[c] == 0:
                 seen[c] += 1
                 # a plain mean at first, then a memory

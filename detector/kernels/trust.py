@@ -14,19 +14,21 @@ I8 = NDArray[np.int64]
 
 
 @njit(cache=True)
-def at_the_ends(raw: NDArray[Any], first: I8, low: float, high: float) -> I8:
+def at_the_ends(raw: NDArray[Any], first: I8, ends: NDArray[Any]) -> I8:
     """How many values at or beyond the ends of the converter's range, or not a number, from sample `first` on.
 
-    raw : (n, channels, m); first : (channels,). Returns (n, channels).
+    raw : (n, channels, m); first : (channels,); ends : (2,) of raw's type. Returns (n, channels).
     """
-    n, channels, m = raw.shape
+    n, channels, _ = raw.shape
     out = np.zeros((n, channels), np.int64)
+    low, high = ends[0], ends[1]
     for i in range(n):
         for c in range(channels):
-            row = raw[i, c]
+            row = raw[i, c, first[c] :]
             count = 0
-            for k in range(first[c], m):
-                count += not (low < row[k] < high)
+            for k in range(row.size):
+                v = row[k]
+                count += (v <= low) | (v >= high) | (v != v)
             out[i, c] = count
     return out
 

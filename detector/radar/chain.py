@@ -126,6 +126,8 @@ class RadarChain:
         self._trust = Trust(settings.trust, geometry, dtype, width)
         self._background = Background(settings.background, geometry) if "background" in settings.stages else None
         self._steps = _fused(settings.stages)
+        order = settings.stages
+        self._background_first = {"background", "gain"} <= set(order) and order.index("background") < order.index("gain")
         self._filters = {step: self._build_filters(step) for step in self._steps if step in _FILTERS}
         # without a filter in front, the samples still have to become float32
         self._entry = None if self._steps[:1] and self._steps[0] in _FILTERS else Filters(None, None, geometry)
@@ -233,7 +235,7 @@ class RadarChain:
                 self._seen("background", out)
             elif step == "gain":
                 # ahead of the background there is nothing left to gain
-                out = self._gained(out)
+                out = out * self._curve.reshape(1, -1)
                 self._seen("gain", out)
         return self._prescreen(out, nothing, np.empty((0, len(self.floor))), last=True)
 
@@ -290,12 +292,10 @@ class RadarChain:
         if step == "background" and self._background is not None:
             out = self._background.process(out, lost)
         else:
-            out = self._gained(out)
+            # what the background gives is the chain's own and can be gained where it stands
+            out = np.multiply(out, self._curve.reshape(1, -1), out=out if self._background_first else None)
         self._seen(step, out)
         return out
-
-    def _gained(self, rows: F4) -> F4:
-        return rows * self._curve.reshape(1, -1)
 
     def _prescreen(self, bscan: F4, marks: U1, search: F8, last: bool) -> RadarOutput:
         assert self._prescreener is not None

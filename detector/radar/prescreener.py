@@ -93,7 +93,7 @@ class Prescreener:
         half = self.latency if s.method == "focus" else 0
         self._places = []
         if s.method != "lms":
-            alike: dict[int, tuple[NDArray[np.uint32], F4, I8]] = {}
+            alike: dict[int, tuple[NDArray[np.uint32], F4, I8, I8]] = {}
             for c in range(g.channels):
                 top = int(surface[c])
                 if top not in alike:
@@ -131,9 +131,10 @@ class Prescreener:
                     )  # fmt: skip
                 else:
                     energy[:, c], which[:, c] = focused_energy(
-                        rows, lo, hi, c, *self._places[c], self._taper, bins.starts, bins.length
+                        rows, lo, hi, c, *self._places[c], self._taper, len(bins), bins.length
                     )
-        return energy.reshape(n, -1), which.reshape(n, -1)
+        cells = g.channels * len(bins)
+        return energy.reshape(n, cells), which.reshape(n, cells)
 
 
 def prescreener_latency(settings: PrescreenerSettings, geometry: RadarGeometry) -> int:

@@ -48,6 +48,6 @@ class CausalEnergy:
         """Aligned (n, channels, samples) to (n, channels * bins)."""
         b = self._bins
         return causal_energy(
-            ascans, lost, b.first, b.stride, self._curve, b.starts, b.length, self._level, self._spread, self._seen,
+            ascans, lost, b.first, b.stride, self._curve, len(b), b.length, self._level, self._spread, self._seen,
             self._alpha, self._clip, self._floor,
         )  # fmt: skip

@@ -42,7 +42,7 @@ class Trust:
     def __init__(self, settings: TrustSettings, geometry: RadarGeometry, dtype: np.dtype[Any], width: int) -> None:
         self._s, self._g = settings, geometry
         info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-        self._low, self._high = float(info.min), float(info.max)
+        self._ends: NDArray[Any] = np.array([info.min, info.max], dtype)
         self._previous: NDArray[Any] = np.zeros((geometry.channels, width), dtype)
         self._run: I8 = np.full(geometry.channels, -1, np.int64)
         self._reference = np.zeros(geometry.channels)
@@ -56,7 +56,7 @@ class Trust:
         """
         s = self._s
         marks = np.zeros(raw.shape[:2], np.uint8)
-        marks[at_the_ends(raw, deep, self._low, self._high) >= s.clipped_samples] |= np.uint8(Mark.SATURATED)
+        marks[at_the_ends(raw, deep, self._ends) >= s.clipped_samples] |= np.uint8(Mark.SATURATED)
         marks[repeats(raw, self._previous, self._run) >= s.frozen_records - 1] |= np.uint8(Mark.FROZEN)
         # the deeper half of an A-scan holds the weaker echoes
         noise = roughness(ascans, self._g.samples // 2, max(1, self._g.samples // 256))
