@@ -12,7 +12,7 @@ from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
-from detector.kernels.background import subtract_background
+from detector.kernels.causal import causal_energy
 from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.geometry import MetalGeometry
 from detector.profile import Profile
@@ -58,7 +58,7 @@ class MetalSegment:
         self._cells = 1
         self._gates = Rows(stream.width)
         self._shares = Rows(channels)
-        self._emitted = {"gates": 0, "energy": 0}
+        self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
 
     @property
@@ -89,25 +89,15 @@ class MetalSegment:
             fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), values))
 
     def process(self, block: SampleBlock) -> Given:
-        before = self._track.end
         self._track.append(block)
         g = self._geometry
         physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
         out = self._chain.process(physical)
         causal = getattr(out, "search", None)
         if causal is None:
-            causal = self._plain.process(physical)
-        scores = self._search.process(causal, self._silence)
-        self._show("search", before, causal[:, :, None])
-        self._show("strength", before, scores[:, :, None] / self._search_threshold)
-        marks = getattr(out, "marks", None)
-        if marks is None:
-            marks = np.zeros(len(block), np.uint8)
-        given = Given(
-            self._alarms(out),
-            signals_of(scores, self._search_threshold, block, "metal"),
-            [np.repeat(np.asarray(marks, np.uint8)[:, None], self._stream.channels, axis=1)],
-        )
+            causal = self._plain.process(block.raw)
+        given = self._at_once(causal, getattr(out, "marks", None))
+        given.alarms += self._alarms(out)
         if self._stage is not None and self._stage.decided:
             self._settled = int(self._track.at(self._stage.decided - 1)[1])
             rows = g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
@@ -117,10 +107,28 @@ class MetalSegment:
         return given
 
     def finish(self) -> Given:
-        alarms = self._alarms(self._chain.finish())
+        out = self._chain.finish()
+        given = self._at_once(getattr(out, "search", np.empty((0, self._stream.channels))), getattr(out, "marks", None))
+        given.alarms += self._alarms(out)
         if self._stage is not None:
-            alarms += self._describe(self._stage.finish())
-        return Given(alarms)
+            given.alarms += self._describe(self._stage.finish())
+        return given
+
+    def _at_once(self, causal: F8, marks: NDArray[np.uint8] | None) -> Given:
+        """Signals and marks of the next rows, as many as there are of the causal statistic (n, channels)."""
+        first, n = self._emitted["search"], len(causal)
+        self._emitted["search"] += n
+        scores = self._search.process(causal, self._silence)
+        self._show("search", first, causal[:, :, None])
+        self._show("strength", first, scores[:, :, None] / self._search_threshold)
+        flags = np.zeros((n, self._stream.channels), np.uint8)
+        if marks is not None:
+            flags |= np.asarray(marks, np.uint8)[:, None]
+        name = self._stream.name
+        return Given(
+            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal"),
+            marks=[(self._track.seq(first, n), flags)],
+        )
 
     def _alarms(self, out: MetalOutput) -> list[Alarm]:
         self._gates.append(out.gates)
@@ -168,29 +176,25 @@ class MetalSegment:
 
 
 class _PlainSearch:
-    """Mean square of the readings over a bounded recursive background behind the head, in its own deviations."""
+    """Mean square of the readings, in counts, over a bounded recursive background behind the head."""
 
     _LENGTH_M = 0.5
+    _CLIP = 3.0
 
     def __init__(self, geometry: MetalGeometry) -> None:
-        self._g = geometry
-        self._level: F8 | None = None
-        self._spread: F8 = np.zeros(geometry.width)
-        self._floor = max(geometry.lsb / np.sqrt(12.0), 1e-300)
+        g = geometry
+        self._first: NDArray[np.int64] = np.zeros(g.channels, np.int64)
+        self._curve = np.ones((g.channels, g.values), np.float32)
+        self._level = np.zeros((g.channels, g.values), np.float32)
+        self._spread = np.zeros((g.channels, g.values), np.float32)
+        self._seen: NDArray[np.int64] = np.zeros(g.channels, np.int64)
+        self._alpha = min(1.0, g.step_m / self._LENGTH_M)
+        self._floor = 0.3 if g.lsb else 1e-30
 
-    def process(self, readings: F8) -> F8:
-        """(n, channels * values) to (n, channels)."""
-        started = self._level is not None
-        if self._level is None:
-            self._level = readings[0].copy()
-            self._floor = max(self._floor, 1e-6 * float(np.max(np.abs(self._level))))
-        alpha = min(1.0, self._g.step_m / self._LENGTH_M)
-        left, spread = subtract_background(
-            readings, 0, len(readings), 0, self._level, self._spread, alpha, 2.0, self._floor, started
-        )
-        out: F8 = np.zeros((len(readings), self._g.channels))
-        z = left / spread
-        for v in range(self._g.values):
-            # one value after the other: the sum's order must not depend on the cut
-            out += z[:, v :: self._g.values] ** 2
-        return out / self._g.values
+    def process(self, raw: NDArray[Any]) -> F8:
+        """(n, channels, values) to (n, channels)."""
+        rows = np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0)
+        return causal_energy(
+            rows, np.zeros(rows.shape[:2], np.uint8), self._first, 1, self._curve, 1, rows.shape[2], self._level,
+            self._spread, self._seen, self._alpha, self._CLIP, self._floor,
+        )  # fmt: skip

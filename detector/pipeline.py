@@ -28,11 +28,11 @@ from detector.segment import Given, Segment, Tapped, Watcher
 
 @dataclass(frozen=True, slots=True)
 class BlockMarks:
-    """Which of a block's records cannot be trusted, and why. They are processed all the same."""
+    """Which records cannot be trusted, and why. They are processed all the same."""
 
     stream: str
     seq: Int64Array
-    """(n,) all records of the block."""
+    """(n,) record numbers: every record of a stream comes once, in order, at the latest at its end."""
     marks: NDArray[np.uint8]
     """(n, channels) Mark flags; 0 where the record can be trusted."""
 
@@ -164,14 +164,16 @@ class _Runner:
         self._last_seq = int(block.seq[-1])
         self._last_tick = int(block.tick[-1])
         self._received += len(block)
-        self._count(given.marks)
+        self._count(given)
         return given
 
     def finish(self) -> Given:
-        return self._segment.finish()
+        given = self._segment.finish()
+        self._count(given)
+        return given
 
-    def _count(self, pieces: list[NDArray[np.uint8]]) -> None:
-        for marks in pieces:
+    def _count(self, given: Given) -> None:
+        for _, marks in given.marks:
             self._lost += int(np.count_nonzero(marks & np.uint8(Mark.SURFACE_LOST)))
             if not marks.any():
                 continue
@@ -267,7 +269,7 @@ class Pipeline:
         if len(block) == 0:
             return Output([], [])
         given = self._runners[block.stream.stream_id].process(block)
-        marks = [BlockMarks(block.stream.name, block.seq, np.concatenate(given.marks))]
+        marks = [BlockMarks(block.stream.name, seq, flags) for seq, flags in given.marks if len(seq)]
         self._fusion.add(given.alarms)
         settled = [r.settled_tick for r in self._runners.values()]
         ready = [t for t in settled if t is not None]
@@ -276,6 +278,11 @@ class Pipeline:
 
     def finish(self) -> Output:
         """The streams have ended: what is still owed, with windows cut at the end."""
-        alarms = [a for s in self._device.streams for a in self._runners[s.stream_id].finish().alarms]
-        self._fusion.add(alarms)
-        return Output(alarms, self._fusion.settle(None))
+        total = Given()
+        marks = []
+        for s in self._device.streams:
+            given = self._runners[s.stream_id].finish()
+            marks += [BlockMarks(s.name, seq, flags) for seq, flags in given.marks if len(seq)]
+            total.add(given)
+        self._fusion.add(total.alarms)
+        return Output(total.alarms, self._fusion.settle(None), total.signals, marks)

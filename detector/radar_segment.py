@@ -149,7 +149,9 @@ class RadarSegment:
         if show is not None:
             show(scores / self._search_threshold)
         given = Given(
-            self._alarms(out), signals_of(scores, self._search_threshold, block, "radar"), [out.marks]
+            self._alarms(out),
+            signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar"),
+            [(block.seq, out.marks)],
         )
         self._after(self._stage.decided)
         return given

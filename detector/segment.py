@@ -41,8 +41,8 @@ class Given:
 
     alarms: list[Alarm] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
-    marks: list[NDArray[np.uint8]] = field(default_factory=list)
-    """(n, channels) Mark flags per piece of the block."""
+    marks: list[tuple[Int64Array, NDArray[np.uint8]]] = field(default_factory=list)
+    """(n,) record numbers and (n, channels) Mark flags, piece by piece."""
 
     def add(self, other: Given) -> None:
         self.alarms += other.alarms
@@ -97,20 +97,21 @@ def place_m(odometer_um: int) -> float:
 
 
 def signals_of(
-    scores: F8, threshold: float, block: SampleBlock, sensor: str
+    scores: F8, threshold: float, track: Track, first: int, stream: str, sensor: str
 ) -> list[Signal]:
-    """Signals of the records (n, groups) whose score reaches the threshold. NaN never does."""
+    """Signals of those rows from number `first` on, (n, groups), whose score reaches the threshold. NaN never does."""
     out = []
     for i, c in np.argwhere(scores >= threshold):
+        row = track.at(first + int(i))
         out.append(
             Signal(
-                stream=block.stream.name,
+                stream=stream,
                 sensor=sensor,
                 channel=int(c),
-                seq=int(block.seq[i]),
-                tick=int(block.tick[i]),
-                utc_ns=int(block.utc_ns[i]),
-                x_m=place_m(int(block.odometer_um[i])),
+                seq=int(row[0]),
+                tick=int(row[1]),
+                utc_ns=int(row[2]),
+                x_m=place_m(int(row[3])),
                 strength=float(scores[i, c]) / threshold,
             )
         )

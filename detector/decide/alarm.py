@@ -14,6 +14,7 @@ from detector.delay_line import DelayLine
 from detector.kernels.cfar import averaged_log_ratio, local_peaks, log_cells, mean_of_largest, ordered_log_ratio
 from detector.settings import Settings, choice, quantity
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 
 
@@ -143,7 +144,7 @@ class AlarmStage:
         """Peaks among the rows still owed at the end of the segment."""
         return self._peaks(self._score(*self._cells.finish()), last=True)
 
-    def _score(self, buffer: F8, lo: int, hi: int) -> F8:
+    def _score(self, buffer: F4, lo: int, hi: int) -> F8:
         """(hi - lo, 2 * groups): scores, then the cell that stood out most, of rows lo to hi - 1."""
         s = self._s
         if s.method == "order-statistic":

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
-from detector.kernels.search import stands_out
+from detector.kernels.causal import stands_out
 from detector.settings import Settings, quantity
 
 F8 = NDArray[np.float64]

@@ -134,7 +134,7 @@ def focused_energy(
                     for j in range(e - t):
                         some[j] += near[j] + most[j] * (near[j + 1] - near[j])
                     t = e
-                for t in range(0, 0 if stretches else inside[v, d]):
+                for t in range(0 if stretches else inside[v, d]):
                     p = place[t]
                     sum_[t] += pair[p] + more[t] * (pair[p + np.uint32(1)] - pair[p])
         share = 1.0 / (length * weight)

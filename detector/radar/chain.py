@@ -126,8 +126,8 @@ class RadarChain:
         self._trust = Trust(settings.trust, geometry, dtype, width)
         self._background = Background(settings.background, geometry) if "background" in settings.stages else None
         self._steps = _fused(settings.stages)
-        order = settings.stages
-        self._background_first = {"background", "gain"} <= set(order) and order.index("background") < order.index("gain")
+        last_two = [stage for stage in settings.stages if stage in ("background", "gain")]
+        self._background_first = last_two == ["background", "gain"]
         self._filters = {step: self._build_filters(step) for step in self._steps if step in _FILTERS}
         # without a filter in front, the samples still have to become float32
         self._entry = None if self._steps[:1] and self._steps[0] in _FILTERS else Filters(None, None, geometry)

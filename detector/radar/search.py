@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.search import causal_energy
+from detector.kernels.causal import causal_energy
 from detector.radar.geometry import RadarGeometry
 from detector.radar.prescreener import DepthBins
 from detector.settings import Settings, quantity

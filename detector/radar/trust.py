@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.trust import at_the_ends, repeats, roughness, too_noisy
+from detector.kernels.radar_trust import at_the_ends, repeats, roughness, too_noisy
 from detector.radar.geometry import RadarGeometry
 from detector.samples import Mark
 from detector.settings import Settings, quantity

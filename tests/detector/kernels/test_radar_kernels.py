@@ -11,8 +11,8 @@ from detector.kernels.clutter import leading_directions, start_level, subtract_m
 from detector.kernels.fast_time import align_ascans, filter_ascans
 from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time
 from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+from detector.kernels.radar_trust import at_the_ends, repeats, roughness, too_noisy
 from detector.kernels.stepped import spectra_to_ascans
-from detector.kernels.trust import at_the_ends, repeats, roughness, too_noisy
 
 NO_FILTER = (np.zeros((0, 6), np.float32), np.zeros((0, 2), np.float32), 0)
 

@@ -31,8 +31,8 @@ def causal_energy(
     """Mean square per depth bin over a bounded recursive background that has seen only what is behind.
 
     rows : (n, channels, m) aligned; first : (channels,) sample of the first bin; stride : samples;
-    curve : (channels, T) gain; bins are `length` strides long and start every half of that; level, spread : (channels, T) and
-    seen : (channels,), updated; floor : least spread. Returns (n, channels * B).
+    curve : (channels, T) gain; bins are `length` strides long and start every half of that;
+    level, spread : (channels, T), seen : (channels,), updated; floor : least spread. Returns (n, channels * B).
     """
     n, channels, _ = rows.shape
     n_t = level.shape[1]
