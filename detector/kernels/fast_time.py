@@ -147,21 +147,22 @@ def align_ascans(
     stride: int,
     max_jump: float,
     min_match: float,
+    min_level: float,
     memory: int,
     state: F8,
 ) -> tuple[F4, F8, U1]:
     """Shift each A-scan so that its surface echo lies where the reference has it.
 
     Cross-correlation with the running reference in a gate, parabolic interpolation of its peak,
-    cubic (Catmull-Rom) fractional shift. An A-scan that matches worse than min_match, or whose lag
-    jumps by more than max_jump from the last good one, keeps the last good lag, is flagged lost, and
-    does not teach the reference. After `memory` lost ones in a row the reference itself is not
+    cubic (Catmull-Rom) fractional shift. An A-scan that matches worse than min_match, is weaker in the gate
+    than min_level times the reference, or whose lag jumps by more than max_jump from the last good one,
+    keeps the last good lag, is flagged lost, and does not teach the reference. After `memory` lost ones in a row the reference itself is not
     believed any more: it starts afresh from the A-scan at hand, with its strongest sample in reach of
     the gate's middle put there.
 
     x : (n, channels, m); reference : (channels, m), updated; gates : (channels, 2) first and last + 1
     sample; max_lag, max_jump : samples; stride : every which sample of the gate is correlated;
-    min_match : normalised correlation; memory : A-scans in the running reference;
+    min_match : normalised correlation; min_level : of amplitudes; memory : A-scans in the running reference;
     state : (channels, 3) = last good lag, A-scans in the reference, lost in a row; updated.
     Returns aligned (n, channels, m), lags (n, channels) in samples, lost (n, channels) 0 or 1.
     """
@@ -206,7 +207,8 @@ def align_ascans(
             # have moved, so a good match is believed again
             tired = state[c, 2] >= memory
             jumped = state[c, 1] > 1.0 and abs(lag - state[c, 0]) > max_jump and not tired
-            if match[best] >= min_match and not jumped:
+            faint = power[best] < min_level * min_level * level
+            if match[best] >= min_match and not jumped and not faint:
                 state[c, 0] = lag
                 state[c, 2] = 0.0
             elif tired and level > 0.0 and power[max_lag] > 0.0:

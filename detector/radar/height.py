@@ -41,7 +41,7 @@ class Height:
         """(channels,) sample of the ground bounce."""
         half = max(2, round(settings.gate_periods * g.period_samples))
         reach_ns = 2e9 * settings.range_m / C_M_PER_S
-        self._bounce = Alignment(g, self.surface, half, reach_ns, 0.5 * reach_ns, 0.3, settings.memory)
+        self._bounce = Alignment(g, self.surface, half, reach_ns, 0.5 * reach_ns, 0.3, 0.1, settings.memory)
         self._m_per_sample = 0.5 * C_M_PER_S * g.dt_s
         self._nominal = settings.antenna_m
 

@@ -24,6 +24,9 @@ class TimeZeroSettings(Settings):
     max_lag_ns: float = quantity(0.5, "ns", 0.02, 10.0, "largest shift from the first A-scan")
     max_jump_ns: float = quantity(0.3, "ns", 0.02, 5.0, "a larger jump between A-scans is not the ground")
     min_match: float = quantity(0.6, "1", 0.0, 1.0, "correlation below which the surface echo counts as lost")
+    min_level: float = quantity(
+        0.1, "1", 0.0, 1.0, "share of the reference's amplitude below which it is lost: noise can match by chance"
+    )
     memory: int = quantity(50, "A-scans", 2, 5000, "A-scans averaged in the running reference")
 
 
@@ -42,20 +45,21 @@ class Alignment:
     ----------
     middle : (channels,) sample where the echo is and shall stay
     half : half width of the gate round it, samples
-    max_lag_ns, max_jump_ns, min_match, memory : as in :class:`TimeZeroSettings`
+    max_lag_ns, max_jump_ns, min_match, min_level, memory : as in :class:`TimeZeroSettings`
     """
 
     latency = 0
 
     def __init__(
         self, geometry: RadarGeometry, middle: I8, half: int, max_lag_ns: float, max_jump_ns: float,
-        min_match: float, memory: int,
+        min_match: float, min_level: float, memory: int,
     ) -> None:  # fmt: skip
         g = geometry
         self._gates: I8 = np.stack((np.maximum(0, middle - half), np.minimum(g.samples, middle + half + 1)), axis=1)
         self._max_lag = min(max(1, round(max_lag_ns * 1e-9 / g.dt_s)), (g.samples - 1) // 4)
         self._max_jump = max_jump_ns * 1e-9 / g.dt_s
         self._min_match = min_match
+        self._min_level = min_level
         self._memory = memory
         self._stride = g.stride
         self._reference: F4 | None = None
@@ -67,7 +71,7 @@ class Alignment:
             self._reference = ascans[0].copy()
         return align_ascans(
             ascans, self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match,
-            self._memory, self._state,
+            self._min_level, self._memory, self._state,
         )  # fmt: skip
 
 
@@ -78,4 +82,4 @@ def time_zero(settings: TimeZeroSettings, geometry: RadarGeometry, surface: I8) 
     """
     half = max(2, round(settings.gate_periods * geometry.period_samples))
     s = settings
-    return Alignment(geometry, surface, half, s.max_lag_ns, s.max_jump_ns, s.min_match, s.memory)
+    return Alignment(geometry, surface, half, s.max_lag_ns, s.max_jump_ns, s.min_match, s.min_level, s.memory)

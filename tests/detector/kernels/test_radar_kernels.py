@@ -64,7 +64,7 @@ def test_alignment_recovers_a_known_fractional_shift() -> None:
     shifts = np.array([0.0, 0.3, -0.4, 1.7, 2.5])
     rows = np.stack([ricker(k, 60.0 + s, 6.0) for s in shifts])[:, None].astype(np.float32)
     aligned, lags, lost = align_ascans(
-        rows, rows[0].copy(), np.array([[40, 80]]), 6, 1, 5.0, 0.6, 50, np.zeros((1, 3))
+        rows, rows[0].copy(), np.array([[40, 80]]), 6, 1, 5.0, 0.6, 0.1, 50, np.zeros((1, 3))
     )
     np.testing.assert_allclose(lags[:, 0], shifts, atol=0.03)
     assert not lost.any()
@@ -76,7 +76,7 @@ def test_every_other_sample_of_the_gate_gives_the_same_lag() -> None:
     rows = np.stack([ricker(k, 100.0 + s, 12.0) for s in (0.0, 1.3, -2.2)])[:, None].astype(np.float32)
     gate = np.array([[60, 140]])
     lags = [
-        align_ascans(rows, rows[0].copy(), gate, 8, stride, 9.0, 0.6, 50, np.zeros((1, 3)))[1] for stride in (1, 4)
+        align_ascans(rows, rows[0].copy(), gate, 8, stride, 9.0, 0.6, 0.1, 50, np.zeros((1, 3)))[1] for stride in (1, 4)
     ]
     np.testing.assert_allclose(lags[0], lags[1], atol=0.02)
 
@@ -85,7 +85,7 @@ def test_an_ascan_without_a_surface_is_flagged_and_teaches_nothing(rng) -> None:
     row = np.exp(-(((np.arange(200) - 60) / 5.0) ** 2)).astype(np.float32)
     rows = np.stack([row, row, 0.01 * rng.normal(size=200).astype(np.float32), row])[:, None]
     reference = row[None].copy()
-    _, _, lost = align_ascans(rows, reference, np.array([[40, 80]]), 4, 1, 3.0, 0.6, 50, np.zeros((1, 3)))
+    _, _, lost = align_ascans(rows, reference, np.array([[40, 80]]), 4, 1, 3.0, 0.6, 0.1, 50, np.zeros((1, 3)))
     assert lost[:, 0].tolist() == [0, 0, 1, 0]
     np.testing.assert_allclose(reference[0], row, atol=1e-6)
 
@@ -95,7 +95,7 @@ def test_a_surface_that_was_wrong_from_the_start_is_found_again(rng) -> None:
     # the first A-scan is noise, so that its reference fits nothing after it
     rows = np.stack([rng.normal(size=200), *(ricker(k, 62.0, 6.0) for _ in range(40))])[:, None].astype(np.float32)
     aligned, _, lost = align_ascans(
-        rows, rows[0].copy(), np.array([[40, 81]]), 6, 1, 3.0, 0.6, 10, np.zeros((1, 3))
+        rows, rows[0].copy(), np.array([[40, 81]]), 6, 1, 3.0, 0.6, 0.1, 10, np.zeros((1, 3))
     )
     assert lost[1:11].all()
     assert not lost[20:].any()

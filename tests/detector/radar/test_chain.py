@@ -27,7 +27,8 @@ def records(dtype: str = "int16", seed: int = 4) -> np.ndarray:
     x = 4000 * (1 - 2 * u**2) * np.exp(-(u**2)) + rng.normal(scale=15.0, size=(N, C, M))
     place = 15 + np.hypot(20.0, 0.4 * (np.arange(N) - 40.0))
     v = (k - place[:, None]) / 3.0
-    x[:, 1] += 500 * (1 - 2 * v**2) * np.exp(-(v**2))
+    beam = np.exp(-(((np.arange(N) - 40.0) / 12.0) ** 2))[:, None]
+    x[:, 1] += 500 * beam * (1 - 2 * v**2) * np.exp(-(v**2))
     x[55, 2] = rng.normal(scale=200.0, size=M)
     if dtype == "uint16":
         return np.round(x + 32768).astype(dtype)
