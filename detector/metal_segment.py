@@ -84,9 +84,9 @@ class MetalSegment:
         return self._stage.untested if self._stage else 0
 
     def _show(self, stage: str, first: int, rows: NDArray[Any]) -> None:
-        for fn in self._watchers.get(stage, ()):
-            values = rows.reshape(len(rows), -1, rows.shape[-1]).copy()
-            fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), values))
+        """Give rows (n, channels, width) to whoever watches the stage."""
+        for fn in self._watchers.get(stage, ()) if len(rows) else ():
+            fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), rows.copy()))
 
     def process(self, block: SampleBlock) -> Given:
         self._track.append(block)

@@ -122,10 +122,11 @@ class RadarSegment:
             first = max(0, self._before - self._early[stage])
 
         def show(rows: NDArray[Any]) -> None:
-            values = rows.reshape(len(rows), self.geometry.channels, -1).copy()
-            tapped = Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), values)
+            if len(rows) == 0:
+                return
+            seq = self._track.seq(first, len(rows))
             for fn in watching:
-                fn(tapped)
+                fn(Tapped(self._stream.name, stage, seq, rows.reshape(len(rows), self.geometry.channels, -1).copy()))
 
         return show
 
