@@ -152,7 +152,7 @@ def test_a_model_without_search_tails_still_searches(dual_head: DualHead, model:
 
 
 def test_ground_after_a_gap_is_seen_as_by_a_new_chain(dual_head: DualHead, searching: Model) -> None:
-    device, (_, radar) = dual_head
+    _, (_, radar) = dual_head
     only = DeviceDescription("x", "y", "z", 1e6, (radar.stream,))
     first, second = radar[:40], radar[60:]
     one = run(Pipeline(only, Profile(), searching), [first, second])
