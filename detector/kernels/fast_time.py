@@ -156,9 +156,9 @@ def align_ascans(
     Cross-correlation with the running reference in a gate, parabolic interpolation of its peak,
     cubic (Catmull-Rom) fractional shift. An A-scan that matches worse than min_match, is weaker in the gate
     than min_level times the reference, or whose lag jumps by more than max_jump from the last good one,
-    keeps the last good lag, is flagged lost, and does not teach the reference. After `memory` lost ones in a row the reference itself is not
-    believed any more: it starts afresh from the A-scan at hand, with its strongest sample in reach of
-    the gate's middle put there.
+    keeps the last good lag, is flagged lost, and does not teach the reference. After `memory` lost ones in a
+    row the reference itself is not believed any more: it starts afresh from the A-scan at hand, with its
+    strongest sample in reach of the gate's middle put there.
 
     x : (n, channels, m); reference : (channels, m), updated; gates : (channels, 2) first and last + 1
     sample; max_lag, max_jump : samples; stride : every which sample of the gate is correlated;
