@@ -72,6 +72,12 @@ class MetalSegment:
         }
 
     @property
+    def search_delay(self) -> float:
+        """Readings by which the search statistic is late on average."""
+        own = self._profile.metal_search.smooth_m / self._geometry.step_m
+        return own + float(getattr(self._chain, "search_latency_s", 0.0)) * self._geometry.rate_hz
+
+    @property
     def taps(self) -> tuple[str, ...]:
         return ("gates", "energy", "score", "search", "strength")
 

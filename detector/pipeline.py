@@ -113,6 +113,10 @@ class _Runner:
         return self._segment.latencies
 
     @property
+    def search_delay(self) -> float:
+        return self._segment.search_delay
+
+    @property
     def taps(self) -> tuple[str, ...]:
         return self._segment.taps
 
@@ -227,15 +231,17 @@ class Pipeline:
         """What every stage of every stream holds back, then the totals.
 
         Two paths run side by side. *search* has no look-ahead: its signals come with the block that holds the
-        record. *alarm*, the decision, is the sum of the stages before it; *detection* adds the wait for the
+        record, and only the smoothing of its statistic delays it, on average by what is stated. *alarm*, the decision, is the sum of the stages before it; *detection* adds the wait for the
         other sensor, twice the link time. Places and times of all three are those of the record itself.
         """
         out = []
         for s in self._device.streams:
             stages = self._runners[s.stream_id].latencies
             total = sum(stages.values())
-            rows = {**stages, "search": 0, "alarm": total}
+            delay = self._runners[s.stream_id].search_delay
+            rows = {**stages, "alarm": total}
             out += [Latency(s.name, stage, n, n / s.rate_hz) for stage, n in rows.items()]
+            out.append(Latency(s.name, "search", round(delay), delay / s.rate_hz))
             wait = 2.0 * self._link_s
             out.append(Latency(s.name, "detection", total + round(wait * s.rate_hz), total / s.rate_hz + wait))
         return out

@@ -101,6 +101,11 @@ class RadarSegment:
         }
 
     @property
+    def search_delay(self) -> float:
+        """A-scans by which the search statistic is late on average."""
+        return self._profile.radar_search.smooth_m / self.geometry.step_m
+
+    @property
     def taps(self) -> tuple[str, ...]:
         first = ("ascans",) if self._stepped else ()
         return (*first, *self._profile.radar.stages, "energy", "speed", "score", "search", "strength")

@@ -37,7 +37,7 @@ class Example:
 def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
     """Exponential tail of the peak scores on target-free ground.
 
-    The level is the median of the peaks, or their 80 % quantile where that leaves 20 above it; the
+    The level is the median of the peaks, or their 80 % quantile where that leaves 15 above it; the
     maximum-likelihood scale of an exponential is the mean excess (Pickands 1975; Coles 2001, ch. 4,
     shape 0). Ground with a lighter tail alarms less often than asked, never more.
 
@@ -52,7 +52,7 @@ def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
             "to say how often clean ground alarms. Add recordings of clean lanes."
         )
     s = np.sort(np.asarray(scores, dtype=np.float64))
-    level = float(np.quantile(s, 0.8 if len(s) >= 100 else 0.5))
+    level = float(np.quantile(s, 0.8 if len(s) >= 75 else 0.5))
     above = s[s > level]
     return Tail(level=level, scale=float(np.mean(above - level)), rate_per_m=len(above) / clean_m)
 

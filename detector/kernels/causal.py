@@ -88,6 +88,8 @@ def stands_out(
     warm: int,
     alpha: float,
     clip: float,
+    share: float,
+    smooth: F8,
     ring: F8,
     middle: F8,
     spread: F8,
@@ -95,9 +97,9 @@ def stands_out(
 ) -> F8:
     """Mean of the largest `top` of (ln energy - running middle) / running deviation, cell by cell.
 
-    The running figures of row i have seen rows up to i - guard - 1; an outlying row moves them by a
+    The energy is smoothed first, s <- s + share * (energy - s). The running figures of row i have seen rows up to i - guard - 1; an outlying row moves them by a
     bounded step. energy : (n, groups * B); floor : (groups * B,); ring : (guard + 1, groups * B),
-    middle, spread : (groups * B,), seen : (1,), updated. Returns (n, groups); NaN for the first `warm` rows.
+    smooth, middle, spread : (groups * B,), seen : (1,), updated. Returns (n, groups); NaN for the first `warm` rows.
     """
     n, cells = energy.shape
     per = cells // groups
@@ -119,7 +121,8 @@ def stands_out(
         for g in range(groups):
             for b in range(per):
                 c = g * per + b
-                ring[at, c] = np.log(energy[i, c] + floor[c])
+                smooth[c] += (share if seen[0] > 0 else 1.0) * (energy[i, c] - smooth[c])
+                ring[at, c] = np.log(smooth[c] + floor[c])
                 # less than 1 dB of usual variation is a simulator's, not the ground's
                 z[b] = (ring[at, c] - middle[c]) / max(spread[c], 0.23)
             if seen[0] >= warm:

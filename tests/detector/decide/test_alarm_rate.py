@@ -99,9 +99,12 @@ def test_any_cut_gives_the_same_search_scores_and_none_needs_a_later_record(size
 def test_a_search_score_is_that_of_its_formula() -> None:
     rng = np.random.default_rng(2)
     energy = np.exp(rng.normal(size=(120, 4)))
-    s = SearchSettings(reference_m=0.5, guard_m=0.06, warm_m=0.3, clip=20.0, top=2)
+    s = SearchSettings(reference_m=0.5, guard_m=0.06, warm_m=0.3, clip=20.0, top=2, smooth_m=0.02)
     scores = SearchStage(s, 0.02, 4, 1).process(energy, np.full(4, 0.1))[:, 0]
-    logs = np.log(energy + 0.1)
+    smooth = energy.copy()
+    for i in range(1, 120):
+        smooth[i] = smooth[i - 1] + 0.5 * (energy[i] - smooth[i - 1])
+    logs = np.log(smooth + 0.1)
     middle, spread = np.zeros(4), np.zeros(4)
     for i in range(120):
         if i > 3:
