@@ -231,8 +231,9 @@ class Pipeline:
         """What every stage of every stream holds back, then the totals.
 
         Two paths run side by side. *search* has no look-ahead: its signals come with the block that holds the
-        record, and only the smoothing of its statistic delays it, on average by what is stated. *alarm*, the decision, is the sum of the stages before it; *detection* adds the wait for the
-        other sensor, twice the link time. Places and times of all three are those of the record itself.
+        record, and only the smoothing of its statistic delays it, on average by what is stated. *alarm*, the
+        decision, is the sum of the stages before it; *detection* adds the wait for the other sensor, twice the
+        link time. Places and times of all three are those of the record itself.
         """
         out = []
         for s in self._device.streams:

@@ -36,7 +36,7 @@ class Profile(Settings):
     metal_alarm: AlarmSettings = AlarmSettings(top=1, radius_m=0.25)
     metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
-    radar_alarm: AlarmSettings = AlarmSettings()
+    radar_alarm: AlarmSettings = AlarmSettings(false_alarms_per_m=0.03)
     radar_search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
 
@@ -84,13 +84,22 @@ def profile_names() -> list[str]:
 
 
 def parse_profile(text: str, where: str) -> Profile:
-    """A profile from TOML text. Keys left out take their defaults; unknown ones are refused."""
+    """A profile from TOML text. Keys left out are those of the default profile; unknown ones are refused."""
     try:
-        return Profile.model_validate(tomllib.loads(text))
+        return Profile.model_validate(_over(Profile().model_dump(), tomllib.loads(text)))
     except tomllib.TOMLDecodeError as e:
         raise ProfileError(f"{where} is not valid TOML: {e}. Mend that line.") from e
     except ValidationError as e:
         raise ProfileError(f"{where}: " + " ".join(_explain(err) for err in e.errors())) from e
+
+
+def _over(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The base with what is given in its place: a table keeps the keys of the base that it does not name."""
+    out = dict(base)
+    for key, value in given.items():
+        below = base.get(key)
+        out[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return out
 
 
 def _explain(error: Any) -> str:

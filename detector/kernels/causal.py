@@ -97,8 +97,10 @@ def stands_out(
 ) -> F8:
     """Mean of the largest `top` of (ln energy - running middle) / running deviation, cell by cell.
 
-    The energy is smoothed first, s <- s + share * (energy - s). The running figures of row i have seen rows up to i - guard - 1; an outlying row moves them by a
-    bounded step. energy : (n, groups * B); floor : (groups * B,); ring : (guard + 1, groups * B),
+    The energy is smoothed first, s <- s + share * (energy - s). The running figures of row i have seen rows
+    up to i - guard - 1; an outlying row moves them by a bounded step.
+
+    energy : (n, groups * B); floor : (groups * B,); ring : (guard + 1, groups * B),
     smooth, middle, spread : (groups * B,), seen : (1,), updated. Returns (n, groups); NaN for the first `warm` rows.
     """
     n, cells = energy.shape

@@ -35,6 +35,12 @@ def test_every_kind_of_head_has_its_profile() -> None:
     assert kinds <= set(profile_names())
 
 
+def test_a_key_in_a_table_leaves_the_default_profiles_other_keys_alone() -> None:
+    short = parse_profile("[metal_alarm]\nguard_m = 0.2\n", "mine.toml")
+    assert short.metal_alarm == Profile().metal_alarm.model_copy(update={"guard_m": 0.2})
+    assert short.metal_alarm.top == 1
+
+
 def test_a_word_where_a_number_belongs_is_refused() -> None:
     with pytest.raises(ProfileError, match="nominal_speed"):
         parse_profile('nominal_speed_m_per_s = "fast"\n', "mine.toml")
