@@ -20,6 +20,9 @@ I8 = NDArray[np.int64]
 LANES = 64
 """A-scans filtered side by side: a recursion along fast time is vectorised across A-scans."""
 
+_PATCH = 64
+"""Samples turned over at a time."""
+
 _LIMIT = np.float32(1e12)
 """Values beyond this are cut: their squares must stay within float32. No converter reaches it."""
 
@@ -47,6 +50,7 @@ def filter_ascans(
     out = np.empty((n, channels, m), np.float32)
     shift = np.float32(offset)
     scale = np.float32(factor)
+    line = np.empty(_PATCH, np.float32)
     x = np.zeros((m, LANES), np.float32)
     ext = np.zeros((m + 2 * pad, LANES), np.float32)
     total = np.zeros(LANES, np.float32)
@@ -55,15 +59,21 @@ def filter_ascans(
     end = m + 2 * pad - 1
     for tile in range(0, n * channels, LANES):
         lanes = min(LANES, n * channels - tile)
-        for r in range(lanes):
-            row = raw[(tile + r) // channels, (tile + r) % channels]
-            for k in range(m):
-                v = (np.float32(row[k]) - shift) * scale
-                if not abs(v) < _LIMIT:
-                    # NaN compares with nothing
-                    v = _LIMIT if v > _ZERO else (-_LIMIT if v < _ZERO else _ZERO)
-                x[k, r] = v
-            for k in range(blank):
+        # turned over patch by patch, so that both sides of a patch stay in the first cache
+        for first in range(0, m, _PATCH):
+            size = min(_PATCH, m - first)
+            side = x[first : first + size]
+            for r in range(lanes):
+                row = raw[(tile + r) // channels, (tile + r) % channels, first : first + size]
+                for k in range(size):
+                    v = (np.float32(row[k]) - shift) * scale
+                    v = v if v == v else _ZERO
+                    v = v if v < _LIMIT else _LIMIT
+                    line[k] = v if v > -_LIMIT else -_LIMIT
+                for k in range(size):
+                    side[k, r] = line[k]
+        for k in range(blank):
+            for r in range(lanes):
                 x[k, r] = x[blank, r]
         if half > 0:
             for r in range(LANES):
@@ -121,10 +131,13 @@ def filter_ascans(
                         z0[s, r] = b1 * u - a1 * v + z1[s, r]
                         z1[s, r] = b2 * u - a2 * v
                         ext[k, r] = v
-        for r in range(lanes):
-            done = out[(tile + r) // channels, (tile + r) % channels]
-            for k in range(m):
-                done[k] = ext[pad + k, r]
+        for first in range(0, m, _PATCH):
+            size = min(_PATCH, m - first)
+            side = ext[pad + first : pad + first + size]
+            for r in range(lanes):
+                done = out[(tile + r) // channels, (tile + r) % channels, first : first + size]
+                for k in range(size):
+                    done[k] = side[k, r]
     return out
 
 
