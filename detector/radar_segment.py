@@ -209,6 +209,7 @@ class RadarSegment:
                 g.dt_s,
                 g.step_m,
                 peak.score / self._threshold,
+                self._profile.radar.height.antenna_m,
             )
             depth = 0.5 * shape.speed_m_per_s * shape.two_way_s
             # the surface echo and the ground bounce under a raised antenna differ by up to half a period

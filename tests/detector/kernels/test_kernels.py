@@ -158,6 +158,6 @@ def test_semblance_is_greatest_at_the_true_speed() -> None:
         u = (k - t) / 8.0
         patch[i] = (1 - 2 * u**2) * np.exp(-(u**2))
     speeds = np.linspace(0.06e9, 0.17e9, 23)
-    values = [semblance(patch, 20, float(apex), float(surface), dt, step, v, 6) for v in speeds]
+    values = [semblance(patch, 20, float(apex), float(surface), dt, step, v, 6, 0.0) for v in speeds]
     assert speeds[int(np.argmax(values))] == pytest.approx(1e8, rel=0.06)
     assert max(values) > 0.95

@@ -11,6 +11,7 @@ from detector.kernels.clutter import leading_directions, start_level, subtract_m
 from detector.kernels.fast_time import align_ascans, filter_ascans
 from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time
 from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+from detector.kernels.patch import semblance
 from detector.kernels.radar_trust import at_the_ends, repeats, roughness, too_noisy
 from detector.kernels.stepped import spectra_to_ascans
 
@@ -347,3 +348,24 @@ def test_noise_is_judged_against_the_first_records_and_a_louder_reference_is_not
     assert not loud[:20].any()
     assert loud[20:120].all()
     assert reference[0] < 2.0
+
+
+def test_semblance_under_a_raised_antenna_is_greatest_at_the_true_speed_and_height() -> None:
+    n, m, dt, step, surface, apex, height = 41, 400, 2e-11, 0.01, 30, 130, 0.15
+    k = np.arange(m)
+    patch = np.stack(
+        [ricker(k, surface + two_way_time(100 * dt, (i - 20) * step, 1e8, height) / dt, 8.0) for i in range(n)]
+    )
+    speeds = np.linspace(0.06e9, 0.17e9, 23)
+
+    def best(h: float) -> tuple[float, float]:
+        values = [semblance(patch, 20, float(apex), float(surface), dt, step, v, 6, h) for v in speeds]
+        return float(max(values)), float(speeds[int(np.argmax(values))])
+
+    right, speed = best(height)
+    assert right > 0.95
+    assert speed == pytest.approx(1e8, rel=0.06)
+    # without the height the wave seems quicker than it is
+    wrong, seeming = best(0.0)
+    assert wrong < right
+    assert seeming > 1.3e8
