@@ -18,7 +18,7 @@ from detector.profile import Profile
 from detector.radar.chain import RadarChain, RadarOutput
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
-from detector.samples import SampleBlock, StreamDescription, StreamKind
+from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
 from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 _PATCH_M = 0.2
@@ -83,6 +83,7 @@ class RadarSegment:
         self._search: SearchStage | None = None
         self._bscan = Rows(g.width, np.float32)
         self._before = 0
+        self._silent = 0
         self._settled: int | None = None
         self._chunk = max(1, _CHUNK_SAMPLES // g.width)
         self._early = dict(
@@ -116,7 +117,7 @@ class RadarSegment:
 
     @property
     def untested(self) -> int:
-        return self._stage.untested if self._stage else 0
+        return self._silent + (self._stage.untested if self._stage else 0)
 
     def watcher(self, stage: str, first: int = -1) -> Callable[[NDArray[Any]], None] | None:
         """Who must be given the rows of that stage, None if nobody watches; first : number of the first row."""
@@ -137,9 +138,25 @@ class RadarSegment:
 
     def process(self, block: SampleBlock) -> Given:
         given = Given()
+        if self._stage is None:
+            dead = self._dead(block)
+            if dead:
+                given.marks.append(self._never_lived(block[:dead]))
+                block = block[dead:]
         for at in range(0, len(block), self._chunk):
             given.add(self._piece(block[at : at + self._chunk]))
         return given
+
+    def _dead(self, block: SampleBlock) -> int:
+        """Records at the start of the segment in which no antenna lives: time zero must not stand on them."""
+        lives = np.any(block.raw != block.raw[:, :, :1], axis=(1, 2))
+        return int(np.argmax(lives)) if lives.any() else len(block)
+
+    def _never_lived(self, block: SampleBlock) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        self._silent += len(block) * self._stream.channels
+        self._settled = int(block.tick[-1])
+        flags = np.full((len(block), self._stream.channels), Mark.FROZEN | Mark.SURFACE_LOST, np.uint8)
+        return block.seq, flags
 
     def _piece(self, block: SampleBlock) -> Given:
         self._before = self._track.end

@@ -211,6 +211,30 @@ def test_marked_ground_is_counted_by_reason_and_its_targets_still_come_out(
     assert any(abs(d.x_m - 0.9) < 0.05 for d in out.detections)
 
 
+@pytest.mark.parametrize("size", [1, 7, 200])
+def test_a_head_that_starts_dead_is_marked_until_it_lives_and_then_finds_what_is_there(
+    dual_head: DualHead, model: Model, size: int
+) -> None:
+    device, (metal, radar) = dual_head
+    raw = radar.raw.copy()
+    raw[:12] = 0
+    late = dataclasses.replace(radar, raw=raw)
+    pipeline = Pipeline(device, Profile(), model)
+    out = run(pipeline, [metal, *pieces(late, [size])])
+    seq = np.concatenate([m.seq for m in out.marks if m.stream == "radar"])
+    flags = np.concatenate([m.marks for m in out.marks if m.stream == "radar"])
+    np.testing.assert_array_equal(seq, radar.seq)
+    assert (flags[:12] == Mark.FROZEN | Mark.SURFACE_LOST).all()
+    assert not flags[12:].any()
+    found = [d for d in out.detections if d.radar_peak_seq >= 0]
+    for target in (0.9, 1.7):
+        near = [d for d in found if abs(d.x_m - target) < 0.05]
+        assert near
+        assert abs(near[0].two_way_s - 2.0e-9) < 0.25e-9
+    coverage = next(c for c in pipeline.coverage() if c.stream == "radar")
+    assert (coverage.unswept, coverage.untested) == (12, 12)
+
+
 def test_a_clean_lane_is_not_marked(recordings: Path, model: Model) -> None:
     with open_recording(recordings / "lane_dev01.h5") as r:
         blocks = list(r.blocks(4096))
