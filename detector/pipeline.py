@@ -276,6 +276,7 @@ class _MetalSegment:
     surface_lost = 0
 
     def __init__(self, stream: StreamDescription, profile: Profile, tail: Tail) -> None:
+        low, high = stream.limits
         self._geometry = MetalGeometry(
             kind=stream.kind,
             channels=stream.channels,
@@ -284,6 +285,8 @@ class _MetalSegment:
             rate_hz=stream.rate_hz,
             step_m=stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz,
             lsb=abs(stream.scale) if _COUNTS[stream.sample_type] else 0.0,
+            low=low,
+            high=high,
         )
         self._profile = profile
         self._stream = stream

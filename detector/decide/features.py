@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import FEATURES
+from detector.kernels.bank import filter_at
 from detector.kernels.patch import (
     column_energy,
     edge_histogram,
@@ -16,7 +17,6 @@ from detector.kernels.patch import (
     spectral_centroid,
     strongest_sample,
 )
-from detector.kernels.bank import filter_at
 
 F8 = NDArray[np.float64]
 

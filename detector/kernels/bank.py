@@ -42,33 +42,38 @@ def add_means(rows: F8, every: int, part: F8, held: int, out: F8, at: int) -> tu
 def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, out: F8) -> float:
     """One symmetric filter at row i of rows[:n], into out (width,).
 
-    taps : from the centre outward. In a window that the ends cut, a zero-sum filter loses its mean tap, so
-    that it still sums to zero. Returns the sum of squared taps.
+    taps : from the centre outward. In a window that the ends cut, a zero-sum filter loses its mean and its
+    slope, so that offset and steady drift still cancel. Returns the sum of squared taps.
     """
     width = out.size
     out[:] = 0.0
-    norm = 0.0
+    norm: float = 0.0
     if i >= half and i + half < n:
-        w = taps[0]
+        w = float(taps[0])
         row = rows[i]
         norm += w * w
         for c in range(width):
             out[c] += w * row[c]
         for j in range(1, half + 1):
-            w = taps[j]
+            w = float(taps[j])
             norm += 2.0 * w * w
             left, right = rows[i - j], rows[i + j]
             for c in range(width):
                 out[c] += w * (left[c] + right[c])
         return norm
     a, b = max(0, i - half), min(n, i + half + 1)
-    mean = 0.0
+    mean = slope = middle = 0.0
     if zero_sum:
+        middle = 0.5 * (a + b - 1)
+        squares = 0.0
         for j in range(a, b):
             mean += taps[abs(j - i)]
+            slope += taps[abs(j - i)] * (j - middle)
+            squares += (j - middle) ** 2
         mean /= b - a
+        slope = slope / squares if squares > 0.0 else 0.0
     for j in range(a, b):
-        w = taps[abs(j - i)] - mean
+        w = taps[abs(j - i)] - mean - slope * (j - middle)
         norm += w * w
         row = rows[j]
         for c in range(width):
@@ -78,18 +83,32 @@ def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, ou
 
 @njit(cache=True)
 def bank_energy(
-    rows: F8, n: int, lo: int, hi: int, filters: F8, halves: I8, zero_sum: bool, every: int, whitener: F8, soil: int
+    rows: F8,
+    n: int,
+    lo: int,
+    hi: int,
+    filters: F8,
+    halves: I8,
+    zero_sum: bool,
+    every: int,
+    whitener: F8,
+    soil: int,
+    usual: F8,
+    pace: float,
 ) -> F8:
-    """Energy of each coil after each filter, balanced and whole, in units of white noise.
+    """Energy of each coil after each filter, in units of white noise, the soil's share at its usual worth.
 
     rows : (>= n, C * G) means of `every` readings; filters : (F, longest half + 1); whitener : (C, G, G)
-    transposed, whose first `soil` outputs are the soil's. Returns (hi - lo, C, 2 F) with the F balanced
-    energies first, or (hi - lo, C, F) if soil is 0; each is a mean square over its degrees of freedom.
+    transposed, whose first `soil` outputs are the soil's; usual : (C, F, soil) running mean energy of the soil's
+    outputs, updated with weight `pace` and at most four times itself.
+    Returns (hi - lo, C, F): mean square over the gates, each soil output divided by its usual energy where
+    that exceeds the noise's. Soil that comes and goes is worth as much as noise then, and a target that
+    answers along the soil's direction counts where it stands out from the soil.
     """
     width = rows.shape[1]
     n_c, g = whitener.shape[0], whitener.shape[1]
     n_f = halves.size
-    out = np.zeros((hi - lo, n_c, 2 * n_f if soil > 0 else n_f))
+    out = np.zeros((hi - lo, n_c, n_f))
     y = np.empty(width)
     t = np.empty(g)
     for i in range(lo, hi):
@@ -100,16 +119,40 @@ def bank_energy(
             scale = every / norm
             for c in range(n_c):
                 whiten(y[c * g : (c + 1) * g], whitener[c], t)
-                left = sum_of_squares(t, soil)
-                whole = left
+                e = sum_of_squares(t, soil) * scale
                 for j in range(soil):
-                    whole += t[j] * t[j]
-                if soil > 0:
-                    out[i - lo, c, f] = left * scale / max(1, g - soil)
-                    out[i - lo, c, n_f + f] = whole * scale / g
-                else:
-                    out[i - lo, c, f] = whole * scale / g
+                    s = t[j] * t[j] * scale
+                    u = usual[c, f, j]
+                    e += s / max(1.0, u)
+                    usual[c, f, j] = u + pace * (min(s, 4.0 * max(u, 1.0)) - u)
+                out[i - lo, c, f] = e / g
     return out
+
+
+@njit(cache=True)
+def usual_soil(
+    rows: F8, n: int, filters: F8, halves: I8, every: int, whitener: F8, soil: int, usual: F8
+) -> None:
+    """What the soil's outputs of each filter can be expected to hold, from the first n rows, into usual (C, F, soil).
+
+    Variance of the soil's coordinates themselves: ground that changes over about a filter's length passes
+    the filter whole. rows, whitener as in bank_energy.
+    """
+    n_c, g = whitener.shape[0], whitener.shape[1]
+    t = np.empty(g)
+    for c in range(n_c):
+        for j in range(soil):
+            mean = 0.0
+            square = 0.0
+            for i in range(n):
+                whiten(rows[i, c * g : (c + 1) * g] - rows[0, c * g : (c + 1) * g], whitener[c], t)
+                mean += t[j] / n
+                square += t[j] * t[j] / n
+            for f in range(halves.size):
+                norm = filters[f, 0] ** 2
+                for k in range(1, halves[f] + 1):
+                    norm += 2.0 * filters[f, k] ** 2
+                usual[c, f, j] = max(0.0, square - mean * mean) * every / norm
 
 
 @njit(cache=True)

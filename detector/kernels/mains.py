@@ -88,14 +88,14 @@ def track_mains(
                 for c in range(width):
                     trust[c] = 1.0 / (spread[c] * spread[c])
                     for h in range(h_n):
-                        k = float(harmonics[h])
-                        weight += 0.5 * k * k * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
+                        times = float(harmonics[h])
+                        weight += 0.5 * times * times * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
                 loop[3] = weight
             # what the fit lags behind, in phase: error along the derivative of the fitted hum
             hum[:] = 0.0
             for h in range(h_n):
-                k = float(harmonics[h])
-                t_c, t_s = k * turn[2 * h], k * turn[2 * h + 1]
+                times = float(harmonics[h])
+                t_c, t_s = times * turn[2 * h], times * turn[2 * h + 1]
                 f_c, f_s = fit[2 * h], fit[2 * h + 1]
                 for c in range(width):
                     hum[c] += f_s[c] * t_c - f_c[c] * t_s

@@ -6,7 +6,6 @@ search statistic stands out, the statistic needs the baseline, and both need the
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -25,6 +24,9 @@ SOIL: Final = 8
 
 SOIL_SNR: Final = 100.0
 """Soil energy, in units of its noise, from which a reading teaches the soil's direction."""
+
+SOIL_CLIP: Final = 9.0
+"""A soil response larger than this, in units of the usual energy, is not taken for soil."""
 
 LEVEL_CLIP: Final = 4.0
 """One reading raises the mean level of the statistic by at most this many times itself."""
@@ -125,16 +127,6 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
                 s.nominal[c, 0], s.cross[c], s.power[c], s.factor[c], r.bound, s.soil[c, 0]
             )
         set_whitener(s.covariance[c], shrink, r.floor, s.soil[c], s.whitener[c], s.factor[c])
-        # the coordinate's unit has changed with the whitener: start from what the direction says
-        if s.learned[c] > 0.0 and r.bound > 0.0:
-            t0 = 0.0
-            for j in range(g):
-                t0 += s.soil[c, 0, j] * s.whitener[c, j, 0]
-            if s.power[c] > 0.0 and t0 != 0.0:
-                amount = math.sqrt(s.power[c]) / abs(t0)
-                for j in range(g):
-                    s.cross[c, j] = amount * amount * t0 * s.soil[c, 0, j]
-                s.power[c] = (amount * t0) ** 2
 
 
 @njit(cache=True)
@@ -201,9 +193,10 @@ def search_rows(rows: F8, s: SearchState, r: SearchRates, count: int) -> tuple[F
                 bounded = min(e, LEVEL_CLIP * max(s.level[c], 0.25)) if started else e
                 s.level[c] += pace * (bounded - s.level[c])
             s.share[c] += r.level * (shares[i, c] - s.share[c])
-            if r.bound > 0.0 and k > 0 and started:
+            if r.bound > 0.0 and k > 0 and started and not held:
                 t0 = t[0]
-                if t0 * t0 > SOIL_SNR * kappa and left < r.bound * r.bound * t0 * t0:
+                usual = s.learned[c] * r.soil < 0.1 or t0 * t0 < SOIL_CLIP * s.power[c]
+                if usual and t0 * t0 > SOIL_SNR * kappa and left < r.bound * r.bound * t0 * t0:
                     pace = max(r.soil, 1.0 / (s.learned[c] + 1.0))
                     cross = s.cross[c]
                     f = pace * t0

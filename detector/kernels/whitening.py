@@ -156,11 +156,11 @@ def turn_direction(
     for p in range(g):
         dot += wanted[p] * usual[p]
         norm += usual[p] * usual[p]
-    if dot <= 0.0 or norm == 0.0:
+    if dot == 0.0 or norm == 0.0:
         out[:] = nominal
         return 0.0
     off = 0.0
-    for p in range(g):
+    for p in range(g):  # the coordinate may count against the direction: only the line matters
         wanted[p] = wanted[p] * norm / dot - usual[p]
         off += wanted[p] * wanted[p]
     tangent = math.sqrt(off / norm)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.bank import add_means, bank_energy, spread_rows
+from detector.kernels.bank import add_means, bank_energy, spread_rows, usual_soil
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 
@@ -21,6 +21,7 @@ class ResponseSettings(Settings):
     narrow_m: float = quantity(0.10, "m", 0.01, 1.0, "narrowest response, full width at half height: shallow, small")
     wide_m: float = quantity(0.30, "m", 0.02, 3.0, "widest response: about depth plus coil diameter")
     count: int = quantity(3, "1", 1, 8, "widths tried, in geometric steps")
+    soil_m: float = quantity(1.0, "m", 0.1, 20.0, "ground behind the head that tells how much soil usually answers")
 
 
 class Response:
@@ -50,7 +51,10 @@ class Response:
         self._zero_sum = moves
         self._directions = directions
         self._channels = geometry.channels
-        self.cells = settings.count * (2 if directions else 1)
+        self.cells = settings.count
+        self._usual: F8 = np.zeros((geometry.channels, settings.count, directions))
+        self._pace = min(1.0, self._every / geometry.rows(settings.soil_m))
+        self._started = False
         self._longest = longest
         self._means: F8 = np.empty((2 * (2 * longest + 1) + 260 // self._every + 2, geometry.width))
         self._n_means = 0
@@ -88,9 +92,16 @@ class Response:
         return self._draw(self._rows_in)
 
     def _energies(self, ready: int, whitener: F8) -> None:
+        if not self._started:
+            # the ground ahead, as far as the first place sees it, tells what soil is worth here
+            ahead = min(self._n_means, self._longest + 1)
+            usual_soil(
+                self._means, ahead, self._taps, self._reach, self._every, whitener, self._directions, self._usual
+            )
+            self._started = True
         found = bank_energy(
             self._means, self._n_means, self._next, ready, self._taps, self._reach, self._zero_sum, self._every,
-            whitener, self._directions,
+            whitener, self._directions, self._usual, self._pace,
         )  # fmt: skip
         self._next = ready
         fresh = found.reshape(len(found), -1)
