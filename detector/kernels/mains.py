@@ -59,16 +59,21 @@ def track_mains(
         # wide at first, to find the hum, then as narrow as asked
         g = max(gain, 12.0 / (seen + 12.0 * settle))
         phase = loop[0]
+        c_1, s_1 = math.cos(phase), math.sin(phase)
+        c_m, s_m, m_now = c_1, s_1, 1
         for h in range(h_n):
-            turn[2 * h] = math.cos(harmonics[h] * phase)
-            turn[2 * h + 1] = math.sin(harmonics[h] * phase)
+            while m_now < harmonics[h]:
+                c_m, s_m = c_m * c_1 - s_m * s_1, s_m * c_1 + c_m * s_1
+                m_now += 1
+            turn[2 * h] = c_m
+            turn[2 * h + 1] = s_m
         row = rows[i]
         hum[:] = 0.0
-        for k in range(2 * h_n):
-            t = turn[k]
-            f = fit[k]
+        for h in range(h_n):
+            t_c, t_s = turn[2 * h], turn[2 * h + 1]
+            f_c, f_s = fit[2 * h], fit[2 * h + 1]
             for c in range(width):
-                hum[c] += t * f[c]
+                hum[c] += t_c * f_c[c] + t_s * f_s[c]
         to = out[i]
         for c in range(width):
             to[c] = row[c] - hum[c]
@@ -106,11 +111,12 @@ def track_mains(
                 push += hum[c]
             loop[1] += 0.25 * g * g * min(max(push / loop[3], -0.5), 0.5)
             loop[1] = min(max(loop[1], loop[2] - half_band), loop[2] + half_band)
-        for k in range(2 * h_n):
-            t = 2.0 * g * turn[k]
-            f = fit[k]
+        for h in range(h_n):
+            t_c, t_s = 2.0 * g * turn[2 * h], 2.0 * g * turn[2 * h + 1]
+            f_c, f_s = fit[2 * h], fit[2 * h + 1]
             for c in range(width):
-                f[c] += t * error[c]
+                f_c[c] += t_c * error[c]
+                f_s[c] += t_s * error[c]
         phase += loop[1]
         loop[0] = phase - 2.0 * math.pi if phase > math.pi else phase
         if (seen & 255) == 255:

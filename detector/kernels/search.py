@@ -130,20 +130,19 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
 
 
 @njit(cache=True)
-def search_rows(rows: F8, s: SearchState, r: SearchRates, count: int) -> tuple[F8, F8, F8, U1]:
+def search_rows(
+    rows: F8, s: SearchState, r: SearchRates, count: int, gates: F8, shares: F8, search: F8, marks: U1
+) -> None:
     """One pass over rows (n, W); count : rows already seen.
 
-    Returns gates less their baseline (n, W), soil's share (n, C), search statistic (n, C) and marks (n,).
+    Filled: gates less their baseline (n, W), soil's share (n, C), search statistic (n, C). Bits are added to
+    marks (n,).
     """
     n, width = rows.shape
     n_c = s.level.size
     g = width // n_c
     k = s.soil.shape[1]
     dof = max(1, g - k)
-    gates = np.empty((n, width))
-    shares = np.empty((n, n_c))
-    search = np.empty((n, n_c))
-    marks = np.zeros(n, np.uint8)
     z = np.empty(g)
     t = np.empty(g)
     kappa = r.smooth / (2.0 - r.smooth)
@@ -245,4 +244,3 @@ def search_rows(rows: F8, s: SearchState, r: SearchRates, count: int) -> tuple[F
                     for q in range(g):
                         if abs(s.covariance[c, p, q]) < 1e-250:
                             s.covariance[c, p, q] = 0.0
-    return gates, shares, search, marks

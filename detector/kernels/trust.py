@@ -24,7 +24,7 @@ def raw_marks(
     """Marks of rows (n, W), from the rows up to each.
 
     last : (W,) row before, NaN at the start; repeats : (C,) rows that repeated so far; steps : (C,) running
-    largest step between successive rows that differ, updated; lsb : size of a count, 0 for floating point;
+    mean step of each coil's first value between successive rows that differ, updated; lsb : size of a count, 0 for floating point;
     few : repeats that are too many where noise moves the values by two counts or more; many : repeats that
     are too many for any sensor. low, high : ends of the range, themselves saturated.
     """
@@ -34,24 +34,22 @@ def raw_marks(
     marks = np.zeros(n, np.uint8)
     for i in range(n):
         row = rows[i]
-        out = False
+        out = 0
         for j in range(width):
-            out |= (row[j] <= low) | (row[j] >= high)
-        if out:
+            out += int(row[j] <= low) + int(row[j] >= high)
+        if out > 0:
             marks[i] |= SATURATED
         for c in range(n_c):
-            same = True
-            step = 0.0
+            moved = 0
             for j in range(c * g, (c + 1) * g):
-                d = abs(row[j] - last[j])
-                step = max(step, d)
-                same &= d == 0.0
-            if same:
+                moved += int(row[j] != last[j])
+            if moved == 0:
                 repeats[c] += 1
             else:
                 repeats[c] = 0
-                # NaN before the first row: max gave 0 or NaN, and neither is a step
-                if step > 0.0:
+                # the first value of a coil is the earliest gate or the lowest frequency, which moves most
+                step = abs(row[c * g] - last[c * g])
+                if step >= 0.0:
                     steps[c] += (step - steps[c]) / 64.0
             live = lsb > 0.0 and steps[c] >= 2.0 * lsb
             if repeats[c] >= many or (live and repeats[c] >= few):

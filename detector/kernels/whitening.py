@@ -50,29 +50,41 @@ def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, white
     """
     g = covariance.shape[0]
     keep = 1.0 - shrinkage
+    upper = np.empty((g, g))
     for p in range(g):
-        for q in range(p + 1):
-            s = keep * covariance[p, q]
-            if p == q:
-                s = covariance[p, p] + floor
-            for j in range(q):
-                s -= factor[p, j] * factor[q, j]
-            if p == q:
-                # rounding may leave nothing of a gate that repeats another
-                factor[p, p] = math.sqrt(max(s, 1e-12 * (covariance[p, p] + floor)))
-            else:
-                factor[p, q] = s / factor[q, q]
+        for q in range(g):
+            upper[p, q] = keep * covariance[p, q]
+        upper[p, p] = covariance[p, p] + floor
+    # right-looking, so that the inner loops run along rows
+    for p in range(g):
+        # rounding may leave nothing of a gate that repeats another
+        root = math.sqrt(max(upper[p, p], 1e-12 * (covariance[p, p] + floor)))
+        upper[p, p] = root
+        row = upper[p]
         for q in range(p + 1, g):
-            factor[p, q] = 0.0
-    for p in range(g):  # whitener[j, p] = (L^-1)[p, j]
-        for j in range(g):
-            whitener[j, p] = 0.0
-        whitener[p, p] = 1.0 / factor[p, p]
-        for j in range(p):
-            s = 0.0
-            for q in range(j, p):
-                s -= factor[p, q] * whitener[j, q]
-            whitener[j, p] = s / factor[p, p]
+            row[q] /= root
+        for i in range(p + 1, g):
+            f = row[i]
+            below = upper[i]
+            for q in range(i, g):
+                below[q] -= f * row[q]
+    inverse = np.zeros((g, g))
+    for p in range(g):
+        inverse[p, p] = 1.0
+    for p in range(g):
+        row = inverse[p]
+        f = 1.0 / upper[p, p]
+        for q in range(p + 1):
+            row[q] *= f
+        for i in range(p + 1, g):
+            f = upper[p, i]
+            below = inverse[i]
+            for q in range(p + 1):
+                below[q] -= f * row[q]
+    for p in range(g):
+        for q in range(g):
+            factor[p, q] = upper[q, p] if q <= p else 0.0
+            whitener[q, p] = inverse[p, q]
     v = np.empty(g)
     for d in range(soil.shape[0]):
         v[:] = 0.0
@@ -103,11 +115,17 @@ def whiten(x: F8, whitener: F8, out: F8) -> None:
     """t = W x into out (G,); whitener holds W transposed."""
     g = x.size
     out[:] = 0.0
-    for j in range(g):
-        f = x[j]
-        row = whitener[j]
+    whole = g - g % 4
+    for j in range(0, whole, 4):  # four rows at a time: the sums stay in registers for longer
+        a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
+        r0, r1, r2, r3 = whitener[j], whitener[j + 1], whitener[j + 2], whitener[j + 3]
         for p in range(g):
-            out[p] += f * row[p]
+            out[p] += (a * r0[p] + b * r1[p]) + (c * r2[p] + d * r3[p])
+    for j in range(whole, g):
+        a = x[j]
+        r0 = whitener[j]
+        for p in range(g):
+            out[p] += a * r0[p]
 
 
 @njit(cache=True)

@@ -93,54 +93,53 @@ class MetalChain:
 
     def process(self, readings: F8) -> MetalOutput:
         """(n, channels * values) float64 in the stream's unit."""
-        parts = []
+        out = self._room(len(readings))
+        energies: list[F8] = []
+        at = 0
         for first in range(0, len(readings), _CHUNK):
             chunk = readings[first : first + _CHUNK]
             self._waiting = np.concatenate((self._waiting, self._trust.process(chunk)))
-            parts += self._after(self._impulse.process(chunk))
-        return self._joined(parts)
+            at = self._after(self._impulse.process(chunk), out, at, energies)
+        return self._cut(out, at, energies)
 
     def finish(self) -> MetalOutput:
         """What is still owed at the end of the segment."""
-        parts = self._after(self._impulse.finish())
-        out = self._joined(parts)
-        owed = self.response.finish(self.search.state.whitener)
-        return MetalOutput(
-            out.gates, out.soil_share, out.search, out.marks, np.concatenate((out.energy, owed))
-        )
+        out = self._room(self._impulse.latency)
+        energies: list[F8] = []
+        at = self._after(self._impulse.finish(), out, 0, energies)
+        energies.append(self.response.finish(self.search.state.whitener))
+        return self._cut(out, at, energies)
 
-    def _after(self, rows: F8) -> list[MetalOutput]:
+    def _after(self, rows: F8, out: MetalOutput, at: int, energies: list[F8]) -> int:
+        """Fill out from row `at` on; returns the row after the last."""
         rows = self.mains.process(self._phase.process(rows))
-        parts = []
+        done = 0
         # energies take the whitener as of the newest reading, so no piece may reach over a change of it
-        while len(rows):
-            piece = rows[: _to_next_refresh(self._rows)]
-            gates, share, search, marks = self.search.process(piece)
+        while done < len(rows):
+            piece = rows[done : done + _to_next_refresh(self._rows)]
+            n = len(piece)
+            to = slice(at, at + n)
+            out.marks[to] = self._waiting[done : done + n]
+            self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
             energy = self.response.process(piece, self.search.state.whitener)
-            marks |= self._waiting[: len(piece)]
-            self._waiting = self._waiting[len(piece) :]
-            parts.append(MetalOutput(gates, share, search, marks, energy))
-            self._rows += len(piece)
-            rows = rows[len(piece) :]
-        return parts
+            if len(energy):
+                energies.append(energy)
+            self._rows += n
+            done += n
+            at += n
+        self._waiting = self._waiting[done:]
+        return at
 
-    def _joined(self, parts: list[MetalOutput]) -> MetalOutput:
-        if len(parts) == 1:
-            return parts[0]
+    def _room(self, n: int) -> MetalOutput:
         g = self.geometry
-        if not parts:
-            empty = np.empty((0, g.channels))
-            return MetalOutput(
-                np.empty((0, g.width)), empty, empty, np.empty(0, np.uint8),
-                np.empty((0, g.channels, self.response.cells)),
-            )  # fmt: skip
         return MetalOutput(
-            np.concatenate([p.gates for p in parts]),
-            np.concatenate([p.soil_share for p in parts]),
-            np.concatenate([p.search for p in parts]),
-            np.concatenate([p.marks for p in parts]),
-            np.concatenate([p.energy for p in parts]),
-        )
+            np.empty((n, g.width)), np.empty((n, g.channels)), np.empty((n, g.channels)), np.empty(n, np.uint8),
+            np.empty((0, g.channels, self.response.cells)),
+        )  # fmt: skip
+
+    def _cut(self, out: MetalOutput, n: int, energies: list[F8]) -> MetalOutput:
+        energy = energies[0] if len(energies) == 1 else np.concatenate((out.energy, *energies))
+        return MetalOutput(out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy)
 
 
 def _to_next_refresh(row: int) -> int:

@@ -101,12 +101,11 @@ class Search:
         """(coils,) whether the baseline is held under a target now."""
         return self.state.held > 0
 
-    def process(self, rows: F8) -> tuple[F8, F8, F8, U1]:
-        """(n, width) to gates less baseline (n, width), soil's share (n, coils), statistic (n, coils), marks (n,)."""
+    def process(self, rows: F8, gates: F8, share: F8, search: F8, marks: U1) -> None:
+        """(n, width) into gates less baseline (n, width), soil's share and statistic (n, coils); bits into marks (n,)."""
         if self._count == 0 and len(rows):
             # floating-point samples have no count: 240 dB under the offset is as good as nothing
             offset = 1e-12 * float(np.max(np.abs(rows[0])))
             self._rates = self._rates._replace(floor=max(self._rates.floor, offset**2))
-        out: tuple[F8, F8, F8, U1] = search_rows(rows, self.state, self._rates, self._count)
+        search_rows(rows, self.state, self._rates, self._count, gates, share, search, marks)
         self._count += len(rows)
-        return out

@@ -65,31 +65,31 @@ def wave_features(values: F8, sigma: F8, frequencies_hz: tuple[float, ...] | F8,
     static = np.zeros_like(v)
     static[0::2] = 1.0
     best = -np.inf
-    tau, fit, covariance = float("nan"), np.zeros(unknowns - 1), np.eye(unknowns - 1)
-    for t in np.geomspace(0.02 / omega.max(), 50.0 / omega.min(), _TAUS):
-        x = omega * t
-        eddy = np.empty_like(v)
-        eddy[0::2] = -(x**2) / (1 + x**2)
-        eddy[1::2] = x / (1 + x**2)
-        columns = [static / s, eddy / s] + ([] if soil is None else [np.asarray(soil) / s])
+    tau = float("nan")
+    fit: F8 = np.zeros(unknowns - 1)
+    covariance: F8 = np.eye(unknowns - 1)
+    taus: F8 = np.geomspace(0.02 / float(omega.max()), 50.0 / float(omega.min()), _TAUS)
+    for t in taus.tolist():
+        x: F8 = omega * t
+        eddy: F8 = (np.stack((-(x**2), x), axis=1) / (1 + x**2)[:, None]).ravel().astype(np.float64)
+        columns = [static / s, eddy / s] + ([] if soil is None else [soil / s])
         for use in ((0, 1), (1,), (0,)):  # both parts, or one alone where the other would be negative
-            chosen = [columns[u] for u in use] + columns[2:]
-            design = np.stack(chosen, axis=1)
+            design: F8 = np.stack([columns[u] for u in use] + columns[2:], axis=1)
             solution, *_ = np.linalg.lstsq(design, y, rcond=None)
-            if np.any(solution[: len(use)] < 0.0):
+            if float(solution[: len(use)].min()) < 0.0:
                 continue
             gained = float(y @ (design @ solution))
             if gained > best:
-                best, tau = gained, float(t)
-                full = np.stack(columns, axis=1)
-                covariance = np.linalg.pinv(full.T @ full)
+                best, tau = gained, t
+                full: F8 = np.stack(columns, axis=1)
+                covariance = np.linalg.pinv(full.T @ full).astype(np.float64)
                 fit = np.zeros(unknowns - 1)
                 fit[list(use)] = solution[: len(use)]
                 fit[2:] = solution[len(use) :]
-    left = v if soil is None else v - fit[2] * np.asarray(soil)
+    left = v if soil is None else v - fit[2] * soil
     contrast = np.zeros(unknowns - 1)
     contrast[:2] = (1.0, -_FERROUS_SHARE)
-    spread = float(np.sqrt(max(contrast @ covariance @ contrast, 1e-300)))
+    spread = float(np.sqrt(max(float(contrast @ covariance @ contrast), 1e-300)))
     z = float(contrast @ fit) / spread
     amplitude = np.hypot(left[0::2], left[1::2])
     return WaveFeatures(

@@ -58,7 +58,8 @@ def wave_signal(head: WaveHead, polarizability: C16, dx_m: F8, depth_m: float, h
     """
     h_rho, h_z = loop_field(head.radius_m, np.abs(dx_m), -(depth_m + height_m))
     coupling = head.turns**2 * (h_rho**2 + h_z**2)
-    return _iq(head, coupling[:, None] * np.conj(polarizability))
+    moment: C16 = np.multiply.outer(coupling, np.conj(polarizability)).astype(np.complex128)
+    return _iq(head, moment)
 
 
 def wave_soil_signal(head: WaveHead, viscosity: float, susceptibility: float, height_m: F8) -> F8:
@@ -74,7 +75,8 @@ def wave_soil_signal(head: WaveHead, viscosity: float, susceptibility: float, he
     mutual = a * head.turns**2 * ((2 / k - k) * special.ellipk(k2) - 2 / k * special.ellipe(k2))
     f = np.array(head.frequencies_hz)
     chi = susceptibility - viscosity * np.log(f / np.exp(np.mean(np.log(f)))) + 1j * np.pi / 2 * viscosity
-    return _iq(head, (mutual / 2)[:, None] * chi)
+    moment: C16 = np.multiply.outer(mutual / 2, chi).astype(np.complex128)
+    return _iq(head, moment)
 
 
 def _iq(head: WaveHead, moment: C16) -> F8:
