@@ -42,17 +42,20 @@ class MainsTracker:
 
     def __init__(self, settings: MainsSettings, geometry: MetalGeometry) -> None:
         fs = geometry.rate_hz
-        kept: list[int] = []
+        kept: dict[int, float] = {}
         self.left_alone_hz: list[float] = []
-        """Alias frequencies that fall among the targets, or on the Nyquist frequency, and so stay in the signal."""
-        for h in range(1, settings.harmonics + 1):
+        """Aliases that fall among the targets, on the Nyquist frequency, or on another harmonic's: they stay."""
+        # odd harmonics first: rectifiers and saturated cores make those
+        for h in (*range(1, settings.harmonics + 1, 2), *range(2, settings.harmonics + 1, 2)):
             f = h * settings.frequency_hz
             alias = abs(f - round(f / fs) * fs)
-            if alias < settings.keep_below_hz or alias > 0.49 * fs:
+            # two that can meet within the range followed cannot be told apart, and would mislead the frequency
+            meets = any(abs(alias - a) < (h + k) * settings.follow_hz + 1.0 for k, a in kept.items())
+            if alias < settings.keep_below_hz or alias > 0.49 * fs or meets:
                 self.left_alone_hz.append(alias)
             else:
-                kept.append(h)
-        self._harmonics = np.array(kept, dtype=np.int64)
+                kept[h] = alias
+        self._harmonics = np.array(sorted(kept), dtype=np.int64)
         self._rate_hz = fs
         omega = 2 * np.pi * settings.frequency_hz / fs
         self._loop: F8 = np.array([0.0, omega, omega, 0.0])
