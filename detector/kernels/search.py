@@ -32,7 +32,7 @@ LEVEL_CLIP: Final = 4.0
 """One reading raises the mean level of the statistic by at most this many times itself."""
 
 HELD_PACE: Final = 0.02
-"""Pace of that level while the statistic stands out: 10 s under a target raise it by less than a fifth."""
+"""Pace of the levels while the statistic stands out: 10 s under a target raise it by less than a fifth."""
 
 
 class SearchState(NamedTuple):
@@ -66,6 +66,8 @@ class SearchState(NamedTuple):
     """(C,) of the angle between the direction in use and the nominal one."""
     level: F8
     """(C,) mean of the statistic on this ground, at least about 1."""
+    usual: F8
+    """(C, k) running mean energy of the soil's coordinates, in units of noise."""
     share: F8
     """(C,) running share of the soil in the smoothed, whitened energy."""
     held: I8
@@ -87,7 +89,9 @@ class SearchRates(NamedTuple):
     level: float
     soil: float
     hold: float
-    """Statistic above which the baseline holds."""
+    """Statistic above which the baseline begins to hold."""
+    release: float
+    """Statistic below which it moves again."""
     hold_rows: int
     """Rows after which a held baseline is set anew."""
     start_rows: int
@@ -142,7 +146,6 @@ def search_rows(
     n_c = s.level.size
     g = width // n_c
     k = s.soil.shape[1]
-    dof = max(1, g - k)
     z = np.empty(g)
     t = np.empty(g)
     kappa = r.smooth / (2.0 - r.smooth)
@@ -176,23 +179,32 @@ def search_rows(
                     base[j] += slope[j]
                 z[j] = smooth[j] - base[j]
             whiten(z, s.whitener[c], t)
-            soil = 0.0
-            for j in range(k):
-                soil += t[j] * t[j]
             left = sum_of_squares(t, k)
+            soil = 0.0
+            e = left
+            for j in range(k):
+                square = t[j] * t[j]
+                soil += square
+                e += square / max(1.0, s.usual[c, j])
             whole = soil + left
             shares[i, c] = soil / whole if whole > 0.0 else 0.0
-            e = left / (dof * spread) if g > k else 0.0
+            e /= g * spread
             value = e / max(1.0, s.level[c])
             search[i, c] = value
             started = row_n >= r.start_rows
-            held = started and value > r.hold
-            pace = max(r.level, 1.0 / (row_n + 1.0)) * (HELD_PACE if held else 1.0)
+            held = started and r.moves and value > (r.release if s.held[c] > 0 else r.hold)
+            stands_out = started and value > r.release
+            pace = max(r.level, 1.0 / (row_n + 1.0)) * (HELD_PACE if stands_out else 1.0)
             if row_n >= 4:
                 bounded = min(e, LEVEL_CLIP * max(s.level[c], 0.25)) if started else e
                 s.level[c] += pace * (bounded - s.level[c])
+                for j in range(k):
+                    u = s.usual[c, j]
+                    square = t[j] * t[j] / spread
+                    bounded = min(square, LEVEL_CLIP * max(u, 1.0)) if started else square
+                    s.usual[c, j] = u + pace * (bounded - u)
             s.share[c] += r.level * (shares[i, c] - s.share[c])
-            if r.bound > 0.0 and k > 0 and started and not held:
+            if r.bound > 0.0 and k > 0 and started and not stands_out:
                 t0 = t[0]
                 usual = s.learned[c] * r.soil < 0.1 or t0 * t0 < SOIL_CLIP * s.power[c]
                 if usual and t0 * t0 > SOIL_SNR * kappa and left < r.bound * r.bound * t0 * t0:

@@ -38,11 +38,12 @@ class NoiseSettings(Settings):
 
 
 class Search:
-    """Whitened, balanced energy per reading and coil, without look-ahead.
+    """Whitened energy per reading and coil without look-ahead, the soil's share at its usual worth.
 
-    On clean white noise the statistic is distributed as chi-square over its degrees of freedom (values less
-    soil directions; one value in `time_ms` is independent). Where the ground answers more than noise, it is
-    divided by its own recent mean. Latency 0 beside the mean delay of the smoothing.
+    On clean white noise the statistic is distributed as chi-square over its degrees of freedom, which are the
+    values of a coil; readings twice `time_ms` apart are independent. Along the soil's directions the energy is
+    divided by its recent mean, and so is the whole, where these exceed the noise's. Latency 0 beside the mean
+    delay of the smoothing.
     See docs/algorithms-metal.md, "Search statistic".
     """
 
@@ -64,7 +65,7 @@ class Search:
         k = soil.shape[1]
         self.directions = k
         """Soil directions left out."""
-        self.dof = max(1, g - k)
+        self.dof = g
         """Degrees of freedom of the statistic on clean noise."""
         self.delay_s = settings.time_ms * 1e-3
         base = np.zeros(width) if moves else stored_offset(drift, geometry)
@@ -72,7 +73,7 @@ class Search:
             before=np.zeros((2, width)), smooth=np.zeros(width), base=base, slope=np.zeros(width),
             covariance=np.zeros((coils, g, g)), factor=np.zeros((coils, g, g)), whitener=np.zeros((coils, g, g)),
             soil=soil.copy(), nominal=soil, cross=np.zeros((coils, g)), power=np.zeros(coils),
-            learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils), share=np.zeros(coils),
+            learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils), usual=np.zeros((coils, k)), share=np.zeros(coils),
             held=np.zeros(coils, np.int64), seated=np.zeros(coils, np.int64),
             reference=reference_weights(trust, geometry), unit=np.zeros(coils),
         )  # fmt: skip
@@ -84,6 +85,7 @@ class Search:
             level=min(0.1, 1.0 / (settings.level_s * fs)),
             soil=min(0.1, 1.0 / (balance.track_s * fs)),
             hold=1.0 + settings.hold * math.sqrt(2.0 / self.dof),
+            release=1.0 + 0.5 * settings.hold * math.sqrt(2.0 / self.dof),
             hold_rows=round(drift.hold_s * fs),
             start_rows=max(16, round(0.5 * fs)),
             outlier=1.0 + 6.0 * math.sqrt(2.0 / g),
