@@ -50,8 +50,8 @@ def reject_impulses(
     """A value further than `limit` spreads from the median of its neighbourhood becomes that median.
 
     rows : (n, width), window +-half rows (half at most 2), clipped at the ends; spread : (width,) running
-    mean distance from the median, updated with weight `gain` and at most three times itself, so that an
-    impulse hardly moves it; floor : least spread, unit of rows; count : rows already processed.
+    mean distance from the middle of the two neighbours, which a slope leaves alone, updated with weight `gain`
+    and at most three times itself, so that an impulse hardly moves it; floor : least spread, unit of rows; count : rows already processed.
     Returns rows lo to hi - 1, (hi - lo, width).
     """
     n, width = rows.shape
@@ -62,15 +62,17 @@ def reject_impulses(
         seen = count + i - lo
         g = max(gain, 1.0 / (seen + 1.0))
         row = rows[i]
+        left, right = rows[max(0, i - 1)], rows[min(n - 1, i + 1)]
         to = out[i - lo]
         if seen < 8:
             # nothing to compare with yet: what is there teaches the spread, and passes
             for c in range(width):
-                spread[c] = max(floor, spread[c] + g * (abs(row[c] - middle[c]) - spread[c]))
+                d = abs(row[c] - 0.5 * (left[c] + right[c]))
+                spread[c] = max(floor, spread[c] + g * (d - spread[c]))
                 to[c] = row[c]
         else:
             for c in range(width):
-                d = abs(row[c] - middle[c])
-                to[c] = middle[c] if d > limit * spread[c] else row[c]
+                d = abs(row[c] - 0.5 * (left[c] + right[c]))
+                to[c] = middle[c] if abs(row[c] - middle[c]) > limit * spread[c] else row[c]
                 spread[c] = max(floor, spread[c] + g * (min(d, 3.0 * spread[c]) - spread[c]))
     return out

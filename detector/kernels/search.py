@@ -28,6 +28,9 @@ SOIL_SNR: Final = 100.0
 SOIL_CLIP: Final = 9.0
 """A soil response larger than this, in units of the usual energy, is not taken for soil."""
 
+READY: Final = 64
+"""Rows from which the noise is known well enough for a statistic; it is 0 before."""
+
 LEVEL_CLIP: Final = 4.0
 """One reading raises the mean level of the statistic by at most this many times itself."""
 
@@ -73,7 +76,7 @@ class SearchState(NamedTuple):
     held: I8
     """(C,) rows for which the baseline has been held."""
     seated: I8
-    """(C,) rows since the baseline was set."""
+    """(C,) rows that the baseline has followed since it was set."""
     reference: F8
     """(W,) inverse reference variance, 0 where there is none."""
     unit: F8
@@ -95,7 +98,7 @@ class SearchRates(NamedTuple):
     hold_rows: int
     """Rows after which a held baseline is set anew."""
     start_rows: int
-    """Rows for which nothing is held: all is new."""
+    """Rows that a new baseline follows before anything is held."""
     outlier: float
     """Energy, in units of the usual, from which a reading counts less in the noise."""
     shrinkage: float
@@ -112,10 +115,10 @@ class SearchRates(NamedTuple):
 
 @njit(cache=True)
 def refresh_rows(row: int) -> bool:
-    """Whether noise and soil are taken over anew at that row: 4, 8, ... 128, then every 256."""
+    """Whether noise and soil are taken over anew at that row: 8, 16, ... 128, then every 256."""
     if row >= 256:
         return row & 255 == 0
-    return row >= 4 and row & (row - 1) == 0
+    return row >= 8 and row & (row - 1) == 0
 
 
 @njit(cache=True)
@@ -188,14 +191,16 @@ def search_rows(
                 e += square / max(1.0, s.usual[c, j])
             whole = soil + left
             shares[i, c] = soil / whole if whole > 0.0 else 0.0
-            e /= g * spread
+            e = e / (g * spread) if row_n >= READY else 0.0
             value = e / max(1.0, s.level[c])
             search[i, c] = value
             started = row_n >= r.start_rows
-            held = started and r.moves and value > (r.release if s.held[c] > 0 else r.hold)
+            settled = s.seated[c] >= r.start_rows
+            held = settled and r.moves and value > (r.release if s.held[c] > 0 else r.hold)
             stands_out = started and value > r.release
-            pace = max(r.level, 1.0 / (row_n + 1.0)) * (HELD_PACE if stands_out else 1.0)
-            if row_n >= 4:
+            pace = max(r.level, 1.0 / (row_n - READY + 1.0)) if row_n >= READY else 1.0
+            pace *= HELD_PACE if stands_out else 1.0
+            if row_n >= READY:
                 bounded = min(e, LEVEL_CLIP * max(s.level[c], 0.25)) if started else e
                 s.level[c] += pace * (bounded - s.level[c])
                 for j in range(k):
@@ -221,7 +226,7 @@ def search_rows(
                     for j in range(g):
                         base[j] = smooth[j]
                         slope[j] = 0.0
-                    s.seated[c] = 0
+                    s.seated[c] = round(1.0 / r.smooth)  # as good a baseline as the mean of so many rows
                     s.held[c] = 0
                 elif held:
                     s.held[c] += 1

@@ -146,4 +146,4 @@ def _to_next_refresh(row: int) -> int:
     """Rows from that one up to the next change of the whitener, see kernels.search.refresh_rows."""
     if row >= 128:
         return 256 - row % 256
-    return max(4, 1 << row.bit_length()) - row
+    return max(8, 1 << row.bit_length()) - row

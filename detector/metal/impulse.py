@@ -16,7 +16,7 @@ F8 = NDArray[np.float64]
 class ImpulseSettings(Settings):
     half_window: int = quantity(2, "readings", 0, 2, "readings either side in the median; 0 = leave out")
     limit: float = quantity(
-        10.0, "mean distances from the median", 4.0, 200.0, "further is an impulse; 10 are 7 standard deviations"
+        8.0, "mean distances from the neighbours", 4.0, 200.0, "further from the median is an impulse; about 8 sigma"
     )
     longest_ms: float = quantity(
         12.0, "ms", 0.0, 100.0, "the window shrinks so that it stays shorter than any target under the head"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.search import SearchRates, SearchState, search_rows
+from detector.kernels.search import READY, SearchRates, SearchState, search_rows
 from detector.metal.drift import DriftSettings, stored_offset
 from detector.metal.geometry import MetalGeometry
 from detector.metal.ground_balance import GroundBalanceSettings, soil_directions
@@ -42,8 +42,8 @@ class Search:
 
     On clean white noise the statistic is distributed as chi-square over its degrees of freedom, which are the
     values of a coil; readings twice `time_ms` apart are independent. Along the soil's directions the energy is
-    divided by its recent mean, and so is the whole, where these exceed the noise's. Latency 0 beside the mean
-    delay of the smoothing.
+    divided by its recent mean, and so is the whole, where these exceed the noise's. It is 0 for the first 64
+    readings of a segment, from which the noise is learned. Latency 0 beside the mean delay of the smoothing.
     See docs/algorithms-metal.md, "Search statistic".
     """
 
@@ -87,7 +87,7 @@ class Search:
             hold=1.0 + settings.hold * math.sqrt(2.0 / self.dof),
             release=1.0 + 0.5 * settings.hold * math.sqrt(2.0 / self.dof),
             hold_rows=round(drift.hold_s * fs),
-            start_rows=max(16, round(0.5 * fs)),
+            start_rows=max(2 * READY, round(0.5 * fs)),
             outlier=1.0 + 6.0 * math.sqrt(2.0 / g),
             shrinkage=noise.shrinkage,
             floor=max(geometry.lsb**2 / 12.0, tiny**0.5),
