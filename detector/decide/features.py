@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import FEATURES
-from detector.kernels.bank import filter_at
 from detector.kernels.patch import (
     column_energy,
     edge_histogram,
@@ -17,6 +16,7 @@ from detector.kernels.patch import (
     spectral_centroid,
     strongest_sample,
 )
+from detector.kernels.sweep import filter_at
 
 F8 = NDArray[np.float64]
 

@@ -51,7 +51,8 @@ def reject_impulses(
 
     rows : (n, width), window +-half rows (half at most 2), clipped at the ends; spread : (width,) running
     mean distance from the middle of the two neighbours, which a slope leaves alone, updated with weight `gain`
-    and at most three times itself, so that an impulse hardly moves it; floor : least spread, unit of rows; count : rows already processed.
+    and at most three times itself, so that an impulse hardly moves it; floor : least spread, unit of rows;
+    count : rows already processed.
     Returns rows lo to hi - 1, (hi - lo, width).
     """
     n, width = rows.shape

@@ -24,9 +24,9 @@ def raw_marks(
     """Marks of rows (n, W), from the rows up to each.
 
     last : (W,) row before, NaN at the start; repeats : (C,) rows that repeated so far; steps : (C,) running
-    mean step of each coil's first value between successive rows that differ, updated; lsb : size of a count, 0 for floating point;
-    few : repeats that are too many where noise moves the values by two counts or more; many : repeats that
-    are too many for any sensor. low, high : ends of the range, themselves saturated.
+    mean step of each coil's first value between successive rows that differ, updated; lsb : size of a count,
+    0 for floating point; few : repeats that are too many where noise moves the values by two counts or more;
+    many : repeats that are too many for any sensor. low, high : ends of the range, themselves saturated.
     """
     n, width = rows.shape
     n_c = repeats.size

@@ -143,7 +143,7 @@ class MetalChain:
 
 
 def _to_next_refresh(row: int) -> int:
-    """Rows from that one up to the next change of the whitener, see kernels.search.refresh_rows."""
+    """Rows from that one up to the next change of the whitener, see kernels.gates.refresh_rows."""
     if row >= 128:
         return 256 - row % 256
     return max(8, 1 << row.bit_length()) - row

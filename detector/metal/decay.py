@@ -76,10 +76,16 @@ def decay_features(gates: F8, sigma: F8, gate_times_s: tuple[float, ...] | F8) -
     gained = along**2 / power
     best = int(np.argmax(gained))
     tau = _refined(taus, gained, best)
-    pair, amplitudes = _best_pair(taus, basis, power, along, best)
+    single = np.exp(-t / tau) / s
+    amplitude = float(single @ y) / float(single @ single)
+    alone = amplitude * float(single @ y)
+    pair, amplitudes, together = _best_pair(taus, basis, power, along)
+    # two more parameters must explain more than noise would: 9.2 is chi-square of two at 1 %
+    if not together > alone + 9.2:
+        pair, amplitudes = (tau, tau), (amplitude, 0.0)
     return DecayFeatures(
-        float(np.sqrt(energy)), slopes, ratio, int(np.count_nonzero(np.diff(signs))), tau,
-        float(gained[best]) / energy, pair, amplitudes,
+        float(np.sqrt(energy)), slopes, ratio, int(np.count_nonzero(np.diff(signs))), tau, alone / energy, pair,
+        amplitudes,
     )  # fmt: skip
 
 
@@ -94,9 +100,9 @@ def _refined(taus: F8, gained: F8, best: int) -> float:
 
 
 def _best_pair(
-    taus: F8, basis: F8, power: F8, along: F8, single: int
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The two exponentials with amplitudes of one sign that explain most; twice the same where one is enough."""
+    taus: F8, basis: F8, power: F8, along: F8
+) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """The two exponentials with amplitudes of one sign that explain most: time constants, amplitudes, energy."""
     gram = basis @ basis.T
     i, j = np.triu_indices(len(taus), 3)
     det = power[i] * power[j] - gram[i, j] ** 2
@@ -105,9 +111,4 @@ def _best_pair(
         b = (along[j] * power[i] - along[i] * gram[i, j]) / det
         gained = np.where((a * b > 0.0) & (det > 1e-9 * power[i] * power[j]), a * along[i] + b * along[j], -np.inf)
     k = int(np.argmax(gained))
-    alone = float(along[single] ** 2 / power[single])
-    # two more parameters must explain more than noise would: 9.2 is chi-square of two at 1 %
-    if not gained[k] > alone + 9.2:
-        amplitude = float(along[single] / power[single])
-        return (float(taus[single]), float(taus[single])), (amplitude, 0.0)
-    return (float(taus[i[k]]), float(taus[j[k]])), (float(a[k]), float(b[k]))
+    return (float(taus[i[k]]), float(taus[j[k]])), (float(a[k]), float(b[k])), float(gained[k])

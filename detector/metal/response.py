@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.bank import add_means, bank_energy, spread_rows, usual_soil
+from detector.kernels.gates import bank_energy, usual_soil
+from detector.kernels.sweep import add_means, spread_rows
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 

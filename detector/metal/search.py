@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.search import READY, SearchRates, SearchState, search_rows
+from detector.kernels.gates import READY, SearchRates, SearchState, search_rows
 from detector.metal.drift import DriftSettings, stored_offset
 from detector.metal.geometry import MetalGeometry
 from detector.metal.ground_balance import GroundBalanceSettings, soil_directions
@@ -73,7 +73,8 @@ class Search:
             before=np.zeros((2, width)), smooth=np.zeros(width), base=base, slope=np.zeros(width),
             covariance=np.zeros((coils, g, g)), factor=np.zeros((coils, g, g)), whitener=np.zeros((coils, g, g)),
             soil=soil.copy(), nominal=soil, cross=np.zeros((coils, g)), power=np.zeros(coils),
-            learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils), usual=np.zeros((coils, k)), share=np.zeros(coils),
+            learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils),
+            usual=np.zeros((coils, k)), share=np.zeros(coils),
             held=np.zeros(coils, np.int64), seated=np.zeros(coils, np.int64),
             reference=reference_weights(trust, geometry), unit=np.zeros(coils),
         )  # fmt: skip
@@ -104,7 +105,7 @@ class Search:
         return self.state.held > 0
 
     def process(self, rows: F8, gates: F8, share: F8, search: F8, marks: U1) -> None:
-        """(n, width) into gates less baseline (n, width), soil's share and statistic (n, coils); bits into marks (n,)."""
+        """(n, width) into gates less baseline (n, width), soil's share and statistic (n, coils), bits of marks (n,)."""
         if self._count == 0 and len(rows):
             # floating-point samples have no count: 240 dB under the offset is as good as nothing
             offset = 1e-12 * float(np.max(np.abs(rows[0])))

@@ -41,7 +41,9 @@ class WaveFeatures:
     """That this is so, 0.5 to 1, from the noise alone; near 0.5 where soil hides the static part."""
 
 
-def wave_features(values: F8, sigma: F8, frequencies_hz: tuple[float, ...] | F8, soil: F8 | None = None) -> WaveFeatures:
+def wave_features(
+    values: F8, sigma: F8, frequencies_hz: tuple[float, ...] | F8, soil: F8 | None = None
+) -> WaveFeatures:
     """Describe an answer by the model  soil + static - eddy (w tau)^2 / (1 + (w tau)^2)  in phase and
     soil + eddy (w tau) / (1 + (w tau)^2)  in quadrature.
 

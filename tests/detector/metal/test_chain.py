@@ -53,7 +53,9 @@ CASES = {
     "wave, two coils": (
         wave_geometry(2), MetalSettings.model_validate({"phase": {"reference_deg": [10.0, 20.0, 30.0]}})
     ),
-    "unknown method, one value": (MetalGeometry(StreamKind.METAL, 1, 1, (), 50.0, 0.01, 1.0, -9e9, 9e9), MetalSettings()),
+    "unknown method, one value": (
+        MetalGeometry(StreamKind.METAL, 1, 1, (), 50.0, 0.01, 1.0, -9e9, 9e9), MetalSettings()
+    ),
 }  # fmt: skip
 
 

@@ -187,7 +187,7 @@ def test_a_reference_of_another_head_is_refused() -> None:
 
 
 def test_the_kernels_bits_are_the_marks() -> None:
-    from detector.kernels import search, trust
+    from detector.kernels import gates, trust
 
     assert (trust.SATURATED, trust.FROZEN) == (Mark.SATURATED, Mark.FROZEN)
-    assert (search.NOISY, search.SOIL) == (Mark.NOISY, Mark.SOIL)
+    assert (gates.NOISY, gates.SOIL) == (Mark.NOISY, Mark.SOIL)
