@@ -59,9 +59,8 @@ def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: fl
         weight = outlier * g / energy
     for p in range(g):
         f = gain * weight * e[p]
-        row = covariance[p]
         for q in range(g):
-            row[q] += f * e[q] - gain * row[q]
+            covariance[p, q] += f * e[q] - gain * covariance[p, q]
 
 
 @njit(cache=True)
@@ -146,14 +145,12 @@ def whiten(x: F8, whitener: F8, out: F8) -> None:
     whole = g - g % 4
     for j in range(0, whole, 4):  # four rows at a time: the sums stay in registers for longer
         a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
-        r0, r1, r2, r3 = whitener[j], whitener[j + 1], whitener[j + 2], whitener[j + 3]
         for p in range(g):
-            out[p] += (a * r0[p] + b * r1[p]) + (c * r2[p] + d * r3[p])
+            out[p] += (a * whitener[j, p] + b * whitener[j + 1, p]) + (c * whitener[j + 2, p] + d * whitener[j + 3, p])
     for j in range(whole, g):
         a = x[j]
-        r0 = whitener[j]
         for p in range(g):
-            out[p] += a * r0[p]
+            out[p] += a * whitener[j, p]
 
 
 @njit(cache=True)

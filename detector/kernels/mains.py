@@ -71,9 +71,8 @@ def track_mains(
         hum[:] = 0.0
         for h in range(h_n):
             t_c, t_s = turn[2 * h], turn[2 * h + 1]
-            f_c, f_s = fit[2 * h], fit[2 * h + 1]
             for c in range(width):
-                hum[c] += t_c * f_c[c] + t_s * f_s[c]
+                hum[c] += t_c * fit[2 * h, c] + t_s * fit[2 * h + 1, c]
         to = out[i]
         for c in range(width):
             to[c] = row[c] - hum[c]
@@ -101,9 +100,8 @@ def track_mains(
             for h in range(h_n):
                 times = float(harmonics[h])
                 t_c, t_s = times * turn[2 * h], times * turn[2 * h + 1]
-                f_c, f_s = fit[2 * h], fit[2 * h + 1]
                 for c in range(width):
-                    hum[c] += f_s[c] * t_c - f_c[c] * t_s
+                    hum[c] += fit[2 * h + 1, c] * t_c - fit[2 * h, c] * t_s
             for c in range(width):
                 hum[c] *= error[c] * trust[c]
             push = 0.0
@@ -113,10 +111,9 @@ def track_mains(
             loop[1] = min(max(loop[1], loop[2] - half_band), loop[2] + half_band)
         for h in range(h_n):
             t_c, t_s = 2.0 * g * turn[2 * h], 2.0 * g * turn[2 * h + 1]
-            f_c, f_s = fit[2 * h], fit[2 * h + 1]
             for c in range(width):
-                f_c[c] += t_c * error[c]
-                f_s[c] += t_s * error[c]
+                fit[2 * h, c] += t_c * error[c]
+                fit[2 * h + 1, c] += t_s * error[c]
         phase += loop[1]
         loop[0] = phase - 2.0 * math.pi if phase > math.pi else phase
         if (seen & 255) == 255:

@@ -84,7 +84,7 @@ def run(x: np.ndarray, g: MetalGeometry, size: int | None = None) -> None:
     chain.finish()
 
 
-def test_ten_times_the_scipy_chain() -> None:
+def test_the_chain_against_scipy_and_a_pass_over_the_memory() -> None:
     g, x = geometry(), readings(20000, GATES)
     out = np.empty_like(x)
     took = medians(
@@ -100,7 +100,8 @@ def test_ten_times_the_scipy_chain() -> None:
         f"{took['scipy'] / took['chain']:.1f} x scipy; {took['chain'] / took['memory pass']:.0f} memory passes; "
         f"{per_s / RATE_HZ:.0f} heads of 1 kHz on one core"
     )
-    assert took["scipy"] / took["chain"] > 5.0
+    # about 11 where this was written; two engineers on one core cost a third of that, a lost vector loop more
+    assert took["scipy"] / took["chain"] > 6.0
 
 
 def test_stages() -> None:
