@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -25,6 +23,3 @@ def wave_geometry(coils: int = 1, frequencies: tuple[float, ...] = (2e3, 8e3, 32
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(17)
-
-
-Make = Callable[[], object]
