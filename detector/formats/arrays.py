@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from detector.errors import FormatError
 from detector.formats.bounded import MOST_BYTES, read_bytes, read_text, size_of
 from detector.formats.description import Description, checked, describe
-from detector.formats.foreign import ForeignRecording, dominant_frequency, left_out, radar_labels, whole_block
-from detector.samples import DeviceDescription, Int64Array, SampleBlock
+from detector.formats.foreign import (
+    ForeignRecording,
+    dominant_frequency,
+    left_out,
+    radar_labels,
+    renumbered,
+    whole_block,
+)
+from detector.samples import DeviceDescription, Int64Array
 
 _MOST_EXPANSION: Final = 200
 """An .npz that expands by more is a trap or nothing but zeros."""
@@ -180,7 +187,7 @@ def _recording(
         x_m = np.arange(n) * description.step_m
     block = whole_block(stream, raw, 1e6, x_m, utc_ns)
     if description.record_column in beside:
-        block = _renumbered(path, block, beside[description.record_column])
+        block = renumbered(path, block, beside[description.record_column])
     times = "" if utc_ns is not None else " Times are nominal."
     spectrum = f" The centre frequency is the spectrum's, {guessed / 1e6:.0f} MHz." if guessed else ""
     said = f"{description.note} " if description.note else ""
@@ -212,14 +219,3 @@ def _times(path: Path, column: str, values: NDArray[Any] | None) -> Int64Array:
     if ns is None or (np.diff(ns) < 0).any():
         raise FormatError(f"{path}: the times in {column!r} are not numbers that grow. Sort the records by time.")
     return ns
-
-
-def _renumbered(path: Path, block: SampleBlock, numbers: NDArray[Any]) -> SampleBlock:
-    """Record numbers as the logger counted them, so that what it lost stays a gap; ticks follow."""
-    if not (np.abs(numbers) < 2**53).all() or (np.diff(numbers) <= 0).any():
-        raise FormatError(f"{path}: the record numbers do not grow. Sort the records.")
-    seq = numbers.astype(np.int64)[block.seq]
-    tick = np.round(seq * (1e6 / block.stream.rate_hz)).astype(np.int64)
-    return SampleBlock(block.stream, seq, tick, block.utc_ns, block.odometer_um, block.raw)
-
-

@@ -123,6 +123,18 @@ def whole_block(
     return SampleBlock(stream, seq, tick, utc, place, samples)
 
 
+def renumbered(path: Path, block: SampleBlock, numbers: NDArray[Any]) -> SampleBlock:
+    """Record numbers as they were counted when recorded, so that what was lost stays a gap; ticks follow.
+
+    numbers : of every record of the file. FormatError if they do not grow.
+    """
+    if not (np.abs(numbers) < 2**53).all() or (np.diff(numbers) <= 0).any():
+        raise FormatError(f"{path}: the record numbers do not grow. Sort the records.")
+    seq = numbers.astype(np.int64)[block.seq]
+    tick = np.round(seq * (1e6 / block.stream.rate_hz)).astype(np.int64)
+    return SampleBlock(block.stream, seq, tick, block.utc_ns, block.odometer_um, block.raw)
+
+
 def left_out(block: SampleBlock, n: int) -> str:
     """For a note: how many of a file's n records are not in its block; '' if all are."""
     return f" {n - len(block)} of {n} records hold values that are not numbers and are left out." * (len(block) < n)

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from detector.errors import FormatError
 from detector.formats.bounded import read_bytes, records_in, twin
 from detector.formats.description import checked, describe
-from detector.formats.foreign import ForeignRecording, dominant_frequency, left_out, radar_labels, whole_block
+from detector.formats.foreign import (
+    ForeignRecording,
+    dominant_frequency,
+    left_out,
+    radar_labels,
+    renumbered,
+    whole_block,
+)
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
 TEXT_BYTES: Final = 3200
@@ -35,6 +42,10 @@ EXACT: Final = {
     "rate_hz": re.compile(r"RECORD RATE\s+([0-9.E+-]+)\s+HZ\b"),
 }
 """What our own SEG-Y says in its text header, where the binary one has no room."""
+
+
+COUNTED: Final = "TRACE NUMBER IS THE RECORD NUMBER PLUS ONE"
+"""... so that what was lost stays a gap. Other programs number traces without meaning that."""
 
 
 def read_segy(path: Path) -> ForeignRecording:
@@ -66,11 +77,11 @@ def read_segy(path: Path) -> ForeignRecording:
     if points == 0:
         raise FormatError(f"{path} says that its traces have no samples. Copy it again.")
     stored, sample_type = FORMATS[code]
-    fields = ("u2", "i2", "i4", "i4", "i2")
+    fields = ("u2", "i2", "i4", "i4", "i2", "i4")
     layout: Any = {
-        "names": ["points", "scalar", "x", "y", "units", "samples"],
+        "names": ["points", "scalar", "x", "y", "units", "number", "samples"],
         "formats": [*(order + f for f in fields), (order + stored, (1, points))],
-        "offsets": [114, 70, 80, 84, 88, TRACE_HEADER_BYTES],
+        "offsets": [114, 70, 80, 84, 88, 4, TRACE_HEADER_BYTES],
         "itemsize": TRACE_HEADER_BYTES + points * np.dtype(stored).itemsize,
     }
     traces = records_in(path, data, start, np.dtype(layout))
@@ -94,7 +105,7 @@ def read_segy(path: Path) -> ForeignRecording:
     if x_m is None and step:
         x_m = np.arange(n, dtype=np.float64) * step
     if x_m is not None and not step and n > 1:
-        step = float(np.median(np.abs(np.diff(x_m))))
+        step = float(np.nan_to_num(np.nanmedian(np.abs(np.diff(x_m)))))
     stream = StreamDescription(
         stream_id=0,
         name="radar",
@@ -111,6 +122,8 @@ def read_segy(path: Path) -> ForeignRecording:
         step_m=step,
     )
     block = whole_block(stream, raw, 1e6, x_m)
+    if COUNTED in text:
+        block = renumbered(path, block, traces["number"] - 1)
     taken = "" if beside.sampling_interval_s or _said(text, "sampling_interval_s") else (
         f" Its sample interval field, {interval}, is taken as picoseconds."
     )  # fmt: skip
@@ -168,6 +181,10 @@ def _along_track(traces: NDArray[Any]) -> NDArray[np.float64] | None:
     x, y = traces["x"] * scale, traces["y"] * scale
     if not (np.ptp(x) or np.ptp(y)):
         return None
+    stated = traces["units"] == 1
+    if stated.any() and not stated.all():
+        # our own: no unit where there is no place
+        return np.where(stated, x, np.nan)
     if not np.ptp(y):
         return np.asarray(x, np.float64)
     return np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))))

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import convert, gnss, live, replay, score
+from firmware_host.cli import convert, gnss, live, plot, replay, score
 
 app = typer.Typer(
     name="groundsweep",
@@ -25,6 +25,7 @@ gnss.register(app)
 replay.register(app)
 score.register(app)
 convert.register(app)
+plot.register(app)
 
 
 def _version(show: bool) -> None:

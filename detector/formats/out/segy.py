@@ -17,7 +17,7 @@ from detector.errors import FormatError
 from detector.formats.out.creating import creating
 from detector.formats.out.samples import Progress, blocks_of, silent, stream_of
 from detector.formats.readable import Readable
-from detector.formats.segy import TRACE_HEADER_BYTES
+from detector.formats.segy import COUNTED, TRACE_HEADER_BYTES
 from detector.samples import NO_ODOMETER, SampleBlock, StreamDescription, StreamKind
 
 _CODES: Final = {"int16": (3, ">i2"), "int32": (2, ">i4"), "float32": (5, ">f4")}
@@ -84,7 +84,7 @@ def _headers(recording: Readable, s: StreamDescription, channel: int, code: int,
         f"STREAM {s.name} CHANNEL {channel} UNIT {s.unit}", physical,
         "TRACE INTERVAL FIELDS ARE PICOSECONDS", f"SAMPLING INTERVAL {s.sampling_interval_s!r} S".upper(),
         f"CENTRE FREQUENCY {s.centre_frequency_hz!r} HZ".upper(), f"RECORD RATE {s.rate_hz!r} HZ".upper(),
-        "RECEIVER X IS THE DISTANCE ALONG THE TRACK", "TRACE NUMBER IS THE RECORD NUMBER PLUS ONE",
+        "RECEIVER X IS THE DISTANCE ALONG THE TRACK", COUNTED,
     ]  # fmt: skip
     lines = [f"C{i + 1:2} {cards[i] if i < len(cards) else ''}" for i in range(38)]
     lines += ["C39 SEG Y REV1", "C40 END TEXTUAL HEADER"]
