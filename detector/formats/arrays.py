@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -73,6 +74,8 @@ def read_csv(path: Path) -> ForeignRecording:
     delimiter = delimiter if delimiter in lines[0] else ","
     names = [cell.strip().strip('"') for cell in lines[0].split(delimiter)]
     headed = not all(_is_number(cell) for cell in names)
+    if len(lines) == int(headed):
+        raise FormatError(f"{path} has headings and no records. Copy it again.")
     if not headed:
         names = [str(i) for i in range(len(names))]
     if len(set(names)) != len(names):
@@ -115,7 +118,7 @@ def _parse_npy(path: Path, data: bytes) -> NDArray[Any]:
         version = np.lib.format.read_magic(stream)
         header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, fortran, dtype = header(stream)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError) as e:
+    except (ValueError, KeyError, EOFError, SyntaxError, TokenError, TypeError, MemoryError, RecursionError) as e:
         raise FormatError(f"{path} is not a whole .npy array ({e}). Save it again with numpy.save.") from e
     count = int(np.prod([int(n) for n in shape], dtype=object)) if shape else 1
     if dtype.hasobject or dtype.itemsize == 0 or any(n < 0 for n in shape):
