@@ -18,6 +18,9 @@ ALLOWED = {
     "detector/formats": {"samples", "detections", "errors", "formats", "positions"},
     # a simulated dual lane takes its radar from another simulator's file
     "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},
+    "detector/plotting": {
+        "samples", "detections", "errors", "positions", "formats", "plotting", "pipeline", "profile", "decide",
+    },  # fmt: skip
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

@@ -75,8 +75,8 @@ def plot_map(recording: Readable, places: Places, *, ax: Axes | None = None) -> 
     ax.set_ylabel(f"north of {origin.latitude_deg:.7f}° (m)")
     lost = int((~measured).sum())
     more = [f"{lost} of {len(fixes)} without a fix"] if lost else []
-    more += [f"{missing} DETECTIONS WITHOUT A PLACE ARE NOT SHOWN"] if missing else []
-    ax.set_title(f"track, WGS-84{'; ' if more else ''}{'; '.join(more)}", fontsize=10, loc="left")
+    more += [f"{missing} DETECTION{'S' * (missing > 1)} WITHOUT A PLACE NOT SHOWN"] if missing else []
+    ax.set_title("\n".join(["track, WGS-84", *more]), fontsize=10, loc="left")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=3,
               borderaxespad=5.0)  # fmt: skip

@@ -198,7 +198,7 @@ def test_a_map_breaks_where_there_was_no_fix_and_counts_what_it_cannot_show(swee
     track = next(line for line in ax.lines if line.get_label() == "satellite fixes")
     assert np.isnan(track.get_xdata()).sum() == 4
     assert np.nanmax(track.get_xdata()) == pytest.approx(2.4, rel=0.01)  # 30 steps of 8 cm
-    assert "1 DETECTIONS WITHOUT A PLACE ARE NOT SHOWN" in ax.get_title(loc="left")
+    assert "1 DETECTION WITHOUT A PLACE NOT SHOWN" in ax.get_title(loc="left")
     assert "4 of 31 without a fix" in ax.get_title(loc="left")
     bare = ForeignRecording(sweep.device, sweep.blocks, (), "")
     with pytest.raises(PlotError, match="no satellite fix"):
