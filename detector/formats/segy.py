@@ -105,7 +105,9 @@ def read_segy(path: Path) -> ForeignRecording:
     if x_m is None and step:
         x_m = np.arange(n, dtype=np.float64) * step
     if x_m is not None and not step and n > 1:
-        step = float(np.nan_to_num(np.nanmedian(np.abs(np.diff(x_m)))))
+        steps = np.abs(np.diff(x_m))
+        steps = steps[np.isfinite(steps)]
+        step = float(np.median(steps)) if len(steps) else 0.0
     stream = StreamDescription(
         stream_id=0,
         name="radar",
