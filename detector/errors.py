@@ -27,3 +27,7 @@ class FormatError(GroundsweepError):
 
 class ModelError(GroundsweepError):
     """Stored classifier data are damaged or do not fit this software."""
+
+
+class PlotError(GroundsweepError):
+    """What was asked for cannot be drawn from this recording, or the drawing library is missing."""

@@ -73,7 +73,7 @@ def main() -> None:
         sys.exit(f"There is no folder {args.data}: give the development data with --data.")
     for name, path, licence, source in REAL:
         r = read_foreign(args.data / path)
-        write(HERE / name, r.device, list(r.blocks), list(r.truth), note=r.note, licence=licence, source=source)
+        write(HERE / name, r.device, list(r.blocks), r.truth(), note=r.note, licence=licence, source=source)
     lanes = args.data / "radar" / "simulated"
     for lane in SHIPPED_LANES:
         write_lane(HERE / f"lane_{lane}.h5", lanes / f"{lane}.h5", seed=100)

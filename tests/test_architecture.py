@@ -15,9 +15,13 @@ ALLOWED = {
     "detector/radar": {"kernels", "samples", "settings", "errors", "delay_line", "radar"},
     "detector/decide": {"kernels", "samples", "settings", "errors", "delay_line", "detections", "decide"},
     "detector/recording": {"samples", "detections", "errors", "recording"},
-    "detector/formats": {"samples", "detections", "errors", "formats"},
+    "detector/formats": {"samples", "detections", "errors", "formats", "positions"},
     # a simulated dual lane takes its radar from another simulator's file
     "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},
+    "detector/plotting": {
+        *("samples", "detections", "errors", "positions", "formats", "plotting"),
+        *("pipeline", "profile", "decide"),  # to run the stages anew
+    },
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

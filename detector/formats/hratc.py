@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detector.detections import LabelClass, TrueObject
 from detector.errors import FormatError
+from detector.formats.bounded import read_text
 from detector.formats.foreign import ForeignRecording, whole_block
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
@@ -36,13 +37,12 @@ def read_hratc(folder: Path) -> ForeignRecording:
             path = folder / f"coil{coil}ch{channel}.csv"
             if not path.exists():
                 raise FormatError(f"{folder} has no {path.name}: all nine grids are needed.")
-            try:
-                row.append(np.loadtxt(path, delimiter=",", dtype=np.float64).astype(np.int64))
-            except ValueError as e:
-                raise FormatError(f"{path} holds something else than numbers ({e}).") from e
+            row.append(_grid(path))
         grids.append(row)
     if len({g.shape for row in grids for g in row}) != 1 or grids[0][0].ndim != 2:
         raise FormatError(f"The grids in {folder} differ in shape.")
+    if min(grids[0][0].shape) < 2:
+        raise FormatError(f"The grids in {folder} have {grids[0][0].shape} cells: too few for a map.")
     cube = np.array(grids)  # coil, channel, row, column
     ny, nx = cube.shape[2:]
     half = 12
@@ -84,3 +84,16 @@ def read_hratc(folder: Path) -> ForeignRecording:
     )
     device = DeviceDescription("HRATC 2014 three-coil detector", folder.name, "", 1e6, (stream,))
     return ForeignRecording(device, (whole_block(stream, raw, 1e6, None),), (truth,), note)
+
+
+def _grid(path: Path) -> NDArray[np.int64]:
+    text = read_text(path)
+    if not text.strip():
+        raise FormatError(f"{path} is empty. Copy it again.")
+    try:
+        cells = np.loadtxt(text.splitlines(), delimiter=",", dtype=np.float64, ndmin=2)
+    except ValueError as e:
+        raise FormatError(f"{path} holds something else than numbers ({e}).") from e
+    if not (np.abs(cells) < 2**31).all():
+        raise FormatError(f"{path} holds numbers that are no counts of a converter (not finite, or over 2^31).")
+    return cells.astype(np.int64)

@@ -45,13 +45,13 @@ class ForeignSource:
 def is_ours(path: Path) -> bool:
     """Whether to open a file as a recording of ours, so that its damage is explained as such.
 
-    An .h5 is ours unless it is an HDF5 file that holds a simulator's lane.
+    An .h5 is ours unless it is an HDF5 file that holds a simulator's output.
     """
     if path.is_dir() or path.suffix.lower() not in {".h5", ".hdf5"}:
         return False
     try:
         with h5py.File(path, "r") as f:
-            return "format" in f.attrs or "ascans" not in f
+            return "format" in f.attrs or ("ascans" not in f and "gprMax" not in f.attrs)
     except OSError:
         return True
 

@@ -19,10 +19,11 @@ from rich.text import Text
 from detector.detections import Label, LabelClass
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
+from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
-from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
+from detector.recording.reader import Recording, append_labels, open_recording
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.opening import (
@@ -33,7 +34,8 @@ from firmware_host.cli.opening import (
     is_ours,
     new_writer,
 )
-from firmware_host.cli.placing import position_summary, track_of
+from firmware_host.cli.placing import position_summary
+from firmware_host.cli.reading import places_of_detections, reading
 from firmware_host.console.bscan import bscan_picture, profile_picture
 from firmware_host.console.terminal import detection_table, places_text
 from firmware_host.session import Listener, Recorder, RecordingSource, Source, run
@@ -139,21 +141,13 @@ def _time(utc_ns: int) -> str:
 
 
 def show(
-    file: Annotated[Path, typer.Argument(help="A recording.")],
+    file: Annotated[Path, typer.Argument(help="A recording, or a file of another program.")],
     picture: Annotated[bool, typer.Option(help="Draw the B-scan and the metal signal.")] = True,
 ) -> None:
     """Say what is in a recording: head, streams, gaps, events, detections, labels, truth, and a picture."""
-    with open_recording(file) as r:
-        lines = [
-            f"{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
-            + ("" if r.closed else "  [bold red]not closed: the session was cut off[/]"),
-            f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware}",
-        ]
-        lines += [f"{k}: {v}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]
-        if r.profile_hash:
-            lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
-        console.print(Panel("\n".join(lines), title=file.name, title_align="left"))
-        if settings := {p.name: p for p in r.parameters()}:
+    with reading(file) as r:
+        console.print(Panel("\n".join(_head_lines(r)), title=file.name, title_align="left"))
+        if settings := {p.name: p for p in r.parameters()} if isinstance(r, Recording) else {}:
             changed = [
                 f"{p.name} = {p.value:g} {p.unit}".rstrip()
                 for p in settings.values()
@@ -181,9 +175,8 @@ def show(
             for s in r.device.streams:
                 _draw(r, s)
         if r.detections():
-            places = track_of(r).places(np.array([d.utc_ns for d in r.detections()], np.int64))
-            console.print(detection_table(r.detections(), places=places_text(places)))
-        newest = latest_labels(r)
+            console.print(detection_table(r.detections(), places=places_text(places_of_detections(r))))
+        newest = {label.detection_id: label for label in r.labels()}
         for id_, found in sorted(newest.items()):
             depth = f" at {100 * found.depth_m:.0f} cm" if found.depth_m == found.depth_m else ""
             sure = "dug" if found.ground_truth else "opinion"
@@ -191,6 +184,22 @@ def show(
         for t in r.truth():
             place = f"{t.x_m:.2f} m" if t.x_m == t.x_m else f"records {t.first_seq}-{t.last_seq}"
             console.print(f"[dim]truth: {t.kind} ({t.label}) at {place}, {t.confidence}[/]")
+
+
+def _head_lines(r: Readable) -> list[str]:
+    """What made it: another program's file says less than a recording."""
+    head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
+    if not isinstance(r, Recording):
+        return [head, f"note: {r.note}"]
+    lines = [
+        f"{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
+        + ("" if r.closed else "  [bold red]not closed: the session was cut off[/]"),
+        head,
+    ]
+    lines += [f"{k}: {v}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]
+    if r.profile_hash:
+        lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
+    return lines
 
 
 def _more(s: StreamDescription) -> str:
@@ -203,7 +212,7 @@ def _more(s: StreamDescription) -> str:
     return ""
 
 
-def _draw(r: Recording, s: StreamDescription) -> None:
+def _draw(r: Readable, s: StreamDescription) -> None:
     n = r.n_records(s.name)
     if n < 4:
         return

@@ -40,7 +40,7 @@ def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueOb
         with open_recording(file) as r:
             return r.device, list(r.blocks(4096)), r.truth()
     foreign = read_foreign(file)
-    return foreign.device, list(foreign.blocks), list(foreign.truth)
+    return foreign.device, list(foreign.blocks), foreign.truth()
 
 
 def _span(blocks: list[SampleBlock]) -> tuple[float, float] | None:

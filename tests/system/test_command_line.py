@@ -46,7 +46,8 @@ def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_help_names_every_command() -> None:
     out = groundsweep("--help").stdout
-    commands = ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import", "gnss")
+    commands = ("demo", "live", "replay", "show", "label", "ports", "profiles", "virtual", "score", "import", "export",
+                "plot", "gnss")  # fmt: skip
     for command in commands:
         assert command in out
 
