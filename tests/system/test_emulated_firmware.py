@@ -17,6 +17,7 @@ from detector.samples import Event, Gap, SampleBlock, StreamKind
 from firmware_host.device.build import BOARDS, build_firmware
 from firmware_host.errors import FirmwareError, HeadError, LinkError
 from firmware_host.head import Head, HeadStatus
+from firmware_host.live_source import LiveSource
 from firmware_host.virtual.emulated import EmulatedHead
 from firmware_host.wire.messages import HeadState, Opcode, ParameterKind
 
@@ -237,6 +238,27 @@ def test_a_reset_keeps_what_was_saved_and_begins_another_run(head: Head) -> None
     assert any("restarted" in i.cause for i in items if isinstance(i, Gap))
     head._command(Opcode.DEFAULTS)
     assert head.get_parameter("tx_current") == 1.0
+
+
+def test_firmware_that_resets_in_the_middle_of_a_sweep_is_started_again_by_itself() -> None:
+    items: list[object] = []
+    with EmulatedHead() as emulated, Head.open(emulated.path) as head:
+        source = LiveSource(head, duration_s=4.0, silence_s=0.5)
+        reset = False
+        for got in source.items():
+            items += got
+            if not reset and sum(len(i) for i in items if isinstance(i, SampleBlock)) > 500:
+                reset = True
+                head._send(Opcode.SET, "reset", 1)  # no reply can come: it is gone
+    assert "had stopped by itself" in texts(items)
+    assert "samples are coming again" in texts(items)
+    for stream_id in (0, 1):
+        (gap,) = [i for i in items if isinstance(i, Gap) and i.stream_id == stream_id]
+        assert "restarted" in gap.cause
+        block = joined(items, stream_id)
+        assert (np.diff(block.seq) >= 1).all()
+        assert (np.diff(block.utc_ns) >= 0).all()
+        assert block.seq[-1] - gap.first_seq - gap.n_records > 10
 
 
 def test_no_two_power_ons_have_the_same_run() -> None:
