@@ -13,3 +13,11 @@ class WireError(GroundsweepError):
 
 class HeadError(GroundsweepError):
     """The head does not answer, refuses a command, or is not one that this software knows."""
+
+
+class ReferenceFileError(GroundsweepError):
+    """A head's stored reference cannot be read or kept."""
+
+
+class ConsoleError(GroundsweepError):
+    """The operator's page cannot be served."""

@@ -13,19 +13,42 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
-from detector.detections import Detection
-from detector.pipeline import Coverage, Pipeline
+from detector.detections import Detection, Label
+from detector.pipeline import Coverage, Output, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, ClockFit, DeviceDescription, Event, Gap, Position, SampleBlock, Severity
+from detector.samples import (
+    NO_ODOMETER,
+    ClockFit,
+    DeviceDescription,
+    Event,
+    Gap,
+    Int64Array,
+    Position,
+    SampleBlock,
+    Severity,
+)
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | Position
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator asks of the session while it runs."""
+
+    name: str
+    """'begin', 'store' or 'skip' a start-up step, ..."""
+    who: str
+    text: str = ""
+    """Which step, or why."""
+
+
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | Position | Label | Order
 
 FLUSH_S: Final = 1.0
 """What a power cut may cost at most, s of recording."""
@@ -37,6 +60,28 @@ class Source(Protocol):
     @property
     def device(self) -> DeviceDescription: ...
     def items(self) -> Generator[Sequence[Item]]: ...
+
+
+class Signal(Protocol):
+    """A record that stands out while the head is over it, as the pipeline's search path gives it."""
+
+    @property
+    def sensor(self) -> str: ...
+    @property
+    def x_m(self) -> float: ...
+    @property
+    def strength(self) -> float: ...
+
+
+class Marks(Protocol):
+    """Which records of a block cannot be trusted, and why (detector.samples.Mark)."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def seq(self) -> Int64Array: ...
+    @property
+    def marks(self) -> NDArray[np.uint8]: ...
 
 
 class Listener:
@@ -59,6 +104,18 @@ class Listener:
 
     def position(self, position: Position) -> None:
         """Where a satellite receiver says that it is."""
+
+    def signal(self, signal: Signal) -> None:
+        """A record that stands out at once."""
+
+    def marks(self, marks: Marks) -> None:
+        """Trust of the records that came last."""
+
+    def label(self, label: Label) -> None:
+        """What a person says of a detection."""
+
+    def order(self, order: Order) -> None:
+        """What an operator asks for."""
 
     def alarm(self, alarm: Alarm) -> None:
         """A place that stands out, as one sensor sees it."""
@@ -108,6 +165,9 @@ class Recorder(Listener):
 
     def position(self, position: Position) -> None:
         self._writer.position(position)
+
+    def label(self, label: Label) -> None:
+        self._writer.label(label)
 
     def detection(self, detection: Detection) -> None:
         self._writer.detection(detection)
@@ -179,11 +239,18 @@ def run(
     """
     summary = Summary()
 
-    def tell(out_alarms: Sequence[Alarm], detections: Sequence[Detection]) -> None:
-        for alarm in out_alarms:
+    def tell(out: Output) -> None:
+        # a pipeline without a search path gives neither signals nor marks
+        for found in getattr(out, "signals", ()):
+            for listener in listeners:
+                listener.signal(found)
+        for marks in getattr(out, "marks", ()):
+            for listener in listeners:
+                listener.marks(marks)
+        for alarm in out.alarms:
             for listener in listeners:
                 listener.alarm(alarm)
-        for detection in detections:
+        for detection in out.detections:
             summary.detections.append(detection)
             for listener in listeners:
                 listener.detection(detection)
@@ -199,8 +266,7 @@ def run(
                         for listener in listeners:
                             listener.block(item)
                         summary.records += len(item)
-                        out = pipeline.process(item)
-                        tell(out.alarms, out.detections)
+                        tell(pipeline.process(item))
                     case Gap():
                         summary.gaps += 1
                         summary.missing += item.n_records
@@ -218,6 +284,12 @@ def run(
                     case Position():
                         for listener in listeners:
                             listener.position(item)
+                    case Label():
+                        for listener in listeners:
+                            listener.label(item)
+                    case Order():
+                        for listener in listeners:
+                            listener.order(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:
@@ -229,8 +301,7 @@ def run(
         _announce(Event(clock(), Severity.FAULT, "link", str(e)), listeners, summary)
     finally:
         stream.close()
-    out = pipeline.finish()
-    tell(out.alarms, out.detections)
+    tell(pipeline.finish())
     summary.coverage = pipeline.coverage()
     for c in summary.coverage:
         if c.received == 0:
