@@ -77,18 +77,18 @@ class Sweeping(Listener):
         """Numbers and the cells' states, as the page draws them."""
         if self.origin_m is None:
             return {"placed": False, "unplaced": self.unplaced}
-        last = self.coverage.states()[:, 0]
-        reached = np.flatnonzero(last != Ground.NOT_REACHED)
-        end = int(reached[-1]) + 1 if len(reached) else 0
-        cell = self.coverage.settings.cell_m
-        shares = {g.name.lower(): round(float(np.count_nonzero(last[:end] == g)) * cell, 2) for g in Ground}
+        states = self.coverage.states()[:, 0]
+        reached = np.flatnonzero(states != Ground.NOT_REACHED)
+        first, end = (int(reached[0]), int(reached[-1]) + 1) if len(reached) else (0, 0)
+        states, cell = states[first:end], self.coverage.settings.cell_m
+        metres = {g.name.lower(): round(float(np.count_nonzero(states == g)) * cell, 2) for g in Ground}
         return {
             "placed": True,
             "unplaced": self.unplaced,
-            "origin_m": self.origin_m,
+            "origin_m": self.origin_m + first * cell,
             "cell_m": cell,
-            "cells": "".join(map(str, last[:end])),
-            "metres": shares,
+            "cells": "".join(map(str, states)),
+            "metres": metres,
         }
 
     def _pass(self, block: SampleBlock, valid: np.ndarray) -> None:

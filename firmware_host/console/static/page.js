@@ -256,9 +256,10 @@ function card(d) {
   said.className = "labelled";
   if (label) {
     const deep = label.depth_cm === null ? "" : ` at ${label.depth_cm} cm`;
-    said.textContent = ` ✔ ${LABELS[label.label] ?? label.label}${deep} (${label.who}) ${label.note}`;
+    said.textContent = `✔ ${LABELS[label.label] ?? label.label}${deep} (${label.who}) ${label.note}`;
   }
-  words.append(title, document.createElement("br"), `at ${place}, ${depth}, ${d.seen_by}`, said);
+  words.append(title, document.createElement("br"), `at ${place}, ${depth}, ${d.seen_by}`);
+  if (label) words.append(document.createElement("br"), said);
   button.append(bars, words);
   button.onclick = () => choose(d.id);
   li.append(button);
