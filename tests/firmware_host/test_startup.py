@@ -165,12 +165,17 @@ def test_soil_before_noise_is_refused(bench: Bench) -> None:
 def test_metal_in_the_ground_fails_the_balance(bench: Bench) -> None:
     bench.feed(2.5)
     bench.run(1, "air")
-    # soil and a test piece together are two directions
-    bench.stage.piece = 12.0
+    bench.stage.scene = "soil"
     bench.readiness.order(Order("begin", WHO, "ground balance"))
-    for scene in ("soil", "piece") * 10:
-        bench.stage.scene = scene
-        bench.feed(0.25)
+
+    def with_iron(b: SampleBlock) -> SampleBlock:
+        if b.stream is not METAL:
+            return b
+        # decays far slower than soil does, so that it is another direction in gate space
+        iron = np.round(100.0 * np.sin(7e-6 * b.tick))[:, None, None].astype(b.raw.dtype)
+        return SampleBlock(METAL, b.seq, b.tick, b.utc_ns, b.odometer_um, b.raw + iron)
+
+    bench.feed(4.5, with_iron)
     assert bench.readiness.steps[2].outcome is Outcome.FAILED
 
 
