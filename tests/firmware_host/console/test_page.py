@@ -339,7 +339,7 @@ def test_a_stranger_is_asked_for_a_code_and_a_monitor_may_only_watch(
         page.fill("#code", sweep.code("monitor").lower())
         page.click("button")
         wait(lambda: page.evaluate("window.groundsweep?.now.control !== null"))
-        assert "Watching only" in page.inner_text("#control")
+        wait(lambda: "Watching only" in page.inner_text("#control"))
         assert page.is_disabled("#control")
         page.evaluate("document.cookie.includes('groundsweep') && (document.title = 'cookie can be read')")
         assert page.title() == "groundsweep"
