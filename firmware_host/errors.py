@@ -25,3 +25,11 @@ class HeadError(GroundsweepError):
 
 class FirmwareError(GroundsweepError):
     """The reference firmware cannot be built, or its emulated board does not run."""
+
+
+class ReferenceFileError(GroundsweepError):
+    """A head's stored reference cannot be read or kept."""
+
+
+class ConsoleError(GroundsweepError):
+    """The operator's page cannot be served."""

@@ -24,7 +24,7 @@ from firmware_host.errors import HeadError, WireError
 from firmware_host.link import Link, SerialLink
 from firmware_host.reader import QUEUE_BYTES, Direct, Reader
 from firmware_host.timeline import Timeline
-from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame
+from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame, warm_up
 from firmware_host.wire.messages import (
     Command,
     DeviceMessage,
@@ -119,6 +119,7 @@ class Head:
         wake: threading.Event | None = None,
     ) -> Head:
         """Open a port; nothing is sent yet."""
+        warm_up()
         return cls(SerialLink(port, baudrate), clock, wake, baudrate)
 
     @classmethod

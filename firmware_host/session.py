@@ -16,8 +16,9 @@ import numpy as np
 
 from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
-from detector.detections import Detection
-from detector.pipeline import Coverage, Pipeline
+from detector.decide.search import Signal
+from detector.detections import Detection, Label
+from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
@@ -35,7 +36,19 @@ from detector.samples import (
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading | Position
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator asks of the session while it runs."""
+
+    name: str
+    """'begin', 'store' or 'skip' a start-up step, ..."""
+    who: str
+    text: str = ""
+    """Which step, or why."""
+
+
+Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
 
 FLUSH_S: Final = 1.0
 """What a power cut may cost at most, s of recording."""
@@ -72,6 +85,18 @@ class Listener:
 
     def position(self, position: Position) -> None:
         """Where a satellite receiver says that it is."""
+
+    def signal(self, signal: Signal) -> None:
+        """A record that stands out at once."""
+
+    def marks(self, marks: BlockMarks) -> None:
+        """Trust of the records that came last."""
+
+    def label(self, label: Label) -> None:
+        """What a person says of a detection."""
+
+    def order(self, order: Order) -> None:
+        """What an operator asks for."""
 
     def alarm(self, alarm: Alarm) -> None:
         """A place that stands out, as one sensor sees it."""
@@ -124,6 +149,9 @@ class Recorder(Listener):
 
     def position(self, position: Position) -> None:
         self._writer.position(position)
+
+    def label(self, label: Label) -> None:
+        self._writer.label(label)
 
     def detection(self, detection: Detection) -> None:
         self._writer.detection(detection)
@@ -195,11 +223,17 @@ def run(
     """
     summary = Summary()
 
-    def tell(out_alarms: Sequence[Alarm], detections: Sequence[Detection]) -> None:
-        for alarm in out_alarms:
+    def tell(out: Output) -> None:
+        for found in out.signals:
+            for listener in listeners:
+                listener.signal(found)
+        for marks in out.marks:
+            for listener in listeners:
+                listener.marks(marks)
+        for alarm in out.alarms:
             for listener in listeners:
                 listener.alarm(alarm)
-        for detection in detections:
+        for detection in out.detections:
             summary.detections.append(detection)
             for listener in listeners:
                 listener.detection(detection)
@@ -215,8 +249,7 @@ def run(
                         for listener in listeners:
                             listener.block(item)
                         summary.records += len(item)
-                        out = pipeline.process(item)
-                        tell(out.alarms, out.detections)
+                        tell(pipeline.process(item))
                     case Gap():
                         summary.gaps += 1
                         summary.missing += item.n_records
@@ -237,6 +270,12 @@ def run(
                     case ParameterReading():
                         for listener in listeners:
                             listener.parameter(item)
+                    case Label():
+                        for listener in listeners:
+                            listener.label(item)
+                    case Order():
+                        for listener in listeners:
+                            listener.order(item)
                     case Event():
                         _announce(item, listeners, summary)
             for listener in listeners:
@@ -248,8 +287,7 @@ def run(
         _announce(Event(clock(), Severity.FAULT, "link", str(e)), listeners, summary)
     finally:
         stream.close()
-    out = pipeline.finish()
-    tell(out.alarms, out.detections)
+    tell(pipeline.finish())
     summary.coverage = pipeline.coverage()
     for c in summary.coverage:
         if c.received == 0:

@@ -21,6 +21,7 @@ PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
     "qemu-ppc": "qemu-user",
+    "chromium": "chromium",
 }
 """Programs that some tests need beside Python, and the Debian packages that have them."""
 

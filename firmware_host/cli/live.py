@@ -26,9 +26,10 @@ from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import Event, Severity
+from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundChoice
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
-from firmware_host.console.terminal import TerminalView, detection_table
+from firmware_host.console.terminal import detection_table
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import DEFAULT_BAUD
 from firmware_host.head import Head
@@ -145,6 +146,16 @@ def live(
     uere: Annotated[
         float, typer.Option(help="Its range error, 1 sigma, m, if it does not state accuracy.", min=0.1, max=100)
     ] = UERE_M,
+    skip_checks: Annotated[
+        str, typer.Option(metavar="REASON", help="Leave out the start-up checks: the reason is recorded and shown.")
+    ] = "",
+    operator: Annotated[str, typer.Option(help="Who labels by key; default: the user of this machine.")] = "",
+    page: Annotated[bool, typer.Option("--page", help="Serve the operator's page.")] = False,
+    page_port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = PAGE_PORT,
+    bind: Annotated[str, typer.Option(help="Address to serve it on; any but this machine's own asks for a code.")] = (
+        "127.0.0.1"
+    ),
+    sound: Annotated[SoundChoice, typer.Option(help="Sound of this computer itself.")] = SoundChoice.NONE,
     profile_name: ProfileOption = DEFAULT_PROFILE,
     model_path: ModelOption = None,
 ) -> None:
@@ -153,7 +164,8 @@ def live(
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
     receiver = None if gnss is None else _Receiver(gnss, gnss_baud, uere)
-    summary = _live(port, baud, out, profile, model, duration, give_up, receiver)
+    how = Attendance(skip_checks.strip(), operator, page, page_port, bind, sound)
+    summary = _live(port, baud, out, profile, model, how, duration, give_up, receiver)
     console.print(detection_table(summary.detections))
     _report(summary, out)
     if summary.faults:
@@ -173,6 +185,7 @@ def _live(
     out: Path,
     profile: Profile,
     model: Model,
+    how: Attendance,
     duration: float | None = None,
     give_up: float | None = None,
     receiver: _Receiver | None = None,
@@ -198,14 +211,18 @@ def _live(
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
+        attended = Attended(source, heads, out, how, clock)
         with (
             new_writer(out, device, profile, model, note=note, several_heads=len(heads) > 1) as writer,
-            TerminalView(console, device) as view,
+            attended,
             Interrupt() as stop,
         ):
             for head in heads:
                 _record_settings(head, writer)
-            return run(source, pipeline, [Recorder(writer), view], stop, clock)
+            try:
+                return run(attended.source, pipeline, [Recorder(writer), *attended.listeners], stop, clock)
+            finally:
+                attended.ended()
 
 
 def _record_settings(head: Head, writer: RecordingWriter) -> None:
@@ -283,7 +300,8 @@ def demo(
                 raise RecordingError(f"{out} exists already. Choose another folder for --keep.")
             with _virtual_process(file, speed) as port:
                 console.print(f"Virtual head on [bold]{port}[/]")
-                summary = _live([port], 921600, out, profile, model, note=f"demo of {file.name}")
+                how = Attendance(skip_checks="demo: a virtual head plays a recording")
+                summary = _live([port], 921600, out, profile, model, how, note=f"demo of {file.name}")
             console.print(detection_table(summary.detections))
             _report(summary, out)
             with open_recording(out) as recording:

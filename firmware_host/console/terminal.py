@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detector.decide.alarm import Alarm
-from detector.detections import LEVELS, Detection
+from detector.detections import LEVELS, Detection, Label
 from detector.positions import Places, Track
 from detector.samples import (
     DeviceDescription,
@@ -29,15 +30,10 @@ from detector.samples import (
     SampleBlock,
     Severity,
 )
+from firmware_host.console.watch import Kind, Watch
 from firmware_host.gnss import SILENCE_S, accuracy_text
-from firmware_host.head import HeadStatus
 from firmware_host.session import Listener
-
-SIGNAL_S: Final = 1.5
-"""How long the state shows a signal after an alarm, s."""
-
-NOT_VALID_S: Final = 2.0
-"""How long the state stays not valid after samples were lost, s; a silent head stays so until it speaks."""
+from firmware_host.startup import INSTRUCTIONS, Readiness
 
 _RECENT_POSITIONS: Final = 2000
 """Kept to place detections as they come: the minute that times them, of a receiver that sends 20 a second."""
@@ -45,6 +41,7 @@ _RECENT_POSITIONS: Final = 2000
 _STYLE: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.FAULT: "bold white on red"}
 _LEVEL_STYLE: Final = ("cyan", "yellow", "bold yellow", "bold red")
 _LEVEL_SHAPE: Final = ("·", "o", "O", "X")
+_BARS: Final = ("▂", "▂▄", "▂▄▆", "▂▄▆█")
 """Shapes as well as colours: some operators cannot tell red from green."""
 
 
@@ -108,15 +105,22 @@ def detection_table(
 class TerminalView(Listener):
     """Alarms and events as they come, and a status line under them. A context manager."""
 
-    def __init__(self, console: Console, device: DeviceDescription, total_records: int | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        device: DeviceDescription,
+        watch: Watch,
+        readiness: Readiness | None = None,
+        prompt: Callable[[], str] = lambda: "",
+    ) -> None:
         self._console = console
         self._device = device
-        self._total = total_records
+        self._watch = watch
+        self._readiness = readiness
+        self._prompt = prompt
         self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
         self._alarms = self._detections = self._missing = 0
         self._began = time.monotonic()
-        self._last_alarm = self._last_loss = float("-inf")
-        self._faulty = False
         self._positions: deque[Position] = deque(maxlen=_RECENT_POSITIONS)
         self._positioned = 0.0
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._status_line)
@@ -133,7 +137,6 @@ class TerminalView(Listener):
 
     def gap(self, gap: Gap) -> None:
         self._missing += gap.n_records
-        self._last_loss = time.monotonic()
         name = self._device.stream(gap.stream_id).name
         seconds = (gap.tick_after - gap.tick_before) / self._device.tick_hz
         self._console.print(
@@ -142,15 +145,7 @@ class TerminalView(Listener):
         )
 
     def event(self, event: Event) -> None:
-        if event.severity is Severity.FAULT and event.kind != "gnss":  # ground without a place is swept all the same
-            self._faulty = True
-            self._last_loss = time.monotonic()
-        elif event.kind == "head":
-            self._faulty = False
         self._console.print(Text(f" {event.severity.upper()} ", style=_STYLE[event.severity]), event.text)
-
-    def status(self, status: HeadStatus) -> None:
-        self._faulty = self._faulty and bool(status.fault_bits)
 
     def position(self, position: Position) -> None:
         self._positions.append(position)
@@ -162,7 +157,6 @@ class TerminalView(Listener):
 
     def alarm(self, alarm: Alarm) -> None:
         self._alarms += 1
-        self._last_alarm = time.monotonic()
         place = where(alarm.x_m, alarm.peak_tick / self._device.tick_hz)
         strength = f"{alarm.sensor:<5} signal {alarm.score:4.1f} x threshold"
         self._console.print(f"[dim]   alarm          {place}  {strength}[/]")
@@ -172,25 +166,47 @@ class TerminalView(Listener):
         place = places_text(Track(self._positions).places(np.array([detection.utc_ns])))[0]
         self._console.print(detection_line(detection, place))
 
+    def label(self, label: Label) -> None:
+        deep = f" at {100 * label.depth_m:.0f} cm" if label.depth_m == label.depth_m else ""
+        text = f"#{label.detection_id}: {label.label}{deep}, {label.who}. {label.note}"
+        self._console.print(f"[bold]   label[/] {escape(text)}")
+
     def _status_line(self) -> Text:
         now = time.monotonic()
         line = Text()
-        if self._faulty or now - self._last_loss < NOT_VALID_S:
-            line.append(" NOT VALID ", style="bold white on red")
-        elif now - self._last_alarm < SIGNAL_S:
-            line.append(" SIGNAL ", style="bold black on yellow")
-        else:
-            line.append(" searching ", style="black on cyan")
+        state = self._watch.state()
+        match state.kind:
+            case Kind.NOT_VALID:
+                line.append(f" ✖ NOT VALID: {state.reasons[0]} ", style="bold white on red")
+            case Kind.SIGNAL:
+                strengths = f"metal {state.metal:.1f} x  radar {state.radar:.1f} x"
+                line.append(f" ▲ SIGNAL {_BARS[state.stage]} {strengths} ", style="bold black on yellow")
+            case Kind.SEARCHING:
+                line.append(" ◯ searching ", style="black on cyan")
+        if self._readiness is not None:
+            line.append_text(self._startup_text(self._readiness))
         seconds = max(1e-3, now - self._began)
         for s in self._device.streams:
             n = self._records[s.stream_id]
             line.append(f"  {s.name} {n} ({n / seconds:.0f}/s)")
-        if self._total:
-            line.append(f"  {100 * min(1.0, sum(self._records.values()) / self._total):3.0f} %")
         line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
         if self._positions:
             line.append_text(self._position_text(now))
+        if prompt := self._prompt():
+            line.append(f"\n {prompt}", style="bold")
         return line
+
+    def _startup_text(self, readiness: Readiness) -> Text:
+        if readiness.skipped:
+            return Text(f" CHECKS SKIPPED: {readiness.skipped} ", style="bold black on yellow")
+        step = readiness.current
+        if step is None:
+            return Text()
+        progress = f" {100 * step.progress:.0f} %" if step.outcome == "running" else ""
+        found = f" {step.text}" if step.text else ""
+        keys = " r stores it as reference, b measures again." if step.outcome == "no reference" else " b begins."
+        line = f"\n {step.name}: {step.outcome}{progress}.{found} {INSTRUCTIONS[step.name]}{keys}\n"
+        return Text(line, style="bold")
 
     def _position_text(self, now: float) -> Text:
         p = self._positions[-1]

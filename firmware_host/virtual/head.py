@@ -20,7 +20,7 @@ from typing import Final
 
 from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock
 from firmware_host.errors import WireError
-from firmware_host.wire.framing import FrameDecoder, encode_frame
+from firmware_host.wire.framing import FrameDecoder, encode_frame, warm_up
 from firmware_host.wire.messages import (
     Command,
     HeadState,
@@ -104,6 +104,7 @@ class VirtualHead:
         }
         # what its flash would hold; also the speed it was made with, so that a restart plays on as fast as before
         self._stored = {p.name: p.value for p in self._parameters.values() if p.writable}
+        warm_up()
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._state = HeadState.IDLE

@@ -260,3 +260,8 @@ class FrameDecoder:
                 c.frames += 1
                 frames.append(Frame(kind, sequence, body[start + HEADER.size : end - 4]))
         return frames
+
+
+def warm_up() -> None:
+    """Load or compile the decoder now, and not while a head waits for an answer."""
+    FrameDecoder().feed(encode_frame(0, 0, b"warm"))

@@ -12,13 +12,18 @@ from rich.console import Console
 from detector.samples import DeviceDescription, Event, FixQuality, Position, SampleBlock, Severity
 from firmware_host.console import terminal
 from firmware_host.console.terminal import TerminalView
+from firmware_host.console.watch import Watch
 
 FIX = Position(5, 4, 45.81, 15.98, 100.0, FixQuality.RTK_FIXED, 0.014, "gst", 17, 0.7, 1.0, "0120")
 
 
 @pytest.fixture
 def view(dual_head: tuple[DeviceDescription, list[SampleBlock]]) -> TerminalView:
-    return TerminalView(Console(file=io.StringIO(), width=160), dual_head[0])
+    device, blocks = dual_head
+    watch = Watch(device)
+    for block in blocks:
+        watch.block(block)
+    return TerminalView(Console(file=io.StringIO(), width=160), device, watch)
 
 
 def test_without_a_receiver_nothing_is_said_of_positions(view: TerminalView) -> None:
@@ -43,7 +48,7 @@ def test_a_lost_fix_and_a_silent_receiver_are_shown(view: TerminalView, monkeypa
 
 
 def test_ground_without_a_place_is_swept_all_the_same(view: TerminalView) -> None:
-    view.event(Event(5, Severity.FAULT, "gnss", "No position."))
+    view._watch.event(Event(5, Severity.FAULT, "gnss", "No position."))
     assert "searching" in view._status_line().plain
-    view.event(Event(5, Severity.FAULT, "head", "No samples."))
+    view._watch.event(Event(5, Severity.FAULT, "head", "No samples."))
     assert "NOT VALID" in view._status_line().plain

@@ -22,6 +22,7 @@ from detector.recording.reader import Recording, open_recording
 from detector.samples import DeviceDescription, Event, FixQuality, Position, Severity
 from firmware_host.cli.opening import new_writer
 from firmware_host.console.terminal import TerminalView
+from firmware_host.console.watch import Watch
 from firmware_host.errors import LinkError
 from firmware_host.gnss import GnssReceiver
 from firmware_host.nmea import NmeaDecoder
@@ -161,8 +162,10 @@ def test_a_session_records_positions_and_places_its_detections(recordings: Path,
                 break
             positions += [i for i in decoder.feed(data, arrival) if isinstance(i, Position)]
         source = WithReceiver(played, positions)
-        with new_writer(out, source.device, profile, model) as writer, TerminalView(screen, source.device) as view:
-            summary = run(source, Pipeline(source.device, profile, model), [Recorder(writer), view])
+        watch = Watch(source.device)
+        view = TerminalView(screen, source.device, watch)
+        with new_writer(out, source.device, profile, model) as writer, view:
+            summary = run(source, Pipeline(source.device, profile, model), [Recorder(writer), watch, view])
     with open_recording(out) as r:
         assert repr(r.positions()) == repr(positions)
     assert summary.detections

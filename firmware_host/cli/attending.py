@@ -1,0 +1,148 @@
+"""Everything that stands around a live sweep for its people: checks, state, page, keys, sound. Options and wiring."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from detector.samples import Event, Severity
+from firmware_host.cli.opening import console
+from firmware_host.console.desk import AttendedSource, Desk
+from firmware_host.console.keys import Keyboard, KeyReader
+from firmware_host.console.sound import Output, Player, Program, SoundCard
+from firmware_host.console.sweeping import Sweeping
+from firmware_host.console.terminal import TerminalView
+from firmware_host.console.watch import Watch
+from firmware_host.errors import ConsoleError, HeadError
+from firmware_host.head import Head
+from firmware_host.references import References, default_folder
+from firmware_host.session import Listener, Source
+from firmware_host.startup import Readiness
+
+if TYPE_CHECKING:
+    from detector.detections import Detection
+
+PAGE_PORT: Final = 8765
+
+
+class SoundChoice(StrEnum):
+    """Where the host itself sounds."""
+
+    NONE = "none"
+    CARD = "card"
+    APLAY = "aplay"
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """How people attend a sweep."""
+
+    skip_checks: str = ""
+    operator: str = ""
+    page: bool = False
+    page_port: int = PAGE_PORT
+    bind: str = "127.0.0.1"
+    sound: SoundChoice = SoundChoice.NONE
+
+
+def head_settings(heads: Sequence[Head]) -> str:
+    """Hash of every parameter that can be set, of all heads; '' if one of them has no table."""
+    try:
+        tables = [sorted((p.name, p.value) for p in head.parameters() if p.writable) for head in heads]
+    except HeadError:
+        return ""
+    return hashlib.sha256(json.dumps(tables).encode()).hexdigest()
+
+
+class _KeyListener(Listener):
+    def __init__(self, keyboard: Keyboard) -> None:
+        self._keyboard = keyboard
+
+    def detection(self, detection: Detection) -> None:
+        self._keyboard.found(detection.id)
+
+
+class Attended:
+    """A source with its people: `source` to run, `listeners` after the recorder. A context manager.
+
+    Raises
+    ------
+    ConsoleError
+        if the page or the sound was asked for and cannot be had.
+    """
+
+    def __init__(
+        self, source: Source, heads: Sequence[Head], out: Path, how: Attendance, clock: Callable[[], int]
+    ) -> None:
+        device = source.device
+        desk = Desk()
+        who = how.operator or _user()
+        self.source = AttendedSource(source, desk)
+        self.readiness = Readiness(
+            device,
+            References(default_folder()),
+            desk.put,
+            head_settings="" if how.skip_checks else head_settings(heads),
+            skip_reason=how.skip_checks,
+            clock=clock,
+        )
+        self._watch = Watch(device, self.readiness)
+        sweeping = Sweeping(device, self._watch)
+        keyboard = Keyboard(desk, who, clock)
+        self._stack = contextlib.ExitStack()
+        self._view = TerminalView(console, device, self._watch, self.readiness, lambda: keyboard.prompt)
+        self._keys = KeyReader(keyboard)
+        self.listeners: list[Listener] = [self.readiness, self._watch, sweeping, _KeyListener(keyboard), self._view]
+        self._server = None
+        if how.page:
+            try:
+                from firmware_host.console.broadcast import Broadcast
+                from firmware_host.console.server import ConsoleServer
+            except ImportError as e:
+                raise ConsoleError(f"The page needs {e.name}. Install 'groundsweep[console]'.") from e
+            broadcast = Broadcast(
+                device, self._watch, self.readiness, sweeping, out.parent, lambda: [h.counters for h in heads]
+            )
+            self.listeners.append(broadcast)
+            self._server = ConsoleServer(broadcast, desk, how.bind, how.page_port, clock)
+        self._player = None
+        if how.sound is not SoundChoice.NONE:
+            output: Output = SoundCard() if how.sound is SoundChoice.CARD else Program()
+
+            def lost(text: str) -> None:
+                desk.put(Event(clock(), Severity.FAULT, "sound", text))
+
+            self._player = Player(self._watch.state, output, lost)
+
+    def __enter__(self) -> Attended:
+        for part in (self._server, self._player, self._keys, self._view):
+            if part is not None:
+                self._stack.enter_context(part)
+        if self._server is not None:
+            console.print(f"The operator's page is at [bold]{self._server.url}[/]")
+            if not self._server.access.open_here:
+                codes = self._server.access.codes
+                said = ", ".join(f"{role} [bold]{code[:4]}-{code[4:]}[/]" for role, code in codes.items())
+                console.print(f"Pairing codes: {said}. Give the first to the operator only.")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def ended(self) -> None:
+        """The sweep is over: whoever still looks is told."""
+        self._watch.end()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user, as in a bare container
+        return "not named"

@@ -1,0 +1,391 @@
+"""The operator's page in a real browser, before a real session on a virtual head: what is seen, heard and kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from detector.recording.reader import open_recording
+from firmware_host.virtual.head import VirtualHead
+from firmware_host.virtual.interference import Harm, Interference
+from tests.firmware_host.console.staged_head import DEVICE, Stage
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.needs_tools("chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Sweep:
+    """A live session as a person starts it, on a cable that can be pulled."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.stage = Stage()
+        self.out = folder / f"sweep-{len(list(folder.glob('*.h5')))}.h5"
+        self.said: list[str] = []
+        self._head = VirtualHead(DEVICE, self.stage.blocks, 1.0)
+        self._head.__enter__()
+        self.cable = Interference(self._head.path, Harm())
+        self.cable.__enter__()
+        self._folder, self._options = folder, options
+
+    def __enter__(self) -> Sweep:
+        command = [sys.executable, "-m", "firmware_host.cli.main", "live", "--port", self.cable.path, "--page"]
+        more = {"GROUNDSWEEP_DATA": str(self._folder), "COLUMNS": "300", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            [*command, "--page-port", "0", "--out", str(self.out), *self._options],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **more},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        threading.Thread(target=lambda: self.said.extend(self.process.stdout or ()), daemon=True).start()
+        wait(lambda: self._find(r"page is at (http://\S+)") or self.process.poll() is not None, 60.0)
+        assert self.process.poll() is None, "".join(self.said)
+        self.url = self._find(r"page is at (http://\S+)")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.cable.__exit__(None, None, None)
+        self._head.__exit__(None, None, None)
+
+    def _find(self, pattern: str) -> str:
+        found = re.search(pattern, "".join(self.said))
+        return found.group(1) if found else ""
+
+    def code(self, role: str) -> str:
+        """The pairing code of a role, as it was printed."""
+        wait(lambda: self._find(rf"{role} (\S+?)[,.]"), 5.0)
+        return self._find(rf"{role} (\S+?)[,.]")
+
+
+def wait(true: Callable[[], object], seconds: float = 15.0) -> None:
+    """Until something is true; TimeoutError if it never is."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(0.03)
+
+
+def heard(page: playwright.Page) -> set[str]:
+    """Voices of the audio graph that are louder than a thousandth."""
+    gains = page.evaluate("groundsweep.sound.heard()")
+    return {name for name, gain in gains.items() if gain > 1e-3}
+
+
+def opened(browser: playwright.Browser, url: str, **context: object) -> playwright.Page:
+    """A page of its own browser profile, connected, with its sound on."""
+    page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+    page.goto(url)
+    wait(lambda: page.evaluate("groundsweep.now.control !== null"))
+    page.click("#sound")
+    wait(lambda: page.evaluate("groundsweep.sound.on"))
+    return page
+
+
+def control(page: playwright.Page, name: str) -> None:
+    page.keyboard.press("o")
+    page.fill("#name", name)
+    page.keyboard.press("Enter")
+    wait(lambda: page.evaluate("groundsweep.now.control.mine"))
+
+
+def state(page: playwright.Page) -> str:
+    return page.inner_text("#state").lower()
+
+
+def outcome(page: playwright.Page, step: int) -> str:
+    found: str = page.evaluate(f"groundsweep.now.startup.steps[{step}].outcome")
+    return found
+
+
+@pytest.fixture
+def skipped(tmp_path: Path) -> Iterator[Sweep]:
+    """A session on its lane whose start-up checks were skipped."""
+    with Sweep(tmp_path, "--skip-checks", "a test of the page") as sweep:
+        sweep.stage.scene = "lane"
+        yield sweep
+
+
+def test_the_start_up_sequence_leads_from_not_ready_to_searching(tmp_path: Path, browser: playwright.Browser) -> None:
+    with Sweep(tmp_path) as sweep:
+        page = opened(browser, sweep.url)
+        assert state(page) == "not valid"
+        control(page, "A. Deminer")
+        wait(lambda: outcome(page, 0) == "passed")
+        wait(lambda: heard(page) == {"waiting"})
+        for step, scene in ((1, "air"), (2, "soil"), (3, "piece")):
+            assert "not ready" in page.inner_text("#reason")
+            sweep.stage.scene = scene
+            time.sleep(1.0)  # what the head sees changes before the measurement begins
+            page.click("#begin")
+            wait(lambda step=step: outcome(page, step) not in ("open", "running"))
+            if scene != "soil":
+                assert outcome(page, step) == "no reference"
+                assert state(page) == "not valid"
+                page.keyboard.press("r")
+            wait(lambda step=step: outcome(page, step) == "passed")
+        sweep.stage.scene = "air"
+        wait(lambda: state(page) == "searching", 20.0)
+        assert "confidence" in heard(page)
+        assert page.is_hidden("#startup")
+        page.context.close()
+    with open_recording(sweep.out) as r:
+        texts = [e.text for e in r.events() if e.kind == "start-up"]
+    assert texts[-1] == "Every start-up step has passed. Ready."
+    assert any("stored as the reference of S-1 by A. Deminer" in t for t in texts)
+    assert (tmp_path / "references" / "S-1.json").exists()
+
+    # the same head again, with a coil that answers less: its own reference tells
+    with Sweep(tmp_path) as sweep:
+        page = opened(browser, sweep.url)
+        control(page, "A. Deminer")
+        wait(lambda: outcome(page, 0) == "passed")
+        for step, scene in ((1, "air"), (2, "soil"), (3, "piece")):
+            sweep.stage.scene, sweep.stage.piece = scene, 0.6
+            time.sleep(1.0)
+            page.keyboard.press("b")
+            wait(lambda step=step: outcome(page, step) not in ("open", "running"))
+        assert outcome(page, 1) == "passed"
+        assert outcome(page, 3) == "failed"
+        assert "% of its reference" in page.evaluate("groundsweep.now.startup.steps[3].text")
+        assert state(page) == "not valid"
+        page.context.close()
+
+
+def test_an_alarm_appears_and_sounds_and_its_label_is_in_the_recording(
+    skipped: Sweep, browser: playwright.Browser
+) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: state(page) == "signal", 40.0)
+    wait(lambda: heard(page) & {"metal", "radar"} and "confidence" in heard(page))
+    assert "fault" not in heard(page)
+    wait(lambda: page.evaluate("groundsweep.detections.size > 0"), 40.0)
+    assert "a test of the page" in page.inner_text("#skipped")
+    assert page.is_disabled("#save")
+    control(page, "B. Deminer")
+    wait(lambda: not page.is_disabled("#save"))
+    page.click("#classes button[data-label=metal-clutter]")
+    chosen = int(page.inner_text("#labelling-title").split("#")[1].rstrip("?"))
+    page.fill("#depth", "12")
+    page.click("#save")
+    wait(lambda: page.evaluate(f"groundsweep.labels.has({chosen})"))
+    page.keyboard.press("6")
+    page.keyboard.press("Enter")  # without a reason it is refused
+    wait(lambda: "Say why" in page.inner_text("#said"))
+    page.context.close()
+    skipped.process.terminate()
+    skipped.process.wait(timeout=30)
+    with open_recording(skipped.out) as r:
+        (label,) = r.labels()
+        assert (label.detection_id, label.label, label.who) == (chosen, "metal-clutter", "B. Deminer")
+        assert label.depth_m == pytest.approx(0.12)
+        assert label.ground_truth
+        assert any(e.severity == "warning" and "skipped: a test of the page" in e.text for e in r.events())
+
+
+def test_a_pulled_cable_is_not_valid_and_sounds_the_fault_until_it_is_back(
+    skipped: Sweep, browser: playwright.Browser
+) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: "confidence" in heard(page))
+    threading.Thread(target=skipped.cable.unplug_for, args=(3.0,), daemon=True).start()
+    wait(lambda: heard(page) == {"fault"}, 5.0)
+    wait(lambda: state(page) == "not valid", 2.0)
+    wait(lambda: "confidence" in heard(page) and "fault" not in heard(page), 20.0)
+    wait(lambda: state(page) != "not valid", 5.0)
+    wait(lambda: "1" in page.evaluate("groundsweep.now.coverage.cells"), 10.0)  # that ground is shown as invalid
+    page.context.close()
+
+
+def test_a_page_that_is_loaded_again_in_a_survey_shows_everything_anew(
+    skipped: Sweep, browser: playwright.Browser
+) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: page.evaluate("groundsweep.detections.size > 1"), 40.0)
+    before = set(page.evaluate("[...groundsweep.detections.keys()]"))
+    page.reload()
+    wait(lambda: page.evaluate("groundsweep.detections.size > 0"))
+    assert before <= set(page.evaluate("[...groundsweep.detections.keys()]"))
+    assert "Sound is OFF" in page.inner_text("#sound")
+    page.click("#sound")
+    wait(lambda: "confidence" in heard(page))
+    page.context.close()
+
+
+def test_of_two_viewers_one_has_control_and_both_see_the_same(skipped: Sweep, browser: playwright.Browser) -> None:
+    first, second = (opened(browser, skipped.url) for _ in range(2))
+    control(first, "First")
+    wait(lambda: "Take control from First" in second.inner_text("#control"))
+    control(second, "Second")
+    wait(lambda: not first.evaluate("groundsweep.now.control.mine"))
+    wait(lambda: first.evaluate("groundsweep.detections.size > 0"), 40.0)
+    wait(lambda: first.evaluate("groundsweep.detections.size") == second.evaluate("groundsweep.detections.size"))
+    first.evaluate("document.getElementById('save').disabled = false")
+    first.keyboard.press("1")
+    first.keyboard.press("Enter")
+    wait(lambda: "Take control first" in first.inner_text("#said"))
+    for page in (first, second):
+        page.context.close()
+
+
+def test_a_program_that_stands_still_sounds_the_fault_within_half_a_second(
+    skipped: Sweep, browser: playwright.Browser
+) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: "confidence" in heard(page))
+    # times by the audio clock itself: when the fault rose after the last heartbeat that the page had
+    page.evaluate(
+        """() => {
+          const { sound } = groundsweep;
+          const beat = sound.beat.bind(sound);
+          sound.beat = (state) => { window.lastBeat = sound.context.currentTime; beat(state); };
+          const look = () => {
+            if (sound.heard().fault > 0.1) window.rose ??= sound.context.currentTime;
+            else window.rose = undefined;
+            setTimeout(look, 5);
+          };
+          look();
+        }"""
+    )
+    wait(lambda: page.evaluate("window.lastBeat !== undefined"))
+    skipped.process.send_signal(signal.SIGSTOP)
+    wait(lambda: heard(page) == {"fault"}, 5.0)
+    assert page.evaluate("window.rose - window.lastBeat") < 0.5
+    wait(lambda: "stands still" in page.inner_text("#reason"), 2.0)
+    assert state(page) == "not valid"
+    skipped.process.send_signal(signal.SIGCONT)
+    wait(lambda: "confidence" in heard(page), 20.0)
+    page.context.close()
+
+
+def test_a_page_that_hangs_sounds_the_fault_by_itself(skipped: Sweep, browser: playwright.Browser) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: "confidence" in heard(page))
+    # nothing of the page runs meanwhile, and the graph is asked before anything else can run
+    gains = page.evaluate(
+        """() => {
+          const began = performance.now();
+          while (performance.now() - began < 900);
+          return groundsweep.sound.heard();
+        }"""
+    )
+    assert gains["fault"] > 0.1
+    assert gains["confidence"] < 1e-3
+    page.context.close()
+
+
+def test_a_session_that_ends_sounds_the_fault(skipped: Sweep, browser: playwright.Browser) -> None:
+    page = opened(browser, skipped.url)
+    wait(lambda: "confidence" in heard(page))
+    skipped.process.terminate()
+    wait(lambda: heard(page) == {"fault"}, 10.0)
+    assert state(page) == "not valid"
+    page.context.close()
+
+
+def test_a_stranger_is_asked_for_a_code_and_a_monitor_may_only_watch(
+    tmp_path: Path, browser: playwright.Browser
+) -> None:
+    with Sweep(tmp_path, "--skip-checks", "a test of access", "--bind", "127.0.0.2", "--page-port", "0") as sweep:
+        # 127.0.0.2 is loopback still: no code
+        page = browser.new_context().new_page()
+        page.goto(sweep.url)
+        assert page.is_visible("#banner")
+        page.context.close()
+    other = tmp_path / "other"
+    other.mkdir()
+    with Sweep(other, "--skip-checks", "a test of access", "--bind", "0.0.0.0") as sweep:
+        url = sweep.url.replace("0.0.0.0", "127.0.0.1")
+        page = browser.new_context().new_page()
+        page.goto(url)
+        assert page.url.endswith("/pair")
+        closed = page.evaluate(
+            "() => new Promise((r) => { const s = new WebSocket(`ws://${location.host}/ws`);"
+            " s.onopen = () => r('open'); s.onclose = () => r('closed'); })"
+        )
+        assert closed == "closed"
+        page.fill("#code", "WRONG-ONE")
+        page.click("button")
+        page.wait_for_selector("#wrong:visible")
+        page.fill("#code", sweep.code("monitor").lower())
+        page.click("button")
+        wait(lambda: page.evaluate("window.groundsweep?.now.control !== null"))
+        wait(lambda: "Watching only" in page.inner_text("#control"))
+        assert page.is_disabled("#control")
+        page.evaluate("document.cookie.includes('groundsweep') && (document.title = 'cookie can be read')")
+        assert page.title() == "groundsweep"
+        page.context.close()
+        page = browser.new_context().new_page()
+        page.goto(url)
+        page.fill("#code", sweep.code("operator"))
+        page.click("button")
+        wait(lambda: page.evaluate("window.groundsweep?.now.control !== null"))
+        control(page, "C. Deminer")
+        page.context.close()
+
+
+def test_a_socket_from_another_origin_is_refused(skipped: Sweep, browser: playwright.Browser) -> None:
+    page = browser.new_context().new_page()
+    page.goto(skipped.url.replace("127.0.0.1", "localhost"))  # another origin than 127.0.0.1
+    wait(lambda: page.evaluate("groundsweep.now.control !== null"))
+    # past the page's own policy, as a page from elsewhere would be
+    page = browser.new_context(bypass_csp=True).new_page()
+    page.goto(skipped.url.replace("127.0.0.1", "localhost"))
+    port = skipped.url.rstrip("/").rsplit(":", 1)[1]
+    closed = page.evaluate(
+        f"() => new Promise((r) => {{ const s = new WebSocket('ws://127.0.0.1:{port}/ws');"
+        " s.onopen = () => r('open'); s.onclose = () => r('closed'); })"
+    )
+    assert closed == "closed"
+    page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["tablet", "phone"])
+def test_no_serious_finding_of_accessibility(
+    tmp_path: Path, browser: playwright.Browser, size: tuple[int, int], theme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    with Sweep(tmp_path) as sweep:
+        width, height = size
+        context = {"viewport": {"width": width, "height": height}, "color_scheme": theme, "bypass_csp": True}
+        page = opened(browser, sweep.url, **context)
+        control(page, "A. Deminer")
+        sweep.stage.scene = "lane"
+        wait(lambda: page.evaluate("groundsweep.detections.size > 0"), 40.0)
+        for selector in ("", "#keys"):
+            if selector:
+                page.click(selector)
+            found = axe.run(page).response["violations"]
+            serious = [v for v in found if v["impact"] in ("serious", "critical")]
+            assert not serious, [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
+        page.context.close()
