@@ -22,7 +22,8 @@ from detector.errors import RecordingError
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
-from detector.recording.reader import Recording, append_labels, latest_labels, open_recording
+from detector.recording.amending import append_labels
+from detector.recording.reader import Recording, latest_labels, open_recording
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.opening import (
