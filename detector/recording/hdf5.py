@@ -6,6 +6,8 @@ from elsewhere, or declare sizes that it does not hold. None of that is followed
 
 from __future__ import annotations
 
+import io
+import mmap
 import struct
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import RecordingError, SampleError
-from detector.recording.journal import journal_of
+from detector.recording.journal import being_written, journal_of
 
 DAMAGE: Final = (
     KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError, OverflowError, SampleError,
@@ -71,21 +73,126 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as e:
-        # a session that was cut off, or still runs, leaves the file marked as being written; any other
-        # damage must not be opened so: the library then waits for a writer that never comes
-        if "already open" not in str(e) or _shorter_than_it_says(path):
+        if "already open" not in str(e):
             raise
+    # a session that was cut off, or still runs, leaves the file marked as being written
+    if being_written(journal_of(path)):
         return h5py.File(path, "r", swmr=True, libver="latest", locking=False)
+    # never as a reader beside a writer, then: over damage the library would wait for a writer that never comes
+    return h5py.File(_Unmarked(path), "r")
 
 
-def _shorter_than_it_says(path: Path) -> bool:
-    """Whether the superblock's end-of-file address lies beyond the end of the file.
+def end_of_hdf5(start: bytes) -> int:
+    """Where an HDF5 file (superblock versions 2 and 3) ends by its first 36 bytes, as of its last flush."""
+    return int(struct.unpack_from("<Q", start, 28)[0])
 
-    HDF5 file format specification, superblock versions 2 and 3: the address is 8 bytes from byte 28.
+
+def check_texts(path: Path, attributes: Any) -> None:
+    """Whether texts of variable length, as files before format 1.2 have them, lie in sound heaps.
+
+    HDF5 waits for ever over a global heap whose objects have no size, and no checksum covers one.
+
+    Raises
+    ------
+    RecordingError
+        if a heap is damaged.
     """
-    with path.open("rb") as f:
-        start = f.read(36)
-    return len(start) < 36 or struct.unpack_from("<Q", start, 28)[0] > path.stat().st_size
+    if all(attributes.get_id(name).dtype.kind != "O" for name in attributes):
+        return
+    with path.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = data.find(b"GCOL")
+        while at >= 0:
+            _check_heap(path, data, at)
+            at = data.find(b"GCOL", at + 1)
+
+
+def _check_heap(path: Path, data: mmap.mmap, at: int) -> None:
+    """HDF5 file format specification, III.E: a 16-byte header, then objects of 16 bytes and their data in eights."""
+    if len(data) < at + 16 or data[at + 4 : at + 8] != b"\1\0\0\0":
+        return
+    end = at + int(struct.unpack_from("<Q", data, at + 8)[0])
+    place = at + 16
+    while place + 16 <= min(end, len(data)):
+        index, size = struct.unpack_from("<H6xQ", data, place)
+        if size > end - place or (index == 0 and size < 16):
+            raise RecordingError(f"{path} is damaged: the texts at byte {at} make no sense. Look for another copy.")
+        place += size if index == 0 else 16 + -(-size // 8) * 8
+    if end > len(data):
+        raise RecordingError(f"{path} is damaged: the texts at byte {at} are cut short. Look for another copy.")
+
+
+class _Unmarked(io.RawIOBase):
+    """An HDF5 file for reading, whose superblock (versions 2 and 3) does not say that someone writes it.
+
+    HDF5 file format specification: byte 11 holds the consistency flags, 8 bytes from 28 the end-of-file address,
+    4 bytes from 44 the checksum. The address in the file may be one flush behind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("rb", buffering=0)
+        start = bytearray(self._raw.read(48))
+        if len(start) == 48 and start[8] in (2, 3):
+            start[11] = 0
+            end = max(struct.unpack_from("<Q", start, 28)[0], self._raw.seek(0, 2))
+            struct.pack_into("<Q", start, 28, end)
+            struct.pack_into("<I", start, 44, _lookup3(bytes(start[:44])))
+        self._start = bytes(start)
+        self._raw.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._raw.seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        at = self._raw.tell()
+        n = self._raw.readinto(buffer) or 0
+        if at < len(self._start) and n:
+            patch = self._start[at : at + n]
+            memoryview(buffer).cast("B")[: len(patch)] = patch
+        return n
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _lookup3(data: bytes) -> int:
+    """Bob Jenkins's hashlittle with an initial value of 0: the checksum of HDF5's metadata (public domain)."""
+    mask = 0xFFFFFFFF
+
+    def rot(x: int, k: int) -> int:
+        return (x << k | x >> (32 - k)) & mask
+
+    a = b = c = (0xDEADBEEF + len(data)) & mask
+    words = struct.unpack(f"<{(len(data) + 11) // 12 * 3}I", data + bytes(-len(data) % 12))
+    for i in range(0, len(words), 3):
+        a, b, c = (a + words[i]) & mask, (b + words[i + 1]) & mask, (c + words[i + 2]) & mask
+        if i + 3 < len(words):
+            a = (a - c) & mask ^ rot(c, 4)
+            c = (c + b) & mask
+            b = (b - a) & mask ^ rot(a, 6)
+            a = (a + c) & mask
+            c = (c - b) & mask ^ rot(b, 8)
+            b = (b + a) & mask
+            a = (a - c) & mask ^ rot(c, 16)
+            c = (c + b) & mask
+            b = (b - a) & mask ^ rot(a, 19)
+            a = (a + c) & mask
+            c = (c - b) & mask ^ rot(b, 4)
+            b = (b + a) & mask
+    for x, k in ((0, 14), (1, 11), (2, 25), (0, 16), (1, 4), (2, 14), (0, 24)):
+        if x == 0:
+            c = ((c ^ b) - rot(b, k)) & mask
+        elif x == 1:
+            a = ((a ^ c) - rot(c, k)) & mask
+        else:
+            b = ((b ^ a) - rot(a, k)) & mask
+    return c
 
 
 def linked(path: Path, group: Any, name: str, kind: type) -> Any:

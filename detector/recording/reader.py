@@ -16,7 +16,7 @@ from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, T
 from detector.errors import RecordingError, SampleError
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
-from detector.recording.hdf5 import DAMAGE, check_storage, file_at, linked, rows_of, sound_dataset
+from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
 from detector.recording.journal import being_written, journal_of
 from detector.samples import (
     Check,
@@ -108,6 +108,7 @@ class Recording:
         self.path = path
         self._file = file
         attrs = file.attrs
+        check_texts(path, attrs)
         if "format" not in attrs or _attr(attrs, "format") != schema.FORMAT:
             there = ", ".join(list(attrs)[:6] + list(file)[:6]) or "nothing"
             raise RecordingError(
@@ -130,8 +131,9 @@ class Recording:
         self.source = str(_attr(attrs, "source"))
         self.schema_version = version
         device = linked(path, file, schema.DEVICE, h5py.Group).attrs
+        check_texts(path, device)
         groups = linked(path, file, schema.STREAMS, h5py.Group)
-        streams = [_stream(linked(path, groups, name, h5py.Group).attrs) for name in groups]
+        streams = [_stream(path, linked(path, groups, name, h5py.Group).attrs) for name in groups]
         self.device = DeviceDescription(
             str(_attr(device, "model")),
             str(_attr(device, "serial")),
@@ -494,7 +496,8 @@ class _Ahead:
         return out
 
 
-def _stream(attrs: Any) -> StreamDescription:
+def _stream(path: Path, attrs: Any) -> StreamDescription:
+    check_texts(path, attrs)
     text = {name: str(_attr(attrs, name)) for name in ("name", "sample_type", "unit")}
     return StreamDescription(
         stream_id=int(_attr(attrs, "stream_id")),

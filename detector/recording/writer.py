@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -29,6 +30,7 @@ from detector.recording.entries import (
     entry_columns,
     stream_target,
 )
+from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
 from detector.samples import (
     NO_ODOMETER,
@@ -45,6 +47,9 @@ from detector.samples import (
 )
 
 _CHUNK_BYTES: Final = 1 << 16
+_ROOM_BYTES: Final = 4 << 20
+"""Set aside beyond the end of the file: the first chunk of every column and table, and what closing takes."""
+
 RESERVE_BYTES: Final = 32 << 20
 """A recording ends in order while this much room is left on its disk: HDF5 cannot close a file without any."""
 
@@ -146,18 +151,11 @@ class RecordingWriter:
             raise RecordingError(f"{path} cannot be made ({e}). Check the folder, its rights and the disk.") from e
 
     def _make_file(self, attributes: dict[str, Any], compress: bool) -> None:
-        self._file.attrs.update(attributes)
+        self._file.attrs.update(_fixed(attributes))
         d = self.device
         group = self._file.create_group(schema.DEVICE)
-        group.attrs.update(
-            {
-                "description": "the detector head",
-                "model": d.model,
-                "serial": d.serial,
-                "firmware": d.firmware,
-                "tick_hz": d.tick_hz,
-            }
-        )
+        about = {"model": d.model, "serial": d.serial, "firmware": d.firmware, "tick_hz": d.tick_hz}
+        group.attrs.update(_fixed({"description": "the detector head", **about}))
         filters: dict[str, Any] = {"compression": "gzip", "shuffle": True} if compress else {}
         for stream in d.streams:
             self._make_stream(stream, filters, self._several_heads)
@@ -166,9 +164,9 @@ class RecordingWriter:
                 name, (0,), dtype, maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),), **filters
             )
             columns = {f"column_{column}": said for column, said in schema.TABLE_COLUMNS[name].items()}
-            table.attrs.update({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns})
-        self._file.create_dataset(schema.CLOSED, data=np.uint8(0)).attrs["description"] = (
-            "1 once the session ended in order"
+            table.attrs.update(_fixed({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns}))
+        self._file.create_dataset(schema.CLOSED, data=np.uint8(0)).attrs.update(
+            _fixed({"description": "1 once the session ended in order"})
         )
         self._file.swmr_mode = True
 
@@ -178,26 +176,24 @@ class RecordingWriter:
             value = getattr(s, field.name)
             if field.name == "axis":
                 value = np.array(value, "<f8")
-            elif isinstance(value, str):
-                value = str(value)  # h5py does not take a StrEnum for text
-            group.attrs[field.name] = value
+            group.attrs.update(_fixed({field.name: value}))
         rows = max(1, min(4096, _CHUNK_BYTES // (s.width * s.dtype.itemsize)))
         raw = group.create_dataset(
             "raw", (0, s.channels, s.values), s.dtype, maxshape=(None, s.channels, s.values),
             chunks=(rows, s.channels, s.values), **filters,
         )  # fmt: skip
-        raw.attrs.update(
-            {"unit": "count", "description": f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"}
-        )
+        text = f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"
+        raw.attrs.update(_fixed({"unit": "count", "description": text}))
         for name, description in schema.COLUMNS.items():
             fill = NO_ODOMETER if name == "odometer_um" else 0
             column = group.create_dataset(
                 name, (0,), "<i8", maxshape=(None,), chunks=(4096,), fillvalue=fill, **filters
             )
-            column.attrs.update({"unit": schema.COLUMN_UNITS[name], "description": description})
+            column.attrs.update(_fixed({"unit": schema.COLUMN_UNITS[name], "description": description}))
         if head_tick:
             column = group.create_dataset(schema.HEAD_TICK, (0,), "<i8", maxshape=(None,), chunks=(4096,), **filters)
-            column.attrs.update({"unit": "tick", "description": "tick counter of this stream's own head, unwrapped"})
+            text = "tick counter of this stream's own head, unwrapped"
+            column.attrs.update(_fixed({"unit": "tick", "description": text}))
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -298,9 +294,12 @@ class RecordingWriter:
                 self._append([Entry(ENDED, 0, 0, b"")])
                 self._file[schema.CLOSED][()] = 1
             self._file.close()
-            if journal is not None:
+            if self._failed is self._full:
                 with self.path.open("rb+") as f:
-                    os.fsync(f.fileno())
+                    f.truncate(end_of_hdf5(f.read(36)))  # the room that was set aside
+                    if journal is not None:
+                        os.fsync(f.fileno())
+            if journal is not None:
                 sync_folder(self.path.parent)
         except (OSError, RuntimeError) as e:
             raise self._give_up(e) from e
@@ -365,20 +364,26 @@ class RecordingWriter:
             self._digest = chained(self._digest, e)
             done.append((e, self._digest))
             self._rows[e.target] = e.first + e.n
-        broken: OSError | None = None
+        self._make_room(sum(len(e.payload) for e in entries))
         if self._journal is not None:
-            try:
-                self._journal.append(done)
-            except OSError as e:
-                broken = e  # perhaps the file can still take what the journal cannot
+            self._journal.append(done)
         for entry in entries:
             if entry.target in self._names:
                 self._append_records(entry)
             elif entry.target != ENDED:
                 self._grow(self._file[entry.target], np.frombuffer(entry.payload, schema.TABLES[entry.target][0]))
         self._note_digests(done)
-        if broken is not None:
-            raise broken
+
+    def _make_room(self, n_bytes: int) -> None:
+        """Let the file system set room aside beyond the end of the file: HDF5 must not meet a full disk itself.
+
+        Raises OSError where there is none; the file has then lost nothing.
+        """
+        if not hasattr(os, "posix_fallocate"):
+            return
+        with self.path.open("rb+") as f:
+            end = end_of_hdf5(f.read(36))
+            os.posix_fallocate(f.fileno(), end, 2 * n_bytes + _ROOM_BYTES)
 
     def _append_records(self, entry: Entry) -> None:
         stream = next(s for s in self.device.streams if stream_target(s) == entry.target)
@@ -408,9 +413,31 @@ class RecordingWriter:
             self._commit()
 
     def _give_up(self, e: Exception) -> RecordingError:
+        self._divert()
         self._failed = RecordingError(
             f"{self.path} cannot be written any more ({e}): the disk is full or gone. Stop sweeping: nothing is "
             "recorded now. What came before is safe: free some space, run 'groundsweep recover "
             f"{self.path}', and start a new recording."
         )
         return self._failed
+
+    def _divert(self) -> None:
+        """Let HDF5 write what it still holds into nothing: it crashes the process over a file that it cannot close.
+
+        The file on the disk stays as of the last flush that worked.
+        """
+        if not self._file:
+            return
+        with tempfile.TemporaryFile() if not hasattr(os, "memfd_create") else open(os.memfd_create("gone"), "w+b") as f:
+            os.dup2(f.fileno(), self._file.id.get_vfd_handle())
+
+
+def _fixed(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Texts as fixed-length UTF-8: variable ones lie in a part of the file over whose damage HDF5 hangs."""
+    out = {}
+    for name, value in attributes.items():
+        if isinstance(value, str):
+            data = str(value).encode()
+            value = np.array(data, h5py.string_dtype("utf-8", max(1, len(data))))
+        out[name] = value
+    return out

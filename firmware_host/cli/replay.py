@@ -37,7 +37,8 @@ from firmware_host.cli.opening import (
 from firmware_host.cli.placing import position_summary, track_of
 from firmware_host.console.bscan import bscan_picture, profile_picture
 from firmware_host.console.terminal import detection_table, places_text
-from firmware_host.session import Listener, Recorder, RecordingSource, Source, run
+from firmware_host.recorder import Recorder
+from firmware_host.session import Listener, RecordingSource, Source, run
 
 
 def register(app: typer.Typer) -> None:

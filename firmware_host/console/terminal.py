@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,7 @@ from detector.samples import (
 )
 from firmware_host.gnss import SILENCE_S, accuracy_text
 from firmware_host.head import HeadStatus
+from firmware_host.recorder import Recorder
 from firmware_host.session import Listener
 
 SIGNAL_S: Final = 1.5
@@ -38,6 +40,9 @@ SIGNAL_S: Final = 1.5
 
 NOT_VALID_S: Final = 2.0
 """How long the state stays not valid after samples were lost, s; a silent head stays so until it speaks."""
+
+LITTLE_ROOM_H: Final = 1.0
+"""Hours of disk left below which the status line says so in red."""
 
 _RECENT_POSITIONS: Final = 2000
 """Kept to place detections as they come: the minute that times them, of a receiver that sends 20 a second."""
@@ -105,13 +110,30 @@ def detection_table(
     return table
 
 
+def disk_text(recorder: Recorder) -> Text:
+    """What the status line says of the disk: how long it lasts, or that it does not take what comes."""
+    if stalled := recorder.stalled_s:
+        return Text(f"  DISK STALLED {stalled:.0f} s, NOTHING IS SAFE ", style="bold white on red")
+    room = recorder.room
+    if room is None:
+        return Text()
+    return Text(f"  {room.text}", style="bold white on red" if room.hours_left < LITTLE_ROOM_H else "")
+
+
 class TerminalView(Listener):
     """Alarms and events as they come, and a status line under them. A context manager."""
 
-    def __init__(self, console: Console, device: DeviceDescription, total_records: int | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        device: DeviceDescription,
+        total_records: int | None = None,
+        disk: Callable[[], Text] | None = None,
+    ) -> None:
         self._console = console
         self._device = device
         self._total = total_records
+        self._disk = disk
         self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
         self._alarms = self._detections = self._missing = 0
         self._began = time.monotonic()
@@ -188,6 +210,8 @@ class TerminalView(Listener):
         if self._total:
             line.append(f"  {100 * min(1.0, sum(self._records.values()) / self._total):3.0f} %")
         line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
+        if self._disk is not None:
+            line.append_text(self._disk())
         if self._positions:
             line.append_text(self._position_text(now))
         return line

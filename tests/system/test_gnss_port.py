@@ -25,7 +25,8 @@ from firmware_host.console.terminal import TerminalView
 from firmware_host.errors import LinkError
 from firmware_host.gnss import GnssReceiver
 from firmware_host.nmea import NmeaDecoder
-from firmware_host.session import Recorder, RecordingSource, run
+from firmware_host.recorder import Recorder
+from firmware_host.session import RecordingSource, run
 from firmware_host.virtual.gnss import Phase, VirtualGnss, Walk, told
 
 COMMAND = [sys.executable, "-m", "firmware_host.cli.main"]
@@ -161,8 +162,12 @@ def test_a_session_records_positions_and_places_its_detections(recordings: Path,
                 break
             positions += [i for i in decoder.feed(data, arrival) if isinstance(i, Position)]
         source = WithReceiver(played, positions)
-        with new_writer(out, source.device, profile, model) as writer, TerminalView(screen, source.device) as view:
-            summary = run(source, Pipeline(source.device, profile, model), [Recorder(writer), view])
+        with (
+            new_writer(out, source.device, profile, model) as writer,
+            Recorder(writer) as recorder,
+            TerminalView(screen, source.device) as view,
+        ):
+            summary = run(source, Pipeline(source.device, profile, model), [recorder, view])
     with open_recording(out) as r:
         assert repr(r.positions()) == repr(positions)
     assert summary.detections
