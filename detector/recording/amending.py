@@ -20,7 +20,7 @@ from detector.detections import Label
 from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.entries import Entry, chained
-from detector.recording.journal import fcntl, sync_folder
+from detector.recording.journal import hold, sync_folder
 from detector.recording.reader import Correction, open_recording
 
 
@@ -84,11 +84,8 @@ def amended(path: Path) -> Iterator[h5py.File]:
     copy = path.with_name(f".{path.name}.adding")
     try:
         with copy.open("ab") as held:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError as e:
-                    raise RecordingError(f"Someone else adds to {path} at this moment. Try again.") from e
+            if not hold(held):
+                raise RecordingError(f"Someone else adds to {path} at this moment. Try again.")
             try:
                 shutil.copyfile(path, copy)
                 shutil.copymode(path, copy)

@@ -137,5 +137,6 @@ def read_description(entry: Entry) -> tuple[dict[str, Any], DeviceDescription, b
     except (ValueError, KeyError, TypeError) as e:
         raise RecordingError(f"The description at the start of the journal makes no sense ({e!r}).") from e
     if attributes["format"] != schema.FORMAT or str(attributes["schema_version"]).split(".")[0] != "1":
-        raise RecordingError(f"The journal is of format {attributes['schema_version']}, which this software cannot read.")
+        version = attributes["schema_version"]
+        raise RecordingError(f"The journal is of format {version}, which this software cannot read. Update it.")
     return attributes, device, bool(about.get("several_heads"))

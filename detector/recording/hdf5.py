@@ -271,7 +271,7 @@ def rows_of(path: Path, file: Any, name: str, dtype: np.dtype[Any]) -> NDArray[A
         there = d.dtype[column] if column in d.dtype.names else None
         text = there is not None and there.kind == "S" == dtype[column].kind
         if there is None or not (text or there == dtype[column]):
-            raise RecordingError(f"{path}: column {column!r} of {d.name} is {there}, not {dtype[column]}: it is damaged.")
+            raise RecordingError(f"{path}: column {column!r} of {d.name} is {there}, not {dtype[column]}: damaged.")
     check_storage(path, d)
     if d.shape[0] * d.dtype.itemsize > _LARGEST_TABLE:
         raise RecordingError(f"{path}: {d.name} has {d.shape[0]} rows, more than can be read at once.")

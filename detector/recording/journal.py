@@ -44,16 +44,24 @@ def sync_folder(path: Path) -> None:
             os.close(fd)
 
 
+def hold(file: IO[bytes]) -> bool:
+    """Lock an open file while this process lives; False if another one holds it. Does nothing where it cannot."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def being_written(journal: Path) -> bool:
     """Whether a live process holds the journal."""
-    if fcntl is None or not journal.exists():
+    try:
+        with journal.open("rb") as f:
+            return not hold(f)
+    except OSError:
         return False
-    with journal.open("rb") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
 
 
 class JournalWriter:
@@ -62,8 +70,7 @@ class JournalWriter:
     def __init__(self, path: Path, first: Entry) -> None:
         self.path = path
         self._file: IO[bytes] = path.open("xb", buffering=0)
-        if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(self._file)
         self.size = 0
         self._put(MAGIC)
         self.append([(first, chained(b"", first))])

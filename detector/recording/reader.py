@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
-from detector.errors import RecordingError, SampleError
+from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
 from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
@@ -354,11 +354,13 @@ class Recording:
     def blocks(self, max_records: int = 64, span: Span | None = None) -> Iterator[SampleBlock]:
         """All records, or those of a span, in time order across streams, in blocks of at most max_records.
 
-        Holds a few blocks in memory, however large the file. A block ends where another stream's next record is due, so a live head could have sent them so.
+        Holds a few blocks in memory, however large the file. A block ends where another stream's next record is due,
+        so a live head could have sent them so.
         """
         if max_records < 1:
             raise RecordingError("Blocks hold at least one record.")
-        ahead = {s.name: _Ahead(self, s.name, max_records, *self._records_of(s.name, span)) for s in self.device.streams}
+        names = [s.name for s in self.device.streams]
+        ahead = {name: _Ahead(self, name, max_records, *self._records_of(name, span)) for name in names}
         while True:
             waiting = [(a.next_tick, name) for name, a in ahead.items() if a.next_tick is not None]
             if not waiting:
