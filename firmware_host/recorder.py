@@ -51,7 +51,7 @@ class Room:
         if self.hours_left == float("inf"):
             return f"{self.free_bytes / 1e9:.1f} GB free"
         hours = self.hours_left
-        return f"disk lasts {hours:.0f} h" if hours >= 10 else f"disk lasts {int(hours)} h {int(hours * 60) % 60:02} min"
+        return f"disk lasts {hours:.0f} h" if hours >= 10 else f"disk lasts {hours:.1f} h"
 
 
 class Recorder(Listener):
@@ -135,8 +135,8 @@ class Recorder(Listener):
             if self._failed is None and self._waiting_bytes + size > _QUEUE_BYTES and self._waiting:
                 seconds = self._monotonic() - self._flushed
                 self._failed = RecordingError(
-                    f"The disk of {self._writer.path} has taken nothing for {seconds:.0f} s, and {_QUEUE_BYTES >> 20} MB "
-                    "wait for it: the recording was ended. Stop sweeping: nothing is recorded now. Use another disk."
+                    f"The disk of {self._writer.path} has taken nothing for {seconds:.0f} s, and "
+                    f"{_QUEUE_BYTES >> 20} MB wait for it: the recording was ended. Stop sweeping: nothing is recorded now. Use another disk."
                 )
             if self._failed is not None:
                 raise self._failed

@@ -203,7 +203,14 @@ def linked(path: Path, group: Any, name: str, kind: type) -> Any:
     RecordingError
         if it is missing, of another kind, or a link to somewhere else.
     """
-    link = group.get(name, getlink=True)
+    try:
+        link = group.get(name, getlink=True)
+        item = group[name] if isinstance(link, h5py.HardLink) else None
+    except DAMAGE as e:
+        raise RecordingError(
+            f"{path}: {name!r} cannot be opened ({e}). The file is damaged there; look for another copy, or take what is "
+            f"left with 'groundsweep recover {path}'."
+        ) from e
     if link is None:
         raise RecordingError(f"{path} has no {group.name.rstrip('/')}/{name}: it is damaged. Look for another copy.")
     if not isinstance(link, h5py.HardLink):
@@ -211,7 +218,6 @@ def linked(path: Path, group: Any, name: str, kind: type) -> Any:
             f"{path}: {group.name.rstrip('/')}/{name} is a link to elsewhere, which no recording has. Do not trust "
             "this file."
         )
-    item = group[name]
     if not isinstance(item, kind):
         raise RecordingError(f"{path}: {item.name} is not a {kind.__name__.lower()}: the file is damaged.")
     return item

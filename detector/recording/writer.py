@@ -184,12 +184,12 @@ class RecordingWriter:
         )  # fmt: skip
         text = f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"
         raw.attrs.update(_fixed({"unit": "count", "description": text}))
-        for name, description in schema.COLUMNS.items():
+        for name, text in schema.COLUMNS.items():
             fill = NO_ODOMETER if name == "odometer_um" else 0
             column = group.create_dataset(
                 name, (0,), "<i8", maxshape=(None,), chunks=(4096,), fillvalue=fill, **filters
             )
-            column.attrs.update(_fixed({"unit": schema.COLUMN_UNITS[name], "description": description}))
+            column.attrs.update(_fixed({"unit": schema.COLUMN_UNITS[name], "description": text}))
         if head_tick:
             column = group.create_dataset(schema.HEAD_TICK, (0,), "<i8", maxshape=(None,), chunks=(4096,), **filters)
             text = "tick counter of this stream's own head, unwrapped"

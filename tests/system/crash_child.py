@@ -21,7 +21,8 @@ from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, SampleBlock, Severity, StreamDescription, StreamKind
 from firmware_host.recorder import Recorder
 
-METAL = StreamDescription(0, "metal", StreamKind.METAL_PI, 3, 8, "int32", 1000.0, axis=tuple(1e-5 * i for i in range(1, 9)))
+GATES_S = tuple(1e-5 * i for i in range(1, 9))
+METAL = StreamDescription(0, "metal", StreamKind.METAL_PI, 3, 8, "int32", 1000.0, axis=GATES_S)
 RADAR = StreamDescription(
     1, "radar", StreamKind.RADAR, 1, 512, "int16", 800.0, sampling_interval_s=1e-10, centre_frequency_hz=1e9
 )  # fmt: skip
@@ -54,7 +55,10 @@ def main(path: Path, file_limit: int, reserve: int) -> None:
 
     JournalWriter.sync = told_sync  # type: ignore[method-assign]
     try:
-        with RecordingWriter(path, DEVICE, software="crash test", created_utc_ns=0) as writer, Recorder(writer) as recorder:
+        with (
+            RecordingWriter(path, DEVICE, software="crash test", created_utc_ns=0) as writer,
+            Recorder(writer) as recorder,
+        ):
             recorder.event(Event(1, Severity.INFO, "session", "begun"))
             tell("begun")
             sent = {0: 0, 1: 0}
