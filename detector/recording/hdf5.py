@@ -243,6 +243,13 @@ def sound_dataset(path: Path, group: Any, name: str, dtype: np.dtype[Any], recor
 
 def check_storage(path: Path, d: Any) -> None:
     """Raises RecordingError where a dataset lies in another file, needs a plug-in, or declares more than it holds."""
+    try:
+        _check_storage(path, d)
+    except DAMAGE as e:
+        raise RecordingError(f"{path}: {d.name} cannot be read ({e}). The file is damaged; look for another copy.") from e
+
+
+def _check_storage(path: Path, d: Any) -> None:
     if d.is_virtual or d.external is not None:
         raise RecordingError(f"{path}: {d.name} keeps its values in another file. Do not trust this file.")
     properties = d.id.get_create_plist()
