@@ -136,7 +136,8 @@ class Recorder(Listener):
                 seconds = self._monotonic() - self._flushed
                 self._failed = RecordingError(
                     f"The disk of {self._writer.path} has taken nothing for {seconds:.0f} s, and "
-                    f"{_QUEUE_BYTES >> 20} MB wait for it: the recording was ended. Stop sweeping: nothing is recorded now. Use another disk."
+                    f"{_QUEUE_BYTES >> 20} MB wait for it: the recording was ended. Stop sweeping: nothing is recorded "
+                    "now. Use another disk."
                 )
             if self._failed is not None:
                 raise self._failed

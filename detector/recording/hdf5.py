@@ -208,8 +208,8 @@ def linked(path: Path, group: Any, name: str, kind: type) -> Any:
         item = group[name] if isinstance(link, h5py.HardLink) else None
     except DAMAGE as e:
         raise RecordingError(
-            f"{path}: {name!r} cannot be opened ({e}). The file is damaged there; look for another copy, or take what is "
-            f"left with 'groundsweep recover {path}'."
+            f"{path}: {name!r} cannot be opened ({e}). The file is damaged there; look for another copy, or take "
+            f"what is left with 'groundsweep recover {path}'."
         ) from e
     if link is None:
         raise RecordingError(f"{path} has no {group.name.rstrip('/')}/{name}: it is damaged. Look for another copy.")
@@ -219,7 +219,7 @@ def linked(path: Path, group: Any, name: str, kind: type) -> Any:
             "this file."
         )
     if not isinstance(item, kind):
-        raise RecordingError(f"{path}: {item.name} is not a {kind.__name__.lower()}: the file is damaged.")
+        raise RecordingError(f"{path}: {name!r} is not a {kind.__name__.lower()}: the file is damaged.")
     return item
 
 
@@ -246,7 +246,7 @@ def check_storage(path: Path, d: Any) -> None:
     try:
         _check_storage(path, d)
     except DAMAGE as e:
-        raise RecordingError(f"{path}: {d.name} cannot be read ({e}). The file is damaged; look for another copy.") from e
+        raise RecordingError(f"{path}: {d.name} cannot be read ({e}): the file is damaged. Look for another.") from e
 
 
 def _check_storage(path: Path, d: Any) -> None:

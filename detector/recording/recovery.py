@@ -92,7 +92,7 @@ def recover(path: Path, out: Path, utc_ns: int) -> Recovered:
             if reader is not None:
                 merge.add_journal(reader)
             merge.add_rest()
-            result.ended = result.ended or (file is not None and file.closed)
+            result.ended = result.ended or _closed(file)
             _tell(writer, result, utc_ns, path)
             writer.close()
             os.replace(partial, out)
@@ -118,6 +118,13 @@ def _description(
         raise RecordingError(f"Nothing of {path} can be brought back: {' '.join(result.damage)}")
     attributes, device, several = read_description(file.description())
     return {**attributes, "schema_version": schema.SCHEMA_VERSION}, device, several
+
+
+def _closed(file: Recording | None) -> bool:
+    try:
+        return file is not None and file.closed
+    except RecordingError:
+        return False
 
 
 def _writer(path: Path, attributes: dict[str, Any], device: DeviceDescription, several: bool) -> RecordingWriter:
@@ -175,12 +182,23 @@ class _Merge:
         """What only the file has."""
         if self._file is not None:
             for target in (*self._streams, *self._tables):
-                self._fill(target, self._file.n_rows(target))
+                self._fill(target, self._in_file(target))
+
+    def _in_file(self, target: str) -> int:
+        """Rows that the file says it has; 0 where it is so damaged that it does not say."""
+        if self._file is None:
+            return 0
+        try:
+            return self._file.n_rows(target)
+        except RecordingError as e:
+            if str(e) not in self._result.damage:
+                self._result.damage.append(str(e))
+            return 0
 
     def _fill(self, target: str, stop: int) -> None:
         start = self._next[target]
-        there = min(stop, self._file.n_rows(target)) if self._file is not None else start
-        for at in range(start, there, _PIECE):
+        there = min(stop, self._in_file(target))
+        for at in range(start, max(start, there), _PIECE):
             for entry in self._readable(target, at, min(there, at + _PIECE)):
                 self._add(entry)
         if max(start, there) < stop:

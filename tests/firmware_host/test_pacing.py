@@ -40,7 +40,8 @@ def test_what_is_before_the_part_passes_at_once_and_nothing_comes_after_it(recor
     clock = Clock()
     with open_recording(recordings / "lane_dev04.h5") as r:
         span = r.span_of_time(1.0, 2.0)
-        source = PacedSource(RecordingSource(r, 8), Pace(1.0), span.start, span.stop, monotonic=clock, sleep=clock.sleep)
+        whole = RecordingSource(r, 8)
+        source = PacedSource(whole, Pace(1.0), span.start, span.stop, monotonic=clock, sleep=clock.sleep)
         ticks = np.concatenate([b.tick for items in source.items() for b in items])
         assert ticks.min() == r.span.start
         assert ticks.max() < span.stop

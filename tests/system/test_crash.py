@@ -49,7 +49,8 @@ class Child:
 
 def record_until(path: Path, seconds: float, *, file_limit: int = 0, reserve: int = 0) -> Child:
     """Record in another process and kill it after so long, unless it ends by itself; then read what it told."""
-    command = [sys.executable, str(Path(__file__).with_name("crash_child.py")), str(path), str(file_limit), str(reserve)]
+    script = str(Path(__file__).with_name("crash_child.py"))
+    command = [sys.executable, script, str(path), str(file_limit), str(reserve)]
     told = path.with_suffix(".told")
     with told.open("wb") as out:
         root = str(Path(__file__).parents[2])
@@ -83,7 +84,7 @@ def cut(path: Path, dice: random.Random) -> None:
 
 
 def lose_power(child: Child, dice: random.Random) -> None:
-    """Only what was forced to disk is sure: the journal ends there or a little later, and any page of the file is gone."""
+    """Only what was forced to disk is sure: the journal ends there or later, and any page of the file may be gone."""
     journal = journal_of(child.path)
     os.truncate(journal, dice.randint(child.synced, journal.stat().st_size))
     with child.path.open("r+b") as f:
@@ -160,7 +161,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB of its own."""
     place = tmp_path / "disk"
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
+    made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"mounting a small file system needs rights that this user lacks: {made.stderr.strip()}")
     yield place

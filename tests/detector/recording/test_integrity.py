@@ -143,7 +143,7 @@ def test_a_damaged_journal_gives_what_is_before_and_after_the_damage(tmp_path: P
 
 
 def test_what_the_journal_lost_is_taken_from_the_file(tmp_path: Path, dual_head: DualHead) -> None:
-    device, blocks = dual_head
+    _, blocks = dual_head
     w = begin(tmp_path / "a.h5", dual_head)
     w.flush()
     data = bytearray(journal_of(w.path).read_bytes())
