@@ -312,6 +312,28 @@ class ParameterReading:
     """Serial number of the head."""
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A calibration or a function check of a head: what was measured against what, and whether it passed."""
+
+    utc_ns: int
+    """When, ns since 1970 UTC."""
+    kind: str
+    """'calibration' or 'function'."""
+    name: str
+    """What was calibrated or checked."""
+    unit: str
+    """Of the numbers below."""
+    value: float
+    low: float
+    """Least value that passes; NaN if none."""
+    high: float
+    """Largest value that passes; NaN if none."""
+    passed: bool
+    who: str
+    note: str = ""
+
+
 class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"

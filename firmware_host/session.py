@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from detector.detections import Detection, Label
 from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
 from detector.profile import Profile
 from detector.recording.reader import Recording
-from detector.recording.writer import RecordingWriter
 from detector.samples import (
     NO_ODOMETER,
     ClockFit,
@@ -49,9 +48,6 @@ class Order:
 
 
 Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
-
-FLUSH_S: Final = 1.0
-"""What a power cut may cost at most, s of recording."""
 
 
 class Source(Protocol):
@@ -104,6 +100,9 @@ class Listener:
     def detection(self, detection: Detection) -> None:
         """A place settled."""
 
+    def covered(self, coverage: Sequence[Coverage]) -> None:
+        """How much of each stream was tested, at the end."""
+
     def tick(self) -> None:
         """Called often, also when nothing comes."""
 
@@ -122,45 +121,6 @@ class RecordingSource:
     def items(self) -> Generator[list[Item]]:
         for block in self._recording.blocks(self._max_records):
             yield [block]
-
-
-class Recorder(Listener):
-    """The listener that keeps the record. Alarms are recorded as the detections that they end in."""
-
-    def __init__(self, writer: RecordingWriter, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._writer = writer
-        self._monotonic = monotonic
-        self._flushed = monotonic()
-
-    def block(self, block: SampleBlock) -> None:
-        self._writer.write(block)
-
-    def gap(self, gap: Gap) -> None:
-        self._writer.gap(gap)
-
-    def event(self, event: Event) -> None:
-        self._writer.event(event)
-
-    def clock(self, fit: ClockFit) -> None:
-        self._writer.clock(fit)
-
-    def parameter(self, reading: ParameterReading) -> None:
-        self._writer.parameter(reading)
-
-    def position(self, position: Position) -> None:
-        self._writer.position(position)
-
-    def label(self, label: Label) -> None:
-        self._writer.label(label)
-
-    def detection(self, detection: Detection) -> None:
-        self._writer.detection(detection)
-
-    def tick(self) -> None:
-        now = self._monotonic()
-        if now - self._flushed >= FLUSH_S:
-            self._writer.flush()
-            self._flushed = now
 
 
 @dataclass(slots=True)
@@ -289,6 +249,8 @@ def run(
         stream.close()
     tell(pipeline.finish())
     summary.coverage = pipeline.coverage()
+    for listener in listeners:
+        listener.covered(summary.coverage)
     for c in summary.coverage:
         if c.received == 0:
             text = f"{c.stream}: not one record came. Nothing was swept with it."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
-from detector.errors import RecordingError, SampleError
+from detector.errors import RecordingError
 from detector.recording import schema
+from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
+from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
+from detector.recording.journal import being_written, journal_of
 from detector.samples import (
+    Check,
     ClockFit,
     DeviceDescription,
     Event,
@@ -31,8 +35,41 @@ from detector.samples import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a recording, in ticks of its head: from `start` up to before `stop`."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said of anything in a recording, afterwards. Nothing is overwritten by it."""
+
+    utc_ns: int
+    who: str
+    what: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCoverage:
+    """How much of a stream was really tested, as the session said at its end; see detector.pipeline.Coverage."""
+
+    stream: str
+    received: int
+    missing: int
+    untested: int
+    surface_lost: int
+    segments: int
+
+
 def open_recording(path: Path | str) -> Recording:
     """Open a recording for reading, also one whose session was cut off or is still running.
+
+    Nothing but its description is read. Links out of the file are refused.
 
     Raises
     ------
@@ -40,56 +77,18 @@ def open_recording(path: Path | str) -> Recording:
         if there is no such file, it is not HDF5, not ours, truncated, damaged, or from later software.
     """
     path = Path(path)
-    if not path.exists():
-        raise RecordingError(f"There is no file {path}. Check the name.")
-    if path.is_dir():
-        raise RecordingError(f"{path} is a folder, not a recording.")
-    try:
-        readable = h5py.is_hdf5(path)
-    except OSError:
-        readable = False
-    if not readable:
-        raise RecordingError(
-            f"{path} is not an HDF5 file, so not a recording of ours. If it comes from another program, "
-            "give it to 'groundsweep import'."
-        )
-    try:
-        file = _open_file(path)
-    except OSError as e:
-        raise RecordingError(
-            f"{path} is damaged: {e}. It was cut short or overwritten; look for a copy on the machine that recorded it."
-        ) from e
+    file = file_at(path)
     try:
         return Recording(path, file)
     except RecordingError:
         file.close()
         raise
-    except (KeyError, OSError, RuntimeError, ValueError, SampleError) as e:
+    except DAMAGE as e:
         file.close()
         raise RecordingError(
-            f"{path} calls itself a recording but is damaged ({type(e).__name__}: {e}). Look for another copy."
+            f"{path} calls itself a recording but is damaged ({type(e).__name__}: {e}). Look for another copy, or try "
+            f"'groundsweep recover {path}'."
         ) from e
-
-
-def _open_file(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as e:
-        # a session that was cut off, or still runs, leaves the file marked as being written; any other
-        # damage must not be opened so: the library then waits for a writer that never comes
-        if "already open" not in str(e) or _shorter_than_it_says(path):
-            raise
-        return h5py.File(path, "r", swmr=True, libver="latest", locking=False)
-
-
-def _shorter_than_it_says(path: Path) -> bool:
-    """Whether the superblock's end-of-file address lies beyond the end of the file.
-
-    HDF5 file format specification, superblock versions 2 and 3: the address is 8 bytes from byte 28.
-    """
-    with path.open("rb") as f:
-        start = f.read(36)
-    return len(start) < 36 or struct.unpack_from("<Q", start, 28)[0] > path.stat().st_size
 
 
 def _attr(attrs: Any, name: str) -> Any:
@@ -100,12 +99,16 @@ def _attr(attrs: Any, name: str) -> Any:
 
 
 class Recording:
-    """An open recording. Use :func:`open_recording`. A context manager."""
+    """An open recording. Use :func:`open_recording`. A context manager.
+
+    Every method raises RecordingError where the file is damaged, and says where.
+    """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
         self._file = file
         attrs = file.attrs
+        check_texts(path, attrs)
         if "format" not in attrs or _attr(attrs, "format") != schema.FORMAT:
             there = ", ".join(list(attrs)[:6] + list(file)[:6]) or "nothing"
             raise RecordingError(
@@ -126,8 +129,11 @@ class Recording:
         self.note = str(_attr(attrs, "note"))
         self.licence = str(_attr(attrs, "licence"))
         self.source = str(_attr(attrs, "source"))
-        device = file[schema.DEVICE].attrs
-        streams = [_stream(g.attrs) for g in file[schema.STREAMS].values()]
+        self.schema_version = version
+        device = linked(path, file, schema.DEVICE, h5py.Group).attrs
+        check_texts(path, device)
+        groups = linked(path, file, schema.STREAMS, h5py.Group)
+        streams = [_stream(path, linked(path, groups, name, h5py.Group).attrs) for name in groups]
         self.device = DeviceDescription(
             str(_attr(device, "model")),
             str(_attr(device, "serial")),
@@ -135,6 +141,15 @@ class Recording:
             float(_attr(device, "tick_hz")),
             tuple(sorted(streams, key=lambda s: s.stream_id)),
         )
+        if set(groups) != {s.name for s in streams}:
+            raise RecordingError(f"{path}: a stream and its group have different names: it is damaged.")
+        self._columns: dict[tuple[str, str], Any] = {}
+        for s in self.device.streams:
+            group = groups[s.name]
+            for name in columns_of(schema.HEAD_TICK in group):
+                self._columns[s.name, name] = sound_dataset(path, group, name, np.dtype("<i8"), ())
+            self._columns[s.name, "raw"] = sound_dataset(path, group, "raw", s.dtype, (s.channels, s.values))
+        linked(path, file, schema.CLOSED, h5py.Dataset)
         minor = int(version.partition(".")[2] or 0)
         for name in schema.TABLES:
             if name not in file and minor >= schema.ADDED_IN.get(name, 0):
@@ -152,44 +167,200 @@ class Recording:
     @property
     def closed(self) -> bool:
         """Whether the session ended in order."""
-        return bool(self._file[schema.CLOSED][()])
+        try:
+            return bool(self._file[schema.CLOSED][()] == 1)
+        except DAMAGE as e:
+            raise self._damaged("whether the session ended in order", e) from e
+
+    @property
+    def still_written(self) -> bool:
+        """Whether a live process of this machine is writing it."""
+        return being_written(journal_of(self.path))
+
+    @property
+    def several_heads(self) -> bool:
+        """Whether records carry their own head's ticks beside the session's."""
+        return any(name == schema.HEAD_TICK for _, name in self._columns)
+
+    def description(self) -> Entry:
+        """The first entry of the chain of digests, as the attributes tell it now."""
+        attributes = {name: _attr(self._file.attrs, name) for name in ATTRIBUTES}
+        return description(attributes, self.device, self.several_heads)
+
+    def n_rows(self, target: str) -> int:
+        """Rows of a table, or whole records of a 'stream:ID'; 0 where there is none."""
+        if target in schema.TABLES:
+            return int(linked(self.path, self._file, target, h5py.Dataset).shape[0]) if target in self._file else 0
+        return self.n_records(self._stream_of(target).name)
+
+    def _stream_of(self, target: str) -> StreamDescription:
+        for s in self.device.streams:
+            if stream_target(s) == target:
+                return s
+        raise RecordingError(f"{self.path} has no {target!r}, which its chain of digests names.")
+
+    def entry(self, target: str, first: int, n: int) -> Entry:
+        """Rows of a target as they went into the chain of digests, from what the file holds now."""
+        if target in (RECORDING, ENDED):
+            return self.description() if target == RECORDING else Entry(ENDED, first, n, b"")
+        if not 0 <= first <= first + n <= self.n_rows(target):
+            raise RecordingError(f"{self.path}: rows {first} to {first + n - 1} of {target!r} are not there.")
+        if target not in schema.TABLES:
+            s = self._stream_of(target)
+            names = (*columns_of((s.name, schema.HEAD_TICK) in self._columns), "raw")
+            width = 8 * (len(names) - 1) + s.width * s.dtype.itemsize
+            _check_size(self.path, target, n, width)
+            return Entry(target, first, n, b"".join(self._read(s.name, c, first, first + n).tobytes() for c in names))
+        d = self._file[target]
+        check_storage(self.path, d)
+        _check_size(self.path, target, n, d.dtype.itemsize)
+        try:
+            return Entry(target, first, n, d[first : first + n].tobytes())
+        except DAMAGE as e:
+            raise self._damaged(f"rows {first} to {first + n - 1} of table {target!r}", e) from e
 
     def n_records(self, stream_name: str) -> int:
         """Whole records of a stream: after a cut the columns may differ in length."""
-        group = self._file[f"{schema.STREAMS}/{stream_name}"]
-        columns = [*schema.COLUMNS, "raw", *({schema.HEAD_TICK} & set(group))]
-        return int(min(group[name].shape[0] for name in columns))
+        return int(min(d.shape[0] for (stream, _), d in self._columns.items() if stream == stream_name))
 
     def column(self, stream_name: str, name: str) -> Int64Array:
         """A whole column of schema.COLUMNS, without the samples beside it."""
-        column: Int64Array = self._file[f"{schema.STREAMS}/{stream_name}/{name}"][: self.n_records(stream_name)]
-        return column
+        return self._read(stream_name, name, 0, self.n_records(stream_name))
+
+    def _read(self, stream_name: str, name: str, start: int, stop: int) -> NDArray[Any]:
+        try:
+            values: NDArray[Any] = self._columns[stream_name, name][start:stop]
+        except DAMAGE as e:
+            raise self._damaged(f"records {start} to {stop - 1} of {stream_name!r}", e) from e
+        return values
+
+    def _damaged(self, what: str, e: Exception) -> RecordingError:
+        return RecordingError(
+            f"{self.path}: {what} cannot be read ({e}). The file is damaged there; look for another copy, or take what "
+            f"is left with 'groundsweep recover {self.path}'."
+        )
 
     def block(self, stream_name: str, start: int, stop: int) -> SampleBlock:
         """Records start to stop - 1 of a stream, counted from 0 in the file."""
         stream = next(s for s in self.device.streams if s.name == stream_name)
         stop = min(stop, self.n_records(stream_name))
-        group = self._file[f"{schema.STREAMS}/{stream_name}"]
-        try:
-            columns = [group[name][start:stop] for name in schema.COLUMNS]
-            raw = group["raw"][start:stop]
-            head_tick = group[schema.HEAD_TICK][start:stop] if schema.HEAD_TICK in group else None
-        except (OSError, RuntimeError) as e:
-            raise RecordingError(
-                f"{self.path}: records {start} to {stop - 1} of {stream_name!r} cannot be read ({e}). The file is "
-                "damaged there; look for another copy."
-            ) from e
+        columns = [self._read(stream_name, name, start, stop) for name in schema.COLUMNS]
+        many = (stream_name, schema.HEAD_TICK) in self._columns
+        head_tick = self._read(stream_name, schema.HEAD_TICK, start, stop) if many else None
         seq, tick, utc_ns, odometer_um = columns
-        return SampleBlock(stream, seq, tick, utc_ns, odometer_um, raw, head_tick)
+        return SampleBlock(
+            stream, seq, tick, utc_ns, odometer_um, self._read(stream_name, "raw", start, stop), head_tick
+        )
 
-    def blocks(self, max_records: int = 64) -> Iterator[SampleBlock]:
-        """All records in time order across streams, in blocks of at most max_records.
+    def refresh(self) -> None:
+        """Look again at how much a running session has written."""
+        try:
+            for dataset in self._columns.values():
+                dataset.id.refresh()
+            for name in (*schema.TABLES, schema.CLOSED):
+                if name in self._file:
+                    self._file[name].id.refresh()
+        except DAMAGE as e:
+            raise self._damaged("what was added", e) from e
 
-        A block ends where another stream's next record is due, so a live head could have sent them so.
+    def follow(self, wait: Callable[[], bool], max_records: int = 256) -> Iterator[SampleBlock]:
+        """Records of a running session as they come, from the first on; ends once it has ended in order.
+
+        Streams take turns; within one, no record is left out or given twice.
+
+        Parameters
+        ----------
+        wait : called when there is nothing new: waits a moment, and says whether to look again
+        """
+        at = {s.name: 0 for s in self.device.streams}
+        while True:
+            ended = self.closed  # looked at first: what came before it was marked is there
+            fresh = False
+            for name, start in at.items():
+                if (stop := min(self.n_records(name), start + max_records)) > start:
+                    yield self.block(name, start, stop)
+                    at[name], fresh = stop, True
+            if not fresh:
+                if ended or not wait():
+                    return
+                self.refresh()
+
+    @property
+    def span(self) -> Span:
+        """From the first record to after the last, over all streams; empty if there is none."""
+        ends = [
+            int(self._read(s.name, "tick", i, i + 1)[0])
+            for s in self.device.streams
+            if (n := self.n_records(s.name))
+            for i in (0, n - 1)
+        ]
+        return Span(min(ends), max(ends) + 1) if ends else Span(0, 0)
+
+    def span_of_time(self, from_s: float = 0.0, to_s: float = float("inf")) -> Span:
+        """Part between two times, s since the first record."""
+        whole, hz = self.span, self.device.tick_hz
+        stop = whole.stop if to_s == float("inf") else min(whole.stop, whole.start + round(to_s * hz))
+        return Span(whole.start + round(from_s * hz), stop)
+
+    def span_of_detection(self, detection_id: int, margin_s: float = 1.0) -> Span:
+        """Part in which a recorded detection lies, and a margin before and after it, s.
+
+        Raises
+        ------
+        RecordingError
+            if there is no such detection.
+        """
+        for d in self.detections():
+            if d.id == detection_id:
+                hz = self.device.tick_hz
+                return Span(round((d.t_start_s - margin_s) * hz), round((d.t_end_s + margin_s) * hz) + 1)
+        known = ", ".join(str(d.id) for d in self.detections()[:20]) or "none"
+        raise RecordingError(f"{self.path} has no detection {detection_id}; it has {known}.")
+
+    def spans_of_place(self, from_m: float, to_m: float) -> list[Span]:
+        """Each time that the odometer was between two places, m along the track."""
+        spans: list[Span] = []
+        low, high = from_m * 1e6, to_m * 1e6
+        for s in self.device.streams:
+            open_since: int | None = None
+            tick = 0
+            n = self.n_records(s.name)
+            for start in range(0, n, 4096):
+                places = self._read(s.name, "odometer_um", start, min(n, start + 4096))
+                ticks = self._read(s.name, "tick", start, min(n, start + 4096))
+                inside = (places >= low) & (places <= high)  # an unknown place is the smallest int64
+                for i in [0, *(np.flatnonzero(np.diff(inside)) + 1)]:
+                    if inside[i] and open_since is None:
+                        open_since = int(ticks[i])
+                    elif not inside[i] and open_since is not None:
+                        spans.append(Span(open_since, int(ticks[i - 1] if i else tick) + 1))
+                        open_since = None
+                tick = int(ticks[-1])
+            if open_since is not None:
+                spans.append(Span(open_since, tick + 1))
+        return _joined(spans)
+
+    def _first_at(self, stream_name: str, tick: int) -> int:
+        """The first record at or after a tick, by bisection."""
+        low, high = 0, self.n_records(stream_name)
+        while low < high:
+            middle = (low + high) // 2
+            if int(self._read(stream_name, "tick", middle, middle + 1)[0]) < tick:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def blocks(self, max_records: int = 64, span: Span | None = None) -> Iterator[SampleBlock]:
+        """All records, or those of a span, in time order across streams, in blocks of at most max_records.
+
+        Holds a few blocks in memory, however large the file. A block ends where another stream's next record is due,
+        so a live head could have sent them so.
         """
         if max_records < 1:
             raise RecordingError("Blocks hold at least one record.")
-        ahead = {s.name: _Ahead(self, s.name, max_records) for s in self.device.streams}
+        names = [s.name for s in self.device.streams]
+        ahead = {name: _Ahead(self, name, max_records, *self._records_of(name, span)) for name in names}
         while True:
             waiting = [(a.next_tick, name) for name, a in ahead.items() if a.next_tick is not None]
             if not waiting:
@@ -198,64 +369,106 @@ class Recording:
             until = waiting[1][0] if len(waiting) > 1 else None
             yield ahead[waiting[0][1]].take(until)
 
+    def _records_of(self, stream_name: str, span: Span | None) -> tuple[int, int]:
+        if span is None:
+            return 0, self.n_records(stream_name)
+        return self._first_at(stream_name, span.start), self._first_at(stream_name, span.stop)
+
+    def table(self, name: str) -> NDArray[Any]:
+        """(n,) rows of a table of schema.TABLES with its columns; none where the file is older than the table."""
+        dtype = schema.TABLES[name][0]
+        if name not in self._file:
+            return np.zeros(0, dtype)
+        return rows_of(self.path, self._file, name, dtype)
+
+    def _items(self, name: str, make: Callable[[dict[str, Any]], Any]) -> list[Any]:
+        try:
+            return [make(schema.fields_of(row)) for row in self.table(name)]
+        except DAMAGE as e:
+            raise self._damaged(f"table {name!r}", e) from e
+
     def gaps(self) -> list[Gap]:
-        return [Gap(**schema.fields_of(r)) for r in self._file["gaps"][:]]
+        return self._items("gaps", lambda r: Gap(**r))
 
     def events(self) -> list[Event]:
-        rows = [schema.fields_of(r) for r in self._file["events"][:]]
-        return [Event(**{**r, "severity": Severity(r["severity"])}) for r in rows]
+        return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))
 
     def parameters(self) -> list[ParameterReading]:
         """Parameters over time, oldest first; none in a file older than schema 1.1."""
-        if "parameters" not in self._file:
-            return []
-        rows = [schema.fields_of(r) for r in self._file["parameters"][:]]
         flags = ("writable", "persistent")
-        return [ParameterReading(**{**r, **{f: bool(r[f]) for f in flags}}) for r in rows]
+        return self._items("parameters", lambda r: ParameterReading(**{**r, **{f: bool(r[f]) for f in flags}}))
+
+    def checks(self) -> list[Check]:
+        """Calibrations and function checks of the head."""
+        return self._items("checks", lambda r: Check(**{**r, "passed": bool(r["passed"])}))
+
+    def coverage(self) -> list[StoredCoverage]:
+        """How much of each stream was tested; [] where the session did not get to say it."""
+        return self._items("coverage", lambda r: StoredCoverage(**r))
+
+    def corrections(self) -> list[Correction]:
+        """What people said afterwards, oldest first."""
+        return self._items("corrections", lambda r: Correction(**r))
 
     def detection_table(self) -> NDArray[Any]:
         """(n,) of DETECTION_DTYPE, as recorded, to the bit."""
-        table: NDArray[Any] = self._file["detections"][:].astype(DETECTION_DTYPE, copy=False)
-        return table
+        return self.table("detections").astype(DETECTION_DTYPE, copy=False)
 
     def detections(self) -> list[Detection]:
-        return [Detection.from_row(r) for r in self.detection_table()]
+        try:
+            return [Detection.from_row(r) for r in self.detection_table()]
+        except DAMAGE as e:
+            raise self._damaged("table 'detections'", e) from e
 
     def labels(self) -> list[Label]:
         """All of them, oldest first."""
-        rows = [schema.fields_of(r) for r in self._file["labels"][:]]
-        return [
-            Label(**{**r, "label": LabelClass(r["label"]), "ground_truth": bool(r["ground_truth"])}) for r in rows
-        ]
+        return self._items(
+            "labels",
+            lambda r: Label(**{**r, "label": LabelClass(r["label"]), "ground_truth": bool(r["ground_truth"])}),
+        )
 
     def clock_fits(self) -> list[ClockFit]:
         """How the heads' ticks lay in host time; [] in files that do not say."""
-        return [ClockFit(**schema.fields_of(r)) for r in self._file["clock"][:]] if "clock" in self._file else []
+        return self._items("clock", lambda r: ClockFit(**r))
 
     def truth(self) -> list[TrueObject]:
-        rows = [schema.fields_of(r) for r in self._file["truth"][:]]
-        return [
-            TrueObject(**{**r, "label": LabelClass(r["label"]), "contains_metal": bool(r["contains_metal"])})
-            for r in rows
-        ]
+        return self._items(
+            "truth",
+            lambda r: TrueObject(
+                **{**r, "label": LabelClass(r["label"]), "contains_metal": bool(r["contains_metal"])}
+            ),
+        )
 
     def positions(self) -> list[Position]:
         """What a satellite receiver said, in the order in which it came; empty in a recording without one."""
-        if "positions" not in self._file:
-            return []
-        rows = [schema.fields_of(r) for r in self._file["positions"][:]]
-        return [Position(**{**r, "quality": FixQuality(r["quality"])}) for r in rows]
+        return self._items("positions", lambda r: Position(**{**r, "quality": FixQuality(r["quality"])}))
+
+
+def _check_size(path: Path, target: str, n: int, width: int) -> None:
+    if n > 1 and n * width > 64 << 20:
+        raise RecordingError(f"{path}: {n} rows of {target!r} at once are more than any writer puts into one entry.")
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Overlapping spans as one, in order."""
+    out: list[Span] = []
+    for s in sorted(spans, key=lambda s: s.start):
+        if out and s.start <= out[-1].stop:
+            out[-1] = Span(out[-1].start, max(out[-1].stop, s.stop))
+        else:
+            out.append(s)
+    return out
 
 
 class _Ahead:
     """One stream on its way out of a file, a chunk at a time."""
 
-    def __init__(self, recording: Recording, name: str, max_records: int) -> None:
+    def __init__(self, recording: Recording, name: str, max_records: int, start: int, stop: int) -> None:
         self._recording = recording
         self._name = name
         self._max = max_records
-        self._n = recording.n_records(name)
-        self._read = 0
+        self._n = stop
+        self._read = start
         self._block: SampleBlock | None = None
         self._at = 0
         self._fill()
@@ -264,7 +477,7 @@ class _Ahead:
         self._block, self._at = None, 0
         if self._read < self._n:
             step = max(self._max, 256)
-            self._block = self._recording.block(self._name, self._read, self._read + step)
+            self._block = self._recording.block(self._name, self._read, min(self._n, self._read + step))
             self._read += len(self._block)
 
     @property
@@ -285,7 +498,8 @@ class _Ahead:
         return out
 
 
-def _stream(attrs: Any) -> StreamDescription:
+def _stream(path: Path, attrs: Any) -> StreamDescription:
+    check_texts(path, attrs)
     text = {name: str(_attr(attrs, name)) for name in ("name", "sample_type", "unit")}
     return StreamDescription(
         stream_id=int(_attr(attrs, "stream_id")),
@@ -301,31 +515,6 @@ def _stream(attrs: Any) -> StreamDescription:
         step_m=float(_attr(attrs, "step_m")),
         **text,
     )
-
-
-def append_labels(path: Path, labels: Sequence[Label]) -> None:
-    """Add labels to a recording; what is there stays as it is.
-
-    Raises
-    ------
-    RecordingError
-        if the file is not ours, still being recorded, or cannot be written.
-    """
-    with open_recording(path) as r:
-        if not r.closed:
-            raise RecordingError(
-                f"{path} is still being recorded, or its session was cut off. Label it after the session; if the "
-                f"session is over, make a whole copy with 'groundsweep replay {path} --out NEW.h5' and label that."
-            )
-    try:
-        with h5py.File(path, "r+", locking=False) as file:
-            table = file["labels"]
-            start = table.shape[0]
-            table.resize(start + len(labels), axis=0)
-            for i, label in enumerate(labels):
-                table[start + i] = schema.row_of(schema.LABEL_DTYPE, label)
-    except OSError as e:
-        raise RecordingError(f"{path} cannot be written ({e}). Check its rights, and who has it open.") from e
 
 
 def latest_labels(recording: Recording) -> dict[int, Label]:

@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.1"
+SCHEMA_VERSION: Final = "1.2"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -111,6 +111,38 @@ CLOCK_DTYPE: Final = np.dtype(
     ]
 )
 
+COVERAGE_DTYPE: Final = np.dtype(
+    [
+        ("stream", "S64"),
+        ("received", "<i8"),
+        ("missing", "<i8"),
+        ("untested", "<i8"),
+        ("surface_lost", "<i8"),
+        ("segments", "<i8"),
+    ]
+)
+CHECK_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("kind", "S16"),
+        ("name", "S64"),
+        ("unit", "S16"),
+        ("value", "<f8"),
+        ("low", "<f8"),
+        ("high", "<f8"),
+        ("passed", "u1"),
+        ("who", "S64"),
+        ("note", "S400"),
+    ]
+)
+CORRECTION_DTYPE: Final = np.dtype(
+    [("utc_ns", "<i8"), ("who", "S64"), ("what", "S64"), ("value", "S400"), ("why", "S400")]
+)
+DIGEST_DTYPE: Final = np.dtype([("target", "S64"), ("first", "<i8"), ("n", "<i8"), ("sha256", "S64")])
+SIGNATURE_DTYPE: Final = np.dtype(
+    [("utc_ns", "<i8"), ("who", "S64"), ("n_digests", "<i8"), ("public_key", "S64"), ("signature", "S128")]
+)
+
 TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "gaps": (GAP_DTYPE, "records that the head counted and the host never got"),
     "events": (EVENT_DTYPE, "what happened in the session"),
@@ -120,9 +152,20 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "truth": (TRUTH_DTYPE, "objects that are known to lie in the ground"),
     "clock": (CLOCK_DTYPE, "fits of the head's ticks to host time: minimum-delay points, lower convex hull"),
     "positions": (POSITION_DTYPE, "what a satellite receiver said, moment by moment; WGS-84"),
+    "coverage": (COVERAGE_DTYPE, "how much of each stream was really tested; what was not tested was not swept"),
+    "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
+    "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
+    "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
+    "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }
 
-ADDED_IN: Final = {"parameters": 1, "clock": 1, "positions": 1}
+UNCHAINED: Final = ("digests", "signatures")
+"""Tables that the chain does not cover: itself, and what signs it."""
+
+ADDED_IN: Final = {
+    **dict.fromkeys(("parameters", "clock", "positions"), 1),
+    **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
+}
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
 TABLE_NOTES: Final = {
@@ -130,14 +173,168 @@ TABLE_NOTES: Final = {
     "positions": {"quality": "GGA quality indicator of NMEA 0183", "unknown": "NaN, -1, empty, or the smallest int64"},
 }
 
+_UTC: Final = "ns since 1970-01-01 UTC"
+_HEAD_S: Final = "s of the head's tick counter"
+TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
+    "gaps": {
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "first_seq": "first missing record",
+        "n_records": "missing records",
+        "tick_before": "tick; of the last record before",
+        "tick_after": "tick; of the first record after",
+        "utc_ns": f"{_UTC}; when the host noticed",
+        "cause": "where they were lost",
+    },
+    "events": {
+        "utc_ns": f"{_UTC}",
+        "severity": "info, warning or fault",
+        "kind": "link, wire, head, operator, session, ...",
+        "text": "a sentence for a person",
+    },
+    "parameters": {
+        "head": "serial number of the head",
+        "utc_ns": f"{_UTC}; when the host learned it",
+        "name": "of the parameter",
+        "unit": "of value, low, high and default",
+        "value": "in unit",
+        "low": "in unit; least value allowed",
+        "high": "in unit; largest value allowed",
+        "default": "in unit",
+        "writable": "1 if the host may set it",
+        "persistent": "1 if the head can keep it over a power cut",
+    },
+    "detections": {
+        "id": "number of the detection, from 1",
+        "t_start_s": f"{_HEAD_S}; where it begins",
+        "t_peak_s": f"{_HEAD_S}; where it is strongest",
+        "t_end_s": f"{_HEAD_S}; where it ends",
+        "utc_ns": f"{_UTC}; of the peak",
+        "radar_first_seq": "record number; -1 where radar did not see it",
+        "radar_peak_seq": "record number; -1 where radar did not see it",
+        "radar_last_seq": "record number; -1 where radar did not see it",
+        "radar_channel": "antenna, from 0",
+        "metal_first_seq": "record number; -1 where the metal detector did not see it",
+        "metal_peak_seq": "record number; -1 where the metal detector did not see it",
+        "metal_last_seq": "record number; -1 where the metal detector did not see it",
+        "metal_channel": "coil, from 0",
+        "x_m": "m along the track; NaN if the head has no odometer",
+        "x_sigma_m": "m; 1 sigma",
+        "two_way_s": "s; two-way travel time below the ground surface",
+        "depth_m": "m; NaN if not known",
+        "depth_sigma_m": "m; 1 sigma",
+        "score": "alarm thresholds; 1 = just alarmed",
+        "radar_score": "alarm thresholds",
+        "metal_score": "alarm thresholds",
+        "level": "index into the attribute levels",
+        "decision": "a class, or unknown; both are dug",
+        "probability": "0 to 1; of each of the attribute classes, calibrated",
+        "novelty": "distance from what the model knows, over its limit; above 1 is unknown",
+        "features": "in the order of the attribute features",
+        "profile_hash": "SHA-256 of the profile's values, hex",
+        "model_hash": "SHA-256 of the model's numbers, hex",
+    },
+    "labels": {
+        "detection_id": "see detections",
+        "label": "what was found",
+        "who": "who says so",
+        "utc_ns": f"{_UTC}; when",
+        "ground_truth": "1 if dug or known, 0 for an opinion",
+        "depth_m": "m; at which it was found, NaN if not measured",
+        "note": "anything else",
+    },
+    "truth": {
+        "label": "what it is",
+        "kind": "its type",
+        "stream": "the only stream that can see it, or empty",
+        "x_m": "m along the track; NaN where records place it",
+        "first_seq": "record number; -1 where x_m places it",
+        "last_seq": "record number; -1 where x_m places it",
+        "half_extent_m": "m; half the largest horizontal extent",
+        "depth_m": "m; NaN if not known",
+        "two_way_s": "s; two-way travel time from the first sample, NaN if not known",
+        "contains_metal": "1 if it does",
+        "confidence": "simulated, surveyed, author or eye",
+    },
+    "clock": {
+        "head": "serial number of the head",
+        "utc_ns": f"{_UTC}; of the newest record",
+        "tick": "tick; at which the fit is stated",
+        "offset_ns": "ns; host time minus the tick as ns at the nominal rate",
+        "drift_ppm": "ppm; positive if the head's counter is slow, NaN before there is enough to tell",
+        "span_s": "s; over which it was fitted",
+        "residual_median_us": "us; of each second's least delayed record above the fit, median",
+        "residual_p95_us": "us; likewise, 95 % quantile",
+    },
+    "positions": {
+        "utc_ns": f"{_UTC}; host time at which the receiver's first sentence of the moment was whole",
+        "receiver_utc_ns": f"{_UTC}; the receiver's own time",
+        "latitude_deg": "deg; north positive, WGS-84",
+        "longitude_deg": "deg; east positive, WGS-84",
+        "altitude_m": "m; above mean sea level",
+        "quality": "GGA quality indicator of NMEA 0183",
+        "sigma_m": "m; horizontal accuracy, 1 sigma",
+        "sigma_from": "gst, hdop or empty",
+        "satellites": "used in the fix",
+        "hdop": "horizontal dilution of precision",
+        "correction_age_s": "s; of the differential correction",
+        "station": "reference station",
+    },
+    "coverage": {
+        "stream": "name of the stream",
+        "received": "records that came in",
+        "missing": "records that the head counted and the host never got",
+        "untested": "records with too little ground round them, over all channels",
+        "surface_lost": "A-scans whose surface echo was lost, over all antennas",
+        "segments": "unbroken pieces",
+    },
+    "checks": {
+        "utc_ns": f"{_UTC}; when",
+        "kind": "calibration or function",
+        "name": "what was calibrated or checked",
+        "unit": "of value, low and high",
+        "value": "in unit; measured",
+        "low": "in unit; least value that passes, NaN if none",
+        "high": "in unit; largest value that passes, NaN if none",
+        "passed": "1 if it did",
+        "who": "who did it",
+        "note": "anything else",
+    },
+    "corrections": {
+        "utc_ns": f"{_UTC}; when",
+        "who": "who says so",
+        "what": "what is corrected: an attribute, a table's row, anything named so that a person finds it",
+        "value": "what is right",
+        "why": "how that is known",
+    },
+    "digests": {
+        "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",
+        "first": "first row that the digest covers",
+        "n": "rows that it covers",
+        "sha256": "hex; over the digest before, this row's target, first and n, and the rows' bytes",
+    },
+    "signatures": {
+        "utc_ns": f"{_UTC}; when",
+        "who": "who signed",
+        "n_digests": "rows of the chain that are signed",
+        "public_key": "hex; Ed25519",
+        "signature": "hex; Ed25519",
+    },
+}
+"""Unit and meaning of every column; kept in the file as the attributes column_NAME of its table."""
+
 
 def row_of(dtype: np.dtype[Any], item: Any) -> Any:
     """A frozen dataclass as a row of its table; texts are cut to what their column holds."""
     row = np.zeros((), dtype=dtype)
     for name in dtype.names or ():
         value = getattr(item, name)
-        row[name] = str(value).encode()[: dtype[name].itemsize] if dtype[name].kind == "S" else value
+        row[name] = _cut(str(value), dtype[name].itemsize) if dtype[name].kind == "S" else value
     return row
+
+
+def _cut(text: str, size: int) -> bytes:
+    """UTF-8 in at most so many bytes, and no half character at the end."""
+    return text.encode()[:size].decode(errors="ignore").encode()
 
 
 def fields_of(row: Any) -> dict[str, Any]:

@@ -1,12 +1,15 @@
-"""Writing a recording: everything is made first, then the file goes into single-writer mode and grows.
+"""Writing a recording: first into a journal that is forced to disk, then into the HDF5 file that people open.
 
-In that mode (HDF5 SWMR) a killed process leaves a file that opens and holds what was flushed.
+What a fault leaves is rebuilt from whichever of the two survives: detector/recording/recovery.py, and
+docs/decisions/0001-journal-beside-the-recording.md for why.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +21,20 @@ import numpy as np
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
 from detector.recording import schema
+from detector.recording.entries import (
+    ENDED,
+    Entry,
+    block_entry,
+    chained,
+    description,
+    entry_columns,
+    stream_target,
+)
+from detector.recording.hdf5 import end_of_hdf5
+from detector.recording.journal import JournalWriter, journal_of, sync_folder
 from detector.samples import (
     NO_ODOMETER,
+    Check,
     ClockFit,
     DeviceDescription,
     Event,
@@ -27,19 +42,25 @@ from detector.samples import (
     ParameterReading,
     Position,
     SampleBlock,
+    Severity,
     StreamDescription,
 )
 
 _CHUNK_BYTES: Final = 1 << 16
-_RESERVE_BYTES: Final = 32 << 20
+_ROOM_BYTES: Final = 4 << 20
+"""Set aside beyond the end of the file: the first chunk of every column and table, and what closing takes."""
+
+RESERVE_BYTES: Final = 32 << 20
 """A recording ends in order while this much room is left on its disk: HDF5 cannot close a file without any."""
 
-_PENDING_BYTES: Final = 1 << 20
-"""Records held back before they are written, at most; a flush writes them all."""
+_ENTRY_BYTES: Final = 1 << 20
+"""Rows held back before they are written, at most, and rows of one entry; a flush writes them all."""
 
 
 class RecordingWriter:
     """A new recording. A context manager; closing marks the session as ended in order.
+
+    Reads no clock and starts no thread: `flush` blocks until the disk has what came before it.
 
     Parameters
     ----------
@@ -50,6 +71,8 @@ class RecordingWriter:
     created_utc_ns : ns since 1970 UTC
     compress : gzip and shuffle, for files that are shipped
     several_heads : blocks come with each head's own ticks beside the session's
+    journal : keep one until the recording is closed; False only for what can be made anew from another file
+    schema_version : of a recording that is rebuilt; else the present one
 
     Raises
     ------
@@ -73,16 +96,31 @@ class RecordingWriter:
         source: str = "",
         compress: bool = False,
         several_heads: bool = False,
+        journal: bool = True,
+        schema_version: str = schema.SCHEMA_VERSION,
     ) -> None:
         if recording_type not in schema.RECORDING_TYPES:
             raise RecordingError(
                 f"{recording_type!r} is not a type of recording; use one of {', '.join(schema.RECORDING_TYPES)}."
             )
         self.path = path
+        self.device = device
+        self._several_heads = several_heads
         self._streams = {s.stream_id: s for s in device.streams}
+        self._names = {stream_target(s): s.name for s in device.streams}
         self._pending: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in device.streams}
+        self._pending_rows: dict[str, list[Any]] = {name: [] for name in schema.TABLES}
         self._pending_bytes = 0
+        self._rows: dict[str, int] = {}
+        self._newest_utc_ns = created_utc_ns
         self._failed: RecordingError | None = None
+        self._full: RecordingError | None = None
+        self._journal: JournalWriter | None = None
+        if journal and journal_of(path).exists():
+            raise RecordingError(
+                f"{journal_of(path)} is left from a recording of that name that was cut off. Run 'groundsweep recover "
+                f"{path}' first, or choose another name."
+            )
         try:
             self._file = h5py.File(path, "x", libver="latest", locking=False)
         except FileExistsError as e:
@@ -91,7 +129,7 @@ class RecordingWriter:
             raise RecordingError(f"{path} cannot be made ({e}). Check the folder, its rights and the disk.") from e
         attributes = {
             "format": schema.FORMAT,
-            "schema_version": schema.SCHEMA_VERSION,
+            "schema_version": schema_version,
             "software": software,
             "recording_type": recording_type,
             "created_utc_ns": np.int64(created_utc_ns),
@@ -102,21 +140,33 @@ class RecordingWriter:
             "licence": licence,
             "source": source,
         }
-        self._file.attrs.update(attributes)
+        first = description(attributes, device, several_heads)
+        self._digest = chained(b"", first)
+        try:
+            if journal:
+                self._journal = JournalWriter(journal_of(path), first)
+            self._make_file(attributes, compress)
+            self._note_digests([(first, self._digest)])
+        except (OSError, RuntimeError) as e:
+            raise RecordingError(f"{path} cannot be made ({e}). Check the folder, its rights and the disk.") from e
+
+    def _make_file(self, attributes: dict[str, Any], compress: bool) -> None:
+        self._file.attrs.update(_fixed(attributes))
+        d = self.device
         group = self._file.create_group(schema.DEVICE)
-        group.attrs.update(
-            {"model": device.model, "serial": device.serial, "firmware": device.firmware, "tick_hz": device.tick_hz}
-        )
+        about = {"model": d.model, "serial": d.serial, "firmware": d.firmware, "tick_hz": d.tick_hz}
+        group.attrs.update(_fixed({"description": "the detector head", **about}))
         filters: dict[str, Any] = {"compression": "gzip", "shuffle": True} if compress else {}
-        for stream in device.streams:
-            self._make_stream(stream, filters, several_heads)
-        for name, (dtype, description) in schema.TABLES.items():
+        for stream in d.streams:
+            self._make_stream(stream, filters, self._several_heads)
+        for name, (dtype, text) in schema.TABLES.items():
             table = self._file.create_dataset(
                 name, (0,), dtype, maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),), **filters
             )
-            table.attrs.update({"description": description, **schema.TABLE_NOTES.get(name, {})})
-        self._file.create_dataset(schema.CLOSED, data=np.uint8(0)).attrs["description"] = (
-            "1 once the session ended in order"
+            columns = {f"column_{column}": said for column, said in schema.TABLE_COLUMNS[name].items()}
+            table.attrs.update(_fixed({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns}))
+        self._file.create_dataset(schema.CLOSED, data=np.uint8(0)).attrs.update(
+            _fixed({"description": "1 once the session ended in order"})
         )
         self._file.swmr_mode = True
 
@@ -126,130 +176,268 @@ class RecordingWriter:
             value = getattr(s, field.name)
             if field.name == "axis":
                 value = np.array(value, "<f8")
-            elif isinstance(value, str):
-                value = str(value)  # h5py does not take a StrEnum for text
-            group.attrs[field.name] = value
+            group.attrs.update(_fixed({field.name: value}))
         rows = max(1, min(4096, _CHUNK_BYTES // (s.width * s.dtype.itemsize)))
         raw = group.create_dataset(
             "raw", (0, s.channels, s.values), s.dtype, maxshape=(None, s.channels, s.values),
             chunks=(rows, s.channels, s.values), **filters,
         )  # fmt: skip
-        raw.attrs.update(
-            {"unit": "count", "description": f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"}
-        )
-        for name, description in schema.COLUMNS.items():
+        text = f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"
+        raw.attrs.update(_fixed({"unit": "count", "description": text}))
+        for name, text in schema.COLUMNS.items():
             fill = NO_ODOMETER if name == "odometer_um" else 0
             column = group.create_dataset(
                 name, (0,), "<i8", maxshape=(None,), chunks=(4096,), fillvalue=fill, **filters
             )
-            column.attrs.update({"unit": schema.COLUMN_UNITS[name], "description": description})
+            column.attrs.update(_fixed({"unit": schema.COLUMN_UNITS[name], "description": text}))
         if head_tick:
             column = group.create_dataset(schema.HEAD_TICK, (0,), "<i8", maxshape=(None,), chunks=(4096,), **filters)
-            column.attrs.update({"unit": "tick", "description": "tick counter of this stream's own head, unwrapped"})
+            text = "tick counter of this stream's own head, unwrapped"
+            column.attrs.update(_fixed({"unit": "tick", "description": text}))
 
     def __enter__(self) -> RecordingWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        try:
+            self.close()
+        except RecordingError:
+            if e is None:
+                raise  # else the first error says what happened, and this one only that it still does
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """What this recording takes at present, its journal included."""
+        journal = self._journal.size if self._journal else 0
+        try:
+            return journal + self.path.stat().st_size
+        except OSError:
+            return journal
 
     def write(self, block: SampleBlock) -> None:
         """Keep a block. It is on its way to disk after the next flush, or once a megabyte waits."""
         if block.stream.stream_id not in self._streams:
             raise RecordingError(f"{self.path} has no stream {block.stream.stream_id}.")
-        self._pending[block.stream.stream_id].append(block)
-        self._pending_bytes += block.raw.nbytes + 32 * len(block)
-        if self._pending_bytes >= _PENDING_BYTES:
-            self._write_pending()
+        record = 64 + block.stream.width * block.stream.dtype.itemsize
+        at_once = max(1, _ENTRY_BYTES // record)
+        for start in range(0, len(block), at_once):
+            part = block[start : start + at_once]
+            self._pending[block.stream.stream_id].append(part)
+            self._pending_bytes += record * len(part)
+            self._newest_utc_ns = max(self._newest_utc_ns, int(part.utc_ns[-1]))
+            if self._pending_bytes >= _ENTRY_BYTES:
+                self._commit()
 
     def gap(self, gap: Gap) -> None:
-        self._append("gaps", gap)
+        self._keep("gaps", gap)
 
     def event(self, event: Event) -> None:
-        self._append("events", event)
+        self._keep("events", event)
 
     def clock(self, fit: ClockFit) -> None:
-        self._append("clock", fit)
+        self._keep("clock", fit)
 
     def position(self, position: Position) -> None:
-        self._append("positions", position)
+        self._keep("positions", position)
 
     def parameter(self, reading: ParameterReading) -> None:
-        self._append("parameters", reading)
+        self._keep("parameters", reading)
+
+    def check(self, check: Check) -> None:
+        self._keep("checks", check)
 
     def detection(self, detection: Detection) -> None:
-        self._append_rows("detections", detection.to_row()[None])
+        self._keep_row("detections", detection.to_row())
 
     def label(self, label: Label) -> None:
-        self._append("labels", label)
+        self._keep("labels", label)
 
     def truth(self, objects: Sequence[TrueObject]) -> None:
         for item in objects:
-            self._append("truth", item)
+            self._keep("truth", item)
+
+    def coverage(self, coverage: Iterable[Any]) -> None:
+        """Rows with the fields of the coverage table: detector.pipeline.Coverage has them."""
+        for item in coverage:
+            self._keep("coverage", item)
+
+    def rows(self, table: str, rows: Any) -> None:
+        """Whole rows of a table, as read from another recording."""
+        for row in rows.astype(schema.TABLES[table][0], copy=False):
+            self._keep_row(table, row)
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
-        self._write_pending()
-        try:
-            self._file.flush()
-        except (OSError, RuntimeError) as e:
-            raise self._cannot_grow(e) from e
+        """Force everything that was kept to the disk itself.
 
-    def close(self) -> None:
-        """Flush, mark as ended in order, close. Closing again does nothing."""
-        if not self._file:
+        Raises
+        ------
+        RecordingError
+            when the disk is full or gone; what came before is whole, and nothing can be recorded from now on.
+        """
+        self._commit()
+        if self._journal is None:
             return
         try:
-            if self._failed is None:
-                self._write_pending(check=False)
-            self._file[schema.CLOSED][()] = 1
-            self._file.close()
-        except (OSError, RuntimeError) as e:
-            raise self._cannot_grow(e) from e
+            self._journal.sync()
+        except OSError as e:
+            raise self._give_up(e) from e
 
-    def _write_pending(self, check: bool = True) -> None:
+    def close(self) -> None:
+        """Flush, mark as ended in order, close. The journal goes once the file is on the disk. Again does nothing."""
+        if not self._file:
+            return
+        journal = self._journal
+        try:
+            if self._failed is None:
+                self._commit(check=False)
+            if self._failed is self._full:
+                self._append([Entry(ENDED, 0, 0, b"")])
+                self._file[schema.CLOSED][()] = 1
+            self._file.close()
+            if self._failed is self._full:
+                with self.path.open("rb+") as f:
+                    f.truncate(end_of_hdf5(f.read(36)))  # the room that was set aside
+                    if journal is not None:
+                        os.fsync(f.fileno())
+            if journal is not None:
+                sync_folder(self.path.parent)
+        except (OSError, RuntimeError) as e:
+            raise self._give_up(e) from e
+        finally:
+            if journal is not None:
+                journal.close()
+        if journal is not None and self._failed is self._full:
+            journal.path.unlink(missing_ok=True)
+
+    def _commit(self, check: bool = True) -> None:
         if self._failed is not None:
             raise self._failed
-        if check and self._pending_bytes and shutil.disk_usage(self.path.parent).free < _RESERVE_BYTES:
-            self._write_pending(check=False)  # the reserve is there to take this last piece
-            self._failed = RecordingError(
-                f"The disk of {self.path} has less than {_RESERVE_BYTES >> 20} MB left, so the recording was ended. "
-                "Stop sweeping: nothing is recorded now. What came before is whole; free some space and start anew."
+        if check and self._pending_bytes and shutil.disk_usage(self.path.parent).free < RESERVE_BYTES:
+            text = f"The disk of {self.path} has less than {RESERVE_BYTES >> 20} MB left, so the recording was ended. "
+            self.event(Event(self._newest_utc_ns, Severity.FAULT, "session", text.strip()))
+            self._commit(check=False)  # the reserve is there to take this last piece
+            self._failed = self._full = RecordingError(
+                text + "Stop sweeping: nothing is recorded now. What came before is whole; free some space and start "
+                "anew."
             )
             self.close()
             raise self._failed
-        try:
-            for stream_id, blocks in self._pending.items():
-                if not blocks:
-                    continue
-                group = self._file[f"{schema.STREAMS}/{self._streams[stream_id].name}"]
-                n = sum(len(b) for b in blocks)
-                start = group["raw"].shape[0]
-                # raw last: a reader takes the shortest column as the stream's length
-                for name in [*schema.COLUMNS, *({schema.HEAD_TICK} & set(group))]:
-                    group[name].resize(start + n, axis=0)
-                    group[name][start:] = np.concatenate([getattr(b, name) for b in blocks])
-                group["raw"].resize(start + n, axis=0)
-                group["raw"][start:] = np.concatenate([b.raw for b in blocks])
+        entries = []
+        for stream_id, blocks in self._pending.items():
+            if blocks:
+                start = self._rows.get(stream_target(self._streams[stream_id]), 0)
+                entries.append(block_entry(start, blocks, self._several_heads))
                 blocks.clear()
-            self._pending_bytes = 0
-        except (OSError, RuntimeError) as e:
-            raise self._cannot_grow(e) from e
+        for table, rows in self._pending_rows.items():
+            if rows:
+                entries.append(Entry(table, self._rows.get(table, 0), len(rows), b"".join(r.tobytes() for r in rows)))
+                rows.clear()
+        self._pending_bytes = 0
+        if entries:
+            try:
+                self._append(entries)
+            except (OSError, RuntimeError) as e:
+                raise self._give_up(e) from e
 
-    def _append(self, table: str, item: Any) -> None:
-        self._append_rows(table, schema.row_of(schema.TABLES[table][0], item)[None])
+    def append(self, entry: Entry) -> None:
+        """An entry as another recording or a journal holds it; its rows become the next of its target.
 
-    def _append_rows(self, table: str, rows: Any) -> None:
+        Raises
+        ------
+        RecordingError
+            when it does not fit this recording, or the disk is full.
+        """
+        self._commit()
+        if entry.target not in self._names and entry.target not in schema.TABLES:
+            raise RecordingError(f"{self.path} has no place for {entry.target!r}.")
+        if entry.target in schema.TABLES and len(entry.payload) != entry.n * schema.TABLES[entry.target][0].itemsize:
+            raise RecordingError(f"{len(entry.payload)} bytes are not {entry.n} rows of {entry.target!r}.")
         try:
-            dataset = self._file[table]
-            start = dataset.shape[0]
-            dataset.resize(start + len(rows), axis=0)
-            dataset[start:] = rows
+            self._append([Entry(entry.target, self._rows.get(entry.target, 0), entry.n, entry.payload)])
         except (OSError, RuntimeError) as e:
-            raise self._cannot_grow(e) from e
+            raise self._give_up(e) from e
 
-    def _cannot_grow(self, e: Exception) -> RecordingError:
-        return RecordingError(
+    def _append(self, entries: Sequence[Entry]) -> None:
+        """Into the journal, then into the HDF5 file; OSError or RuntimeError where either cannot take it."""
+        done = []
+        for e in entries:
+            self._digest = chained(self._digest, e)
+            done.append((e, self._digest))
+            self._rows[e.target] = e.first + e.n
+        self._make_room(sum(len(e.payload) for e in entries))
+        if self._journal is not None:
+            self._journal.append(done)
+        for entry in entries:
+            if entry.target in self._names:
+                self._append_records(entry)
+            elif entry.target != ENDED:
+                self._grow(self._file[entry.target], np.frombuffer(entry.payload, schema.TABLES[entry.target][0]))
+        self._note_digests(done)
+
+    def _make_room(self, n_bytes: int) -> None:
+        """Let the file system set room aside beyond the end of the file: HDF5 must not meet a full disk itself.
+
+        Raises OSError where there is none; the file has then lost nothing.
+        """
+        if not hasattr(os, "posix_fallocate"):
+            return
+        with self.path.open("rb+") as f:
+            end = end_of_hdf5(f.read(36))
+            os.posix_fallocate(f.fileno(), end, 2 * n_bytes + _ROOM_BYTES)
+
+    def _append_records(self, entry: Entry) -> None:
+        stream = next(s for s in self.device.streams if stream_target(s) == entry.target)
+        group = self._file[f"{schema.STREAMS}/{stream.name}"]
+        # raw comes last: a reader takes the shortest column as the stream's length
+        for name, values in entry_columns(entry, stream, self._several_heads).items():
+            self._grow(group[name], values)
+
+    def _note_digests(self, done: Sequence[tuple[Entry, bytes]]) -> None:
+        rows = [(e.target.encode(), e.first, e.n, digest.hex().encode()) for e, digest in done]
+        self._grow(self._file["digests"], np.array(rows, schema.DIGEST_DTYPE))
+        self._file.flush()
+
+    @staticmethod
+    def _grow(dataset: Any, rows: Any) -> None:
+        start = dataset.shape[0]
+        dataset.resize(start + len(rows), axis=0)
+        dataset[start:] = rows
+
+    def _keep(self, table: str, item: Any) -> None:
+        self._keep_row(table, schema.row_of(schema.TABLES[table][0], item))
+
+    def _keep_row(self, table: str, row: Any) -> None:
+        self._pending_rows[table].append(row)
+        self._pending_bytes += row.nbytes
+        if self._pending_bytes >= _ENTRY_BYTES:
+            self._commit()
+
+    def _give_up(self, e: Exception) -> RecordingError:
+        self._divert()
+        self._failed = RecordingError(
             f"{self.path} cannot be written any more ({e}): the disk is full or gone. Stop sweeping: nothing is "
-            "recorded now. Keep the file as it is, free some space and start a new recording."
+            "recorded now. What came before is safe: free some space, run 'groundsweep recover "
+            f"{self.path}', and start a new recording."
         )
+        return self._failed
+
+    def _divert(self) -> None:
+        """Let HDF5 write what it still holds into nothing: it crashes the process over a file that it cannot close.
+
+        The file on the disk stays as of the last flush that worked.
+        """
+        if not self._file:
+            return
+        with tempfile.TemporaryFile() if not hasattr(os, "memfd_create") else open(os.memfd_create("gone"), "w+b") as f:
+            os.dup2(f.fileno(), self._file.id.get_vfd_handle())
+
+
+def _fixed(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Texts as fixed-length UTF-8: variable ones lie in a part of the file over whose damage HDF5 hangs."""
+    out = {}
+    for name, value in attributes.items():
+        if isinstance(value, str):
+            data = str(value).encode()
+            value = np.array(data, h5py.string_dtype("utf-8", max(1, len(data))))
+        out[name] = value
+    return out

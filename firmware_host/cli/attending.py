@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rich.text import Text
+
 from detector.samples import Event, Severity
 from firmware_host.cli.opening import console
 from firmware_host.console.desk import AttendedSource, Desk
@@ -135,6 +137,10 @@ class Attended:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    def watch_disk(self, disk: Callable[[], Text]) -> None:
+        """Have the terminal say how the disk is."""
+        self._view.disk = disk
 
     def ended(self) -> None:
         """The sweep is over: whoever still looks is told."""

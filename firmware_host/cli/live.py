@@ -24,19 +24,19 @@ from detector.errors import RecordingError
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
-from detector.recording.writer import RecordingWriter
 from detector.samples import Event, Severity
 from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundChoice
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
-from firmware_host.console.terminal import detection_table
+from firmware_host.console.terminal import detection_table, disk_text
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import DEFAULT_BAUD
 from firmware_host.head import Head
 from firmware_host.link import list_ports
 from firmware_host.live_source import JoinedSource, LiveSource, PlacedSource
 from firmware_host.nmea import UERE_M
-from firmware_host.session import Interrupt, Recorder, RecordingSource, Source, Summary, run, warm_up
+from firmware_host.recorder import Recorder
+from firmware_host.session import Interrupt, RecordingSource, Source, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
 
 DEMO_RECORDINGS = (
@@ -214,26 +214,28 @@ def _live(
         attended = Attended(source, heads, out, how, clock)
         with (
             new_writer(out, device, profile, model, note=note, several_heads=len(heads) > 1) as writer,
+            Recorder(writer) as recorder,
             attended,
             Interrupt() as stop,
         ):
+            attended.watch_disk(lambda: disk_text(recorder))
             for head in heads:
-                _record_settings(head, writer)
+                _record_settings(head, recorder)
             try:
-                return run(attended.source, pipeline, [Recorder(writer), *attended.listeners], stop, clock)
+                return run(attended.source, pipeline, [recorder, *attended.listeners], stop, clock)
             finally:
                 attended.ended()
 
 
-def _record_settings(head: Head, writer: RecordingWriter) -> None:
+def _record_settings(head: Head, recorder: Recorder) -> None:
     """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
     try:
         for p in head.parameters():
-            writer.parameter(p.reading(head.now_ns(), head.device.serial))
+            recorder.parameter(p.reading(head.now_ns(), head.device.serial))
     except HeadError as e:
         console.print(f"[yellow]The head's settings are not in this recording.[/] {e}")
         text = f"The head's parameters could not be read. {e}"
-        writer.event(Event(head.now_ns(), Severity.WARNING, "head", text))
+        recorder.event(Event(head.now_ns(), Severity.WARNING, "head", text))
 
 
 def _report(summary: Summary, out: Path) -> None:

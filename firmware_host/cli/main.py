@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import capture, convert, firmware, gnss, live, params, plot, replay, score
+from firmware_host.cli import capture, compare, convert, evidence, firmware, gnss, live, params, plot, replay, score
 
 app = typer.Typer(
     name="groundsweep",
@@ -23,6 +23,8 @@ app = typer.Typer(
 live.register(app)
 gnss.register(app)
 replay.register(app)
+evidence.register(app)
+compare.register(app)
 score.register(app)
 convert.register(app)
 params.register(app)

@@ -70,8 +70,9 @@ def new_writer(
     kind: str = "survey",
     note: str = "",
     several_heads: bool = False,
+    journal: bool = True,
 ) -> RecordingWriter:
-    """A recording that says what made it."""
+    """A recording that says what made it; without a journal only if it can be made anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return RecordingWriter(
         path,
@@ -84,5 +85,6 @@ def new_writer(
         model_hash=model.hash,
         note=note,
         several_heads=several_heads,
+        journal=journal,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import getpass
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from detector import __version__
 from detector.detections import Label, LabelClass
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
@@ -23,9 +26,12 @@ from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
-from detector.recording.reader import Recording, append_labels, open_recording
+from detector.recording.amending import append_labels
+from detector.recording.reader import Recording, Span, open_recording
+from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
+from firmware_host.cli.compare import reasons, side_by_side
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -37,8 +43,11 @@ from firmware_host.cli.opening import (
 from firmware_host.cli.placing import position_summary
 from firmware_host.cli.reading import places_of_detections, reading
 from firmware_host.console.bscan import bscan_picture, profile_picture
-from firmware_host.console.terminal import detection_table, places_text
-from firmware_host.session import Listener, Recorder, RecordingSource, Source, run
+from firmware_host.console.terminal import TerminalView, detection_table, places_text
+from firmware_host.console.watch import Watch
+from firmware_host.pacing import KEYS, Pace, PacedSource, terminal_keys
+from firmware_host.recorder import Recorder
+from firmware_host.session import Listener, RecordingSource, Source, run
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +71,24 @@ class _Bar(Listener):
         self._progress.console.print(f"[yellow]{event.severity}[/]: {event.text}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a replay was asked to do, beside the file."""
+
+    profile_name: str | None
+    model_path: Path | None
+    out: Path | None
+    speed: float = 0.0
+    paused: bool = False
+    span: Span | None = None
+    verify: bool = False
+    compare: bool = False
+
+    @property
+    def paced(self) -> bool:
+        return self.speed > 0 or self.paused or self.span is not None
+
+
 def replay(
     file: Annotated[Path, typer.Argument(help="A recording, a capture (.gsraw), or a foreign file (DZT, rd3, ...).")],
     profile_name: Annotated[
@@ -69,71 +96,132 @@ def replay(
     ] = None,
     model_path: ModelOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a recording with these detections.")] = None,
+    speed: Annotated[
+        float, typer.Option(help="1 = as fast as it was recorded; 0 = as fast as this machine.", min=0.0)
+    ] = 0.0,
+    paused: Annotated[bool, typer.Option("--paused", help=f"Begin paused. Keys: {KEYS}.")] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Time from the first record: 10s, 2m. What is before passes at once.")
+    ] = None,
+    stop: Annotated[str | None, typer.Option("--to", help="Time at which to stop.")] = None,
+    around: Annotated[int | None, typer.Option(help="The surroundings of this detection, see 'show'.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Say which detections are not the recorded ones to the bit, and why.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show recorded and replayed detections side by side.")
+    ] = False,
 ) -> None:
     """Run a recording through the pipeline again and compare with the detections that it holds."""
+    wish = _Wish(profile_name, model_path, out, speed, paused, None, verify, compare)
+    part = start is not None or stop is not None or around is not None
+    if part and (verify or compare or out is not None):
+        raise RecordingError(
+            "A part of a recording cannot be verified, compared or written. Leave out --from, --to and --around."
+        )
+    if is_ours(file):
+        with open_recording(file) as recording:
+            if around is not None:
+                wish = replace(wish, span=recording.span_of_detection(around))
+            elif part:
+                to_s = float("inf") if stop is None else _seconds(stop)
+                wish = replace(wish, span=recording.span_of_time(_seconds(start or "0s"), to_s))
+            total = sum(recording.n_records(s.name) for s in recording.device.streams)
+            most = _PACED_RECORDS if wish.paced else 256
+            _replay(RecordingSource(recording, most), total, recording, wish, file)
+        return
+    if part or verify or compare:
+        raise RecordingError(f"{file} is no recording of ours: it holds no detections, and is replayed whole.")
     if file.suffix == SUFFIX:
         captured = CaptureSource(file)
-        _replay(captured, captured.n_records, None, profile_name, model_path, out, file)
-    elif is_ours(file):
-        with open_recording(file) as recording:
-            total = sum(recording.n_records(s.name) for s in recording.device.streams)
-            _replay(RecordingSource(recording), total, recording, profile_name, model_path, out, file)
+        _replay(captured, captured.n_records, None, wish, file)
     else:
         foreign = read_foreign(file)
         total = sum(len(b) for b in foreign.blocks)
-        _replay(ForeignSource(foreign), total, None, profile_name, model_path, out, file)
+        _replay(ForeignSource(foreign), total, None, wish, file)
 
 
-def _replay(
-    source: Source,
-    total: int,
-    recording: Recording | None,
-    profile_name: str | None,
-    model_path: Path | None,
-    out: Path | None,
-    file: Path,
-) -> None:
-    profile, model = chain(profile_name or DEFAULT_PROFILE, model_path)
-    if profile_name is None and recording is not None and recording.profile_toml:
+_PACED_RECORDS = 8
+"""Records of a step, and of what comes at once, where a person watches."""
+
+
+def _seconds(text: str) -> float:
+    """'90', '90s', '1.5m' or '1h' in s."""
+    scale = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
+    try:
+        value = float(text if scale is None else text[:-1]) * (scale or 1.0)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise RecordingError(f"{text!r} is no time from the first record. Write it as 10s, 2m or 1h.")
+    return value
+
+
+def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish, file: Path) -> None:
+    profile, model = chain(wish.profile_name or DEFAULT_PROFILE, wish.model_path)
+    if wish.profile_name is None and recording is not None and recording.profile_toml:
         profile = parse_profile(recording.profile_toml, f"the profile stored in {file}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        listeners: list[Listener] = [_Bar(progress, total)]
-        pipeline = Pipeline(source.device, profile, model)
-        if out is None:
-            summary = run(source, pipeline, listeners)
-        else:
-            if out.exists():
-                raise RecordingError(f"{out} exists already, and is not overwritten. Choose another --out.")
+    pipeline = Pipeline(source.device, profile, model)
+    with contextlib.ExitStack() as stack:
+        listeners: list[Listener] = []
+        if wish.out is not None:
+            if wish.out.exists():
+                raise RecordingError(f"{wish.out} exists already, and is not overwritten. Choose another --out.")
             note = f"replay of {file.name}"
-            with new_writer(out, source.device, profile, model, note=note) as writer:
-                summary = run(source, pipeline, [Recorder(writer), *listeners])
-                if recording is not None:
-                    writer.truth(recording.truth())
-                    for position in recording.positions():
-                        writer.position(position)
-                    for reading in recording.parameters():
-                        writer.parameter(reading)
-    console.print(detection_table(summary.detections))
+            several = recording is not None and recording.several_heads
+            writer = stack.enter_context(
+                new_writer(
+                    wish.out, source.device, profile, model, note=note, several_heads=several, journal=False
+                )
+            )
+            if recording is not None:
+                _copy_tables(recording, writer)
+            listeners.append(stack.enter_context(Recorder(writer)))
+        if wish.paced:
+            keys = stack.enter_context(terminal_keys())
+            span = wish.span
+            first, last = (None, None) if span is None else (span.start, span.stop)
+            source = PacedSource(source, Pace(wish.speed, wish.paused), first, last, keys)
+            console.print(f"[dim]{KEYS}[/]")
+            watch = Watch(source.device)
+            listeners += [watch, stack.enter_context(TerminalView(console, source.device, watch))]
+        else:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            listeners.append(_Bar(stack.enter_context(Progress(*columns, console=console, transient=True)), total))
+        summary = run(source, pipeline, listeners)
+    found = summary.detections
+    if wish.span is not None:
+        hz = source.device.tick_hz
+        low, high = wish.span.start / hz, wish.span.stop / hz
+        console.print(detection_table([d for d in found if d.t_end_s >= low and d.t_start_s <= high]))
+        return
+    console.print(detection_table(found))
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
+        if wish.verify:
+            raise typer.Exit(1)
         return
-    recorded = recording.detection_table()
-    if as_rows(summary.detections).tobytes() == recorded.tobytes():
+    recorded, replayed = recording.detection_table(), as_rows(found)
+    same = replayed.tobytes() == recorded.tobytes()
+    if wish.compare or (wish.verify and not same):
+        side_by_side(recorded, replayed, "recorded", "replayed")
+    if same:
         console.print(f"[bold green]Identical to the bit[/]: {len(recorded)} recorded, {len(recorded)} replayed.")
         return
-    reasons = []
-    if profile.hash != recording.profile_hash:
-        reasons.append("another profile")
-    if model.hash != recording.model_hash:
-        reasons.append("another model")
-    if not recording.closed:
-        reasons.append("the recording ended without being closed")
-    because = f" ({', '.join(reasons)})" if reasons else f" (recorded by {recording.software})"
-    console.print(
-        f"[bold yellow]Differs{because}[/]: {len(recorded)} recorded, {len(summary.detections)} replayed."
-    )
+    why = reasons(recording, profile.to_toml(), profile.hash, model.hash, f"groundsweep {__version__}")
+    for text in why or ["Profile, model and software are the recorded ones: the machine or its libraries differ."]:
+        console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
+    console.print(f"[bold yellow]Differs[/]: {len(recorded)} recorded, {len(found)} replayed.")
     raise typer.Exit(1)
+
+
+_COPIED = ("gaps", "events", "clock", "truth", "positions", "parameters", "checks")
+"""Tables that a replay does not make anew."""
+
+
+def _copy_tables(recording: Recording, writer: RecordingWriter) -> None:
+    for name in _COPIED:
+        writer.rows(name, recording.table(name))
 
 
 def _time(utc_ns: int) -> str:
@@ -167,6 +255,8 @@ def show(
         for g in r.gaps():
             name = r.device.stream(g.stream_id).name
             console.print(f"[red]gap[/] {name}: {g.n_records} records from {g.first_seq}, {g.cause}")
+        if isinstance(r, Recording):
+            _show_checks(r)
         for e in r.events():
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
         for line in position_summary(r.positions()):
@@ -186,6 +276,23 @@ def show(
             console.print(f"[dim]truth: {t.kind} ({t.label}) at {place}, {t.confidence}[/]")
 
 
+def _show_checks(r: Recording) -> None:
+    """What was covered, checked, and corrected afterwards."""
+    for c in r.coverage():
+        console.print(
+            f"coverage {c.stream}: {c.received} received, {c.missing} missing, {c.untested} not tested, surface "
+            f"echo lost in {c.surface_lost}",
+            soft_wrap=True,
+        )
+    for check in r.checks():
+        passed = "passed" if check.passed else "[bold red]FAILED[/]"
+        console.print(f"{check.kind} {escape(check.name)}: {check.value:g} {escape(check.unit)}, {passed}")
+    for said in r.corrections():
+        console.print(
+            f"correction: {escape(said.what)} is {escape(said.value)} ({escape(said.who)}: {escape(said.why)})"
+        )
+
+
 def _head_lines(r: Readable) -> list[str]:
     """What made it: another program's file says less than a recording."""
     head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
@@ -193,7 +300,13 @@ def _head_lines(r: Readable) -> list[str]:
         return [head, f"note: {r.note}"]
     lines = [
         f"{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
-        + ("" if r.closed else "  [bold red]not closed: the session was cut off[/]"),
+        + (
+            ""
+            if r.closed
+            else "  [bold yellow]still being recorded[/]"
+            if r.still_written
+            else "  [bold red]not closed: the session was cut off[/]; see 'groundsweep recover'"
+        ),
         head,
     ]
     lines += [f"{k}: {v}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]

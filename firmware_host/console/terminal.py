@@ -32,8 +32,12 @@ from detector.samples import (
 )
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.gnss import SILENCE_S, accuracy_text
+from firmware_host.recorder import Recorder
 from firmware_host.session import Listener
 from firmware_host.startup import INSTRUCTIONS, Readiness
+
+LITTLE_ROOM_H: Final = 1.0
+"""Hours of disk left below which the status line says so in red."""
 
 _RECENT_POSITIONS: Final = 2000
 """Kept to place detections as they come: the minute that times them, of a receiver that sends 20 a second."""
@@ -102,6 +106,16 @@ def detection_table(
     return table
 
 
+def disk_text(recorder: Recorder) -> Text:
+    """What the status line says of the disk: how long it lasts, or that it does not take what comes."""
+    if stalled := recorder.stalled_s:
+        return Text(f"  DISK STALLED {stalled:.0f} s, NOTHING IS SAFE ", style="bold white on red")
+    room = recorder.room
+    if room is None:
+        return Text()
+    return Text(f"  {room.text}", style="bold white on red" if room.hours_left < LITTLE_ROOM_H else "")
+
+
 class TerminalView(Listener):
     """Alarms and events as they come, and a status line under them. A context manager."""
 
@@ -118,6 +132,8 @@ class TerminalView(Listener):
         self._watch = watch
         self._readiness = readiness
         self._prompt = prompt
+        self.disk: Callable[[], Text] | None = None
+        """What to say of the disk, once there is a recording."""
         self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
         self._alarms = self._detections = self._missing = 0
         self._began = time.monotonic()
@@ -190,6 +206,8 @@ class TerminalView(Listener):
             n = self._records[s.stream_id]
             line.append(f"  {s.name} {n} ({n / seconds:.0f}/s)")
         line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
+        if self.disk is not None:
+            line.append_text(self.disk())
         if self._positions:
             line.append_text(self._position_text(now))
         if prompt := self._prompt():

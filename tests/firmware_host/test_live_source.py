@@ -29,7 +29,8 @@ from firmware_host.clock import HostClock
 from firmware_host.errors import LinkError
 from firmware_host.head import Head, HeadState, Item
 from firmware_host.live_source import JoinedSource, LiveSource
-from firmware_host.session import Recorder, RecordingSource, run
+from firmware_host.recorder import Recorder
+from firmware_host.session import RecordingSource, run
 from firmware_host.virtual.head import Faults, VirtualHead
 from firmware_host.virtual.interference import Harm, Interference
 
@@ -213,10 +214,11 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
         joined = source.device
         assert [s.name for s in joined.streams] == [s.name for s in device.streams]
         pipeline = Pipeline(joined, Profile(), model)
-        with RecordingWriter(
-            out, joined, software="t", created_utc_ns=clock(), several_heads=True
-        ) as writer:
-            summary = run(source, pipeline, [Recorder(writer)])
+        with (
+            RecordingWriter(out, joined, software="t", created_utc_ns=clock(), several_heads=True) as writer,
+            Recorder(writer) as recorder,
+        ):
+            summary = run(source, pipeline, [recorder])
     assert summary.records == len(metal) + len(radar)
     assert summary.gaps == 0
     with open_recording(out) as r:

@@ -26,7 +26,8 @@ from firmware_host.console.watch import Watch
 from firmware_host.errors import LinkError
 from firmware_host.gnss import GnssReceiver
 from firmware_host.nmea import NmeaDecoder
-from firmware_host.session import Recorder, RecordingSource, run
+from firmware_host.recorder import Recorder
+from firmware_host.session import RecordingSource, run
 from firmware_host.virtual.gnss import Phase, VirtualGnss, Walk, told
 
 COMMAND = [sys.executable, "-m", "firmware_host.cli.main"]
@@ -164,8 +165,8 @@ def test_a_session_records_positions_and_places_its_detections(recordings: Path,
         source = WithReceiver(played, positions)
         watch = Watch(source.device)
         view = TerminalView(screen, source.device, watch)
-        with new_writer(out, source.device, profile, model) as writer, view:
-            summary = run(source, Pipeline(source.device, profile, model), [Recorder(writer), watch, view])
+        with new_writer(out, source.device, profile, model) as writer, Recorder(writer) as recorder, view:
+            summary = run(source, Pipeline(source.device, profile, model), [recorder, watch, view])
     with open_recording(out) as r:
         assert repr(r.positions()) == repr(positions)
     assert summary.detections

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject, detection_table
 from detector.errors import RecordingError
-from detector.recording.reader import append_labels, latest_labels, open_recording
+from detector.recording.amending import append_labels
+from detector.recording.reader import latest_labels, open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity
 

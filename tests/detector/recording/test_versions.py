@@ -1,0 +1,80 @@
+"""The promise: a file of every version of the format is read by this software, whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from detector.detections import LabelClass
+from detector.recording import schema
+from detector.recording.integrity import verify
+from detector.recording.reader import open_recording
+from detector.samples import FixQuality
+
+VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.h5"))
+
+
+def test_there_is_a_file_of_every_version() -> None:
+    latest = int(schema.SCHEMA_VERSION.partition(".")[2])
+    assert [p.stem for p in VERSIONS] == [f"1.{minor}" for minor in range(latest + 1)]
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda p: p.stem)
+def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
+    with open_recording(path) as r:
+        assert r.schema_version == path.stem
+        assert r.closed
+        stream = r.device.streams[0]
+        n = r.n_records(stream.name)
+        assert n >= 4
+        assert sum(len(b) for b in r.blocks()) == n
+        with h5py.File(path, locking=False) as f:
+            assert np.array_equal(r.block(stream.name, 0, n).raw, f[f"streams/{stream.name}/raw"][:])
+        for name in schema.TABLES:
+            assert r.table(name).dtype == schema.TABLES[name][0]
+        assert r.truth()
+        if path.stem != "1.0":
+            assert r.gaps()[0].cause == "lost between head and host"
+            assert r.events()[0].text == "battery low"
+            assert r.clock_fits()[0].head == "T-1"
+            assert r.parameters()[0].high == 9.0
+            assert r.positions()[0].quality is FixQuality.RTK_FIXED
+            assert r.detections()[0].metal_peak_seq == 40
+            assert r.labels()[0].label is LabelClass.MINE
+        if path.stem not in ("1.0", "1.1"):
+            assert r.coverage()[0].received == 9
+            assert r.checks()[0].passed
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda p: p.stem)
+def test_a_file_verifies_or_is_older_than_digests(path: Path) -> None:
+    verdict = verify(path)
+    assert verdict.problems == []
+    assert verdict.sound == (path.stem not in ("1.0", "1.1"))
+
+
+@pytest.mark.parametrize("path", [p for p in VERSIONS if p.stem not in ("1.0", "1.1")], ids=lambda p: p.stem)
+def test_a_file_holds_no_type_that_other_programs_cannot_read(path: Path) -> None:
+    """MATLAB's h5read and HDFView read integers, floats, fixed-length strings, and flat compounds of those."""
+
+    def plain(dtype: np.dtype) -> bool:
+        if dtype.names:
+            return all(plain(dtype[name]) for name in dtype.names)
+        return dtype.base.kind in "iufS" and dtype.base.isnative
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        for attribute in item.attrs:
+            assert plain(item.attrs.get_id(attribute).dtype), f"{name}: {attribute}"
+        if isinstance(item, h5py.Dataset):
+            assert plain(item.dtype), name
+            assert item.attrs["description"], name
+            assert item.compression in (None, "gzip")
+            for column in item.dtype.names or ():
+                assert item.attrs[f"column_{column}"], f"{name}: {column}"
+
+    with h5py.File(path) as f:
+        look("/", f)
+        f.visititems(look)

@@ -1,0 +1,95 @@
+"""The recorder: a slow disk never holds up the session, and a lost one is never silent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import firmware_host.recorder as module
+from detector.errors import RecordingError
+from detector.recording.journal import JournalWriter
+from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
+from detector.samples import DeviceDescription, SampleBlock
+from firmware_host.recorder import Recorder, Room
+
+DualHead = tuple[DeviceDescription, list[SampleBlock]]
+
+
+def writer_at(path: Path, head: DualHead) -> RecordingWriter:
+    return RecordingWriter(path, head[0], software="test", created_utc_ns=5)
+
+
+def test_a_disk_that_stalls_does_not_stop_the_session(
+    tmp_path: Path, dual_head: DualHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (metal, _) = dual_head
+    stalled, go_on = threading.Event(), threading.Event()
+
+    def slow(_: JournalWriter) -> None:
+        stalled.set()
+        assert go_on.wait(60)
+
+    with writer_at(tmp_path / "a.h5", dual_head) as w, Recorder(w) as recorder:
+        monkeypatch.setattr(JournalWriter, "sync", slow)
+        recorder.block(metal[:10])
+        assert stalled.wait(60)
+        for at in range(10, len(metal)):  # would never return if a call waited for the disk
+            recorder.block(metal[at : at + 1])
+            recorder.tick()
+        go_on.set()
+    with open_recording(tmp_path / "a.h5") as r:
+        assert r.block("metal", 0, 1200).raw.tobytes() == metal.raw.tobytes()
+
+
+def test_more_than_can_wait_ends_the_session_loudly(
+    tmp_path: Path, dual_head: DualHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(module, "_QUEUE_BYTES", 1 << 18)
+    with writer_at(tmp_path / "a.h5", dual_head) as w:
+        monkeypatch.setattr(JournalWriter, "sync", lambda _: go_on.wait(60))
+
+        def fill(recorder: Recorder) -> None:
+            try:
+                for _ in range(1000):
+                    recorder.block(dual_head[1][0])
+                    time.sleep(0.001)
+            finally:
+                go_on.set()
+
+        with pytest.raises(RecordingError, match="has taken nothing"), Recorder(w) as recorder:
+            fill(recorder)
+
+
+def test_an_error_of_the_disk_reaches_the_session(
+    tmp_path: Path, dual_head: DualHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: JournalWriter) -> None:
+        raise OSError(5, "Input/output error")
+
+    w = writer_at(tmp_path / "a.h5", dual_head)
+    monkeypatch.setattr(JournalWriter, "sync", gone)
+    recorder = Recorder(w)
+
+    def wait_for_it() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            recorder.block(dual_head[1][0][:1])
+            recorder.tick()
+            time.sleep(0.01)
+
+    with pytest.raises(RecordingError, match="nothing is recorded now"), recorder:
+        wait_for_it()
+    w.close()
+    assert os.path.exists(tmp_path / "a.h5.journal")
+
+
+def test_hours_left_follow_from_the_rate() -> None:
+    assert Room(7_200_000_000, 1e6).hours_left == 2.0
+    assert Room(7_200_000_000, 1e6).text == "disk lasts 2.0 h"
+    assert Room(7_200_000_000, 0.0).hours_left == float("inf")
