@@ -75,6 +75,7 @@ def add_echoes(
     loss_np_per_m: float,
     path_step: float,
     aperture: float,
+    entry: float,
     facing: bool,
 ) -> None:
     """Deposit the echo of every reflector into every A-scan within its aperture.
@@ -88,6 +89,7 @@ def add_echoes(
     x, depth, normal_x, area, width_y, delay : (m,) reflectors sorted by x: place m, depth below the mean plane m,
         sine of the normal's lean, reflection coefficient times length along the track m, extent across it m,
         further two-way delay s
+    entry : where rays cross the surface, as a share of the way to the reflector
     facing : weight by the cosine to the normal (surfaces), else not (volume scatterers)
     """
     n, paths, samples = out.shape
@@ -101,7 +103,7 @@ def add_echoes(
             dx = x[e] - antenna_x[i]
             if dx > aperture:
                 break
-            j = int((antenna_x[i] + 0.3 * dx - elevation_x0) / elevation_step)
+            j = int((antenna_x[i] + entry * dx - elevation_x0) / elevation_step + 0.5)
             rise = elevation[min(max(j, 0), elevation.size - 1)]
             z = max(depth[e] + rise, 0.0)
             h = antenna_height[i] - rise

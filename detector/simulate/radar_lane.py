@@ -8,7 +8,7 @@ holds how it compares with an independent field solver.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,8 @@ scatters at the mine detector's band is larger than a centimetre."""
 TABLE_M: Final = 0.005
 PATHS: Final = 10
 APERTURE_M: Final = 0.5
+CHUNK: Final = 256
+"""A-scans at a time: bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _surface(x_m: F8, elevation: F8, soil_eps: float) -> _Strips:
     slope = np.gradient(elevation, GRID_M)
     n = len(x_m)
     area = np.full(n, _reflection(1.0, soil_eps) * GRID_M)
-    return _Strips(x_m, np.zeros(n), -slope, area, np.full(n, 10.0), np.zeros(n))
+    return _Strips(x_m, -elevation, -slope, area, np.full(n, 10.0), np.zeros(n))
 
 
 def _uneven(
@@ -209,7 +211,7 @@ def _pulse(head: RadarHead, n: int) -> tuple[NDArray[np.complex128], F8]:
     amplitude = amplitude / np.abs(shape).max()
     spectrum = amplitude * np.exp(1j * head.pulse_turn_rad) * np.exp(-2j * np.pi * f * head.time_zero_s)
     spectrum = spectrum * (1 + head.ring * np.exp(-2j * np.pi * f * head.ring_s))
-    return spectrum, f
+    return np.asarray(spectrum, dtype=np.complex128), np.asarray(f, dtype=np.float64)
 
 
 def radar_lane(
@@ -220,12 +222,13 @@ def radar_lane(
     x_m: F8,
     roughness_m: float,
     height_m: F8,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[F8, F8]:
     """A-scans without receiver noise: (n, samples) echoes of the ground, and (n, samples) of the objects alone.
 
     The first holds direct wave, surface and uneven soil; their sum is what the antenna receives. Unit: a mirror at
     1 m in air. x_m : (n,) rising; roughness_m : standard deviation of the surface; height_m : (n,) of the antenna
-    above the mean surface.
+    above the mean surface; progress : told of A-scans done, each of them up to three times.
     """
     fc = head.centre_frequency_hz
     eps = float(soil.permittivity(np.array([fc]))[0].real)
@@ -259,21 +262,28 @@ def radar_lane(
     filters = np.exp((decay[None, :] - 1j * real[None, :]) * paths[:, None])
     derivative = 1j * f / fc
 
-    def received(strips: _Strips, facing: bool, order: int, paths_used: int) -> F8:
-        out = np.zeros((len(x_m), paths_used, n_fast))
-        add_echoes(
-            out, x_m, height_m, tilt, elevation, float(grid[0]), GRID_M, *strips.sorted(), table, TABLE_M, nominal,
-            index, head.separation_m, head.pattern, head.dt_s, fc, float(-k_c.imag), path_step, APERTURE_M, facing,
-        )  # fmt: skip
-        total = np.zeros((len(x_m), len(f)), np.complex128)
-        for q in range(paths_used):
-            if out[:, q].any():
-                total += np.fft.rfft(out[:, q], axis=1) * filters[q]
-        total *= spectrum * derivative**order
-        return np.fft.irfft(total, n_fast, axis=1)[:, : head.samples]
+    def received(strips: _Strips, facing: bool, order: int, paths_used: int, entry: float = 0.3) -> F8:
+        columns = strips.sorted()
+        received = np.empty((len(x_m), head.samples))
+        for first in range(0, len(x_m), CHUNK):
+            rows = slice(first, first + CHUNK)
+            out = np.zeros((len(x_m[rows]), paths_used, n_fast))
+            add_echoes(
+                out, x_m[rows], height_m[rows], tilt[rows], elevation, float(grid[0]), GRID_M, *columns, table, TABLE_M,
+                nominal, index, head.separation_m, head.pattern, head.dt_s, fc, float(-k_c.imag), path_step, APERTURE_M,
+                entry, facing,
+            )  # fmt: skip
+            total = np.zeros((len(out), len(f)), np.complex128)
+            for q in range(paths_used):
+                if out[:, q].any():
+                    total += np.fft.rfft(out[:, q], axis=1) * filters[q]
+            received[rows] = np.fft.irfft(total * spectrum * derivative**order, n_fast, axis=1)[:, : head.samples]
+            if progress is not None:
+                progress(len(out))
+        return received
 
     transmission = 1 - _reflection(1.0, eps) ** 2
-    ground = received(_surface(grid, elevation, eps), True, 1, 1)
+    ground = received(_surface(grid, elevation, eps), True, 1, 1, entry=1.0)
     ground += transmission * received(_uneven(rng, soil, fc, grid, reach, objects), False, 2, PATHS)
     late = np.exp(-2j * np.pi * f * head.separation_m / C_M_PER_S)
     direct = np.fft.irfft(spectrum * late, n_fast)[: head.samples]

@@ -54,12 +54,12 @@ class Soil:
         share = self.bulk_g_per_cm3 / PARTICLE_G_PER_CM3
         real = (1 + share * (grain**a - 1) + m**beta1 * water_real**a - m) ** (1 / a)
         loss = (m**beta2 * water_loss**a) ** (1 / a) + self.salinity_s_per_m / (2 * np.pi * EPS0 * f)
-        return np.maximum(1.15 * real - 0.68, 2.0) - 1j * loss
+        return np.asarray(np.maximum(1.15 * real - 0.68, 2.0) - 1j * loss, dtype=np.complex128)
 
     def wave_number(self, frequency_hz: F8) -> C16:
         """k of exp(-j k L), 1/m, (n,)."""
         f = np.asarray(frequency_hz, dtype=np.float64)
-        return 2 * np.pi * f * np.sqrt(EPS0 * MU0) * np.sqrt(self.permittivity(f))
+        return np.asarray(2 * np.pi * f * np.sqrt(EPS0 * MU0) * np.sqrt(self.permittivity(f)), dtype=np.complex128)
 
 
 def draw_soil(rng: np.random.Generator) -> Soil:
@@ -81,7 +81,7 @@ def draw_soil(rng: np.random.Generator) -> Soil:
         clay=float(np.clip(clay + rng.normal(scale=0.03), 0.01, 0.6)),
         bulk_g_per_cm3=float(rng.uniform(1.3, 1.65)),
         water=m,
-        water_spread=float(m * rng.uniform(0.03, 0.22)),
+        water_spread=float(m * rng.uniform(0.015, 0.15)),
         viscosity=float(10 ** rng.uniform(-7.0, -4.0)),
         salinity_s_per_m=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.0, 0.03)])),
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import capture, convert, gnss, live, params, replay, score
+from firmware_host.cli import capture, convert, gnss, live, params, replay, score, simulate
 
 app = typer.Typer(
     name="groundsweep",
@@ -24,6 +24,7 @@ live.register(app)
 gnss.register(app)
 replay.register(app)
 score.register(app)
+simulate.register(app)
 convert.register(app)
 params.register(app)
 capture.register(app)
