@@ -119,7 +119,7 @@ def dual_scene(
         f"simulated {sensors} head", f"SIM-{seed}", "simulated", TICK_HZ, tuple(b.stream for b in blocks)
     )
     note = (
-        f"Simulated scene, seed {seed}: {soil.name}, water {soil.water:.3f}, viscosity {soil.viscosity:.1e}, "
+        f"Simulated scene, seed {seed}. Soil: {soil.name}; water {soil.water:.3f}, viscosity {soil.viscosity:.1e}, "
         f"roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
         f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )

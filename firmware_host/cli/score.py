@@ -21,7 +21,8 @@ from detector.profile import DEFAULT_PROFILE, Profile, load_profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.matching import HALO_MARGIN_M, match
-from detector.score.report import pool, score_lane
+from detector.score.report import pool
+from detector.score.trial import score_lane
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
 
 
@@ -72,11 +73,11 @@ def score(
         print(json.dumps(total.to_json(), indent=1))
         return
     for lane in lanes:
-        hits = sum(h for _, h, _ in lane.targets)
-        alarmed = sum(h for _, h, _ in lane.clutter)
+        hits = sum(o.found for o in lane.targets)
+        alarmed = sum(o.found for o in lane.clutter)
         console.print(
             f"{lane.lane}: mines {hits}/{len(lane.targets)}, clutter alarmed {alarmed}/{len(lane.clutter)}, "
-            f"outside {lane.false_alarms}"
+            f"outside {len(lane.alarms_outside)}"
         )
     console.print(total.to_text())
 

@@ -31,7 +31,7 @@ def write_scene(path: Path, scene: Scene) -> None:
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Recording to write; with --count, the seed is added to its name.")],
+    out: Annotated[Path, typer.Argument(help="Recording to write; with --count, the seed follows its name.")],
     seed: Annotated[int, typer.Option(min=0, help="Everything follows from it: soil, objects, head, noise.")] = 1,
     length: Annotated[float, typer.Option(min=2.0, max=100.0, help="Length of the lane, m.")] = 12.0,
     per_metre: Annotated[
@@ -44,7 +44,7 @@ def simulate(
 
     The physics is approximate (docs/decisions-and-scoring.md): figures on such lanes are figures about simulation.
     """
-    files = [out if count == 1 else out.with_name(f"{out.stem}-{seed + i}{out.suffix}") for i in range(count)]
+    files = [out if count == 1 else out.with_name(f"{out.stem}{seed + i:04d}{out.suffix}") for i in range(count)]
     with Progress(console=console, transient=True) as bar:
         lanes = bar.add_task("lanes", total=count)
         scans = bar.add_task("A-scans", total=None)

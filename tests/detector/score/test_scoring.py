@@ -8,7 +8,8 @@ import pytest
 from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
 from detector.score.bounds import clopper_pearson, poisson_rate, trials_without_a_miss
 from detector.score.matching import halo_length_m, match
-from detector.score.report import pool, score_lane
+from detector.score.report import pool
+from detector.score.trial import score_lane
 
 NAN = float("nan")
 
