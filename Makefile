@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test slow lint types bench recordings model clean
+.PHONY: demo test slow lint types bench recordings model firmware clean
 
 demo: $(STAMP)
 	$(VENV)/bin/groundsweep demo
@@ -22,6 +22,10 @@ types: $(STAMP)
 
 bench: $(STAMP)
 	$(VENV)/bin/pytest -m benchmark -s
+
+# Builds the reference firmware and runs it on an emulated board, as a serial port of this machine.
+firmware: $(STAMP)
+	$(VENV)/bin/groundsweep firmware run
 
 # Rebuilds recordings/ from the development data beside the checkout.
 recordings: $(STAMP)

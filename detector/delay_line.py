@@ -7,10 +7,58 @@ whatever the cut of the input, so a stage built on this is exact by construction
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
-F8 = NDArray[np.float64]
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class Rows:
+    """Rows in order of arrival, the old ones dropped when nobody needs them any more.
+
+    Rows keep their number: the first ever appended is row 0. Memory is bounded by twice what is held
+    at a time; a row is moved once on average, however small the pieces in which rows come.
+    """
+
+    def __init__(self, width: int, dtype: DTypeLike = np.float64) -> None:
+        self._store: NDArray[Any] = np.empty((16, width), dtype)
+        self._first = 0
+        self._last = 0
+        self.base = 0
+        """Number of the first row held."""
+
+    @property
+    def end(self) -> int:
+        """Number of the row that will come next."""
+        return self.base + self._last - self._first
+
+    @property
+    def held(self) -> NDArray[Any]:
+        """(k, width) all rows held; valid until the next append."""
+        return self._store[self._first : self._last]
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add (n, width)."""
+        n, held = len(rows), self._last - self._first
+        if self._last + n > len(self._store):
+            store = self._store
+            if 2 * (held + n) > len(store):
+                store = np.empty((2 * (held + n), self._store.shape[1]), self._store.dtype)
+            store[:held] = self._store[self._first : self._last]
+            self._store, self._first, self._last = store, 0, held
+        self._store[self._last : self._last + n] = rows
+        self._last += n
+
+    def cut(self, first: int, last: int) -> NDArray[Any]:
+        """Rows first to last - 1, clipped to what is held."""
+        a = max(first, self.base)
+        return self.held[a - self.base : max(a, last) - self.base]
+
+    def trim(self, first: int) -> None:
+        """Forget the rows before `first`."""
+        drop = min(max(0, first - self.base), self._last - self._first)
+        self._first += drop
+        self.base += drop
 
 
 class DelayLine:
@@ -22,34 +70,28 @@ class DelayLine:
     width : columns
     """
 
-    def __init__(self, behind: int, ahead: int, width: int) -> None:
+    def __init__(self, behind: int, ahead: int, width: int, dtype: DTypeLike = np.float64) -> None:
         self.behind = behind
         self.ahead = ahead
-        self._rows: F8 = np.empty((0, width))
+        self._rows = Rows(width, dtype)
         self._next = 0
 
-    def push(self, rows: F8) -> tuple[F8, int, int]:
+    def push(self, rows: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
         """Add rows (n, width). Returns (buffer, lo, hi): rows lo to hi - 1 can be computed now.
 
-        Windows that reach beyond the buffer's first row reach beyond the start of the segment.
+        Windows that reach beyond the buffer's first row reach beyond the start of the segment. The
+        buffer is valid until the next push.
         """
-        self._trim()
-        self._rows = np.concatenate((self._rows, rows))
+        self._rows.trim(self._next - self.behind)
+        self._rows.append(rows)
         lo = self._next
-        hi = max(lo, len(self._rows) - self.ahead)
+        hi = max(lo, self._rows.end - self.ahead)
         self._next = hi
-        return self._rows, lo, hi
+        return self._rows.held, lo - self._rows.base, hi - self._rows.base
 
-    def finish(self) -> tuple[F8, int, int]:
-        """The rows still owed; their windows end with the segment. The line is then empty."""
-        self._trim()
-        rows, lo = self._rows, self._next
-        self._rows = rows[:0]
-        self._next = 0
-        return rows, lo, len(rows)
-
-    def _trim(self) -> None:
-        drop = max(0, self._next - self.behind)
-        if drop:
-            self._rows = self._rows[drop:]
-            self._next -= drop
+    def finish(self) -> tuple[NDArray[Any], int, int]:
+        """The rows still owed; their windows end with the segment. Nothing may be pushed after."""
+        self._rows.trim(self._next - self.behind)
+        lo, hi = self._next, self._rows.end
+        self._next = hi
+        return self._rows.held, lo - self._rows.base, hi - self._rows.base

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from detector.decide.alarm import AlarmSettings
 from detector.decide.fusion import FusionSettings
+from detector.decide.search import SearchSettings
 from detector.errors import ProfileError
 from detector.metal.chain import MetalSettings
 from detector.radar.chain import RadarSettings
@@ -33,8 +34,10 @@ class Profile(Settings):
     )
     metal: MetalSettings = MetalSettings()
     metal_alarm: AlarmSettings = AlarmSettings(top=1, radius_m=0.25)
+    metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
-    radar_alarm: AlarmSettings = AlarmSettings()
+    radar_alarm: AlarmSettings = AlarmSettings(false_alarms_per_m=0.03)
+    radar_search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
 
     @property
@@ -81,13 +84,22 @@ def profile_names() -> list[str]:
 
 
 def parse_profile(text: str, where: str) -> Profile:
-    """A profile from TOML text. Keys left out take their defaults; unknown ones are refused."""
+    """A profile from TOML text. Keys left out are those of the default profile; unknown ones are refused."""
     try:
-        return Profile.model_validate(tomllib.loads(text))
+        return Profile.model_validate(_over(Profile().model_dump(), tomllib.loads(text)))
     except tomllib.TOMLDecodeError as e:
         raise ProfileError(f"{where} is not valid TOML: {e}. Mend that line.") from e
     except ValidationError as e:
         raise ProfileError(f"{where}: " + " ".join(_explain(err) for err in e.errors())) from e
+
+
+def _over(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The base with what is given in its place: a table keeps the keys of the base that it does not name."""
+    out = dict(base)
+    for key, value in given.items():
+        below = base.get(key)
+        out[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return out
 
 
 def _explain(error: Any) -> str:
@@ -99,6 +111,10 @@ def _explain(error: Any) -> str:
         return f"The key '{key}' is not known. Keys there are: {known}."
     owner = _settings_at(path[:-1])
     info = owner.model_fields.get(path[-1]) if owner is not None and path else None
+    if error["type"] == "literal_error" and info is not None:
+        return f"{key} = {error['input']!r} is not allowed: it must be {error['ctx']['expected']} ({info.description})."
+    if error["type"] == "value_error":
+        return f"{key or 'the profile'}: {error['ctx']['error']}."
     if info is None or not isinstance(info.json_schema_extra, dict):
         return f"{key}: {error['msg']}."
     unit = info.json_schema_extra["unit"]
@@ -142,6 +158,8 @@ def _write_table(settings: BaseModel, prefix: str, lines: list[str]) -> None:
             low, high = _range(info)
             unit = _unit(info.json_schema_extra["unit"])
             comment = f"  # {unit + ', ' if unit else ''}{low:g} to {high:g}: {info.description}"
+        elif info.description:
+            comment = f"  # {info.description}"
         lines.append(f"{key} = {text}{comment}")
     for name, table in tables:
         lines.extend(("", f"[{name}]"))

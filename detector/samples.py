@@ -40,10 +40,12 @@ class StreamKind(StrEnum):
     """A metal detector whose method was not stated; values are channels without an axis."""
     RADAR = "radar"
     """Impulse radar: values are the samples of one A-scan."""
+    RADAR_SFCW = "radar-sfcw"
+    """Stepped-frequency radar: values are I, Q per frequency; the axis is frequencies in Hz."""
 
     @property
     def is_metal(self) -> bool:
-        return self is not StreamKind.RADAR
+        return self not in (StreamKind.RADAR, StreamKind.RADAR_SFCW)
 
 
 SAMPLE_TYPES: Final[dict[str, np.dtype[Any]]] = {
@@ -99,7 +101,7 @@ class StreamDescription:
     offset: float = 0.0
     unit: str = "count"
     axis: tuple[float, ...] = ()
-    """metal-pi: gate centre times after switch-off, s. metal-cw: frequencies, Hz. Else empty."""
+    """metal-pi: gate centre times after switch-off, s. metal-cw, radar-sfcw: frequencies, Hz. Else empty."""
     sampling_interval_s: float = 0.0
     """Radar: fast-time interval between samples of an A-scan, s. Else 0."""
     centre_frequency_hz: float = 0.0
@@ -127,7 +129,13 @@ class StreamDescription:
             raise SampleError(f"{where}: scale must not be zero")
         if self.kind is StreamKind.RADAR and self.sampling_interval_s <= 0:
             raise SampleError(f"{where}: a radar stream needs its sampling interval in s")
-        wanted = {StreamKind.METAL_PI: self.values, StreamKind.METAL_CW: self.values // 2}.get(self.kind, 0)
+        wanted = {
+            StreamKind.METAL_PI: self.values,
+            StreamKind.METAL_CW: self.values // 2,
+            StreamKind.RADAR_SFCW: self.values // 2,
+        }.get(self.kind, 0)
+        if self.kind is StreamKind.RADAR_SFCW and self.values % 2:
+            raise SampleError(f"{where}: a stepped-frequency stream holds I and Q per frequency, an even number")
         if len(self.axis) != wanted:
             raise SampleError(
                 f"{where}: a {self.kind} stream of {self.values} values needs {wanted} axis entries, "

@@ -21,3 +21,7 @@ class CaptureError(GroundsweepError):
 
 class HeadError(GroundsweepError):
     """The head does not answer, refuses a command, or is not one that this software knows."""
+
+
+class FirmwareError(GroundsweepError):
+    """The reference firmware cannot be built, or its emulated board does not run."""

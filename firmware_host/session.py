@@ -255,6 +255,13 @@ def run(
         if c.received == 0:
             text = f"{c.stream}: not one record came. Nothing was swept with it."
             _announce(Event(clock(), Severity.FAULT, "session", text), listeners, summary)
+        if c.unswept:
+            why = ", ".join(f"{name.lower().replace('_', ' ')} {n}" for name, n in c.marked.items() if n)
+            text = (
+                f"{c.stream}: {c.unswept} of {c.received} records cannot be trusted ({why}). "
+                "The ground under them does not count as swept."
+            )
+            _announce(Event(clock(), Severity.WARNING, "session", text), listeners, summary)
         if c.untested or c.surface_lost:
             text = (
                 f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested, "

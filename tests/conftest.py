@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,28 @@ from detector.decide.classifier import Model, load_model
 from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock, StreamDescription, StreamKind
 
 ROOT = Path(__file__).parents[1]
+
+PACKAGES = {
+    "gcc": "gcc libc6-dev",
+    "clang": "clang libclang-rt-dev",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+    "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
+    "qemu-ppc": "qemu-user",
+}
+"""Programs that some tests need beside Python, and the Debian packages that have them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked needs_tools are skipped where a tool is missing, and fail there if none may be skipped."""
+    missing = [t for mark in item.iter_markers("needs_tools") for t in mark.args if shutil.which(t) is None]
+    if missing:
+        packages = " ".join(PACKAGES[t] for t in missing)
+        reason = f"{', '.join(missing)} not installed: apt-get install --no-install-recommends {packages}"
+        if os.environ.get("GROUNDSWEEP_REQUIRE_TOOLS") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

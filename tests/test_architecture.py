@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ALLOWED = {
-    "detector/kernels": set(),
+    "detector/kernels": {"kernels"},
     "detector/metal": {"kernels", "samples", "settings", "errors", "delay_line", "metal"},
     "detector/radar": {"kernels", "samples", "settings", "errors", "delay_line", "radar"},
     "detector/decide": {"kernels", "samples", "settings", "errors", "delay_line", "detections", "decide"},

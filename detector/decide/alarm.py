@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.cfar import local_peaks, log_cells, mean_of_largest, ordered_log_ratio
-from detector.settings import Settings, quantity
+from detector.kernels.cfar import averaged_log_ratio, local_peaks, log_cells, mean_of_largest, ordered_log_ratio
+from detector.settings import Settings, choice, quantity
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 
 
 class AlarmSettings(Settings):
+    method: Literal["order-statistic", "cell-average"] = choice(
+        "order-statistic",
+        "order-statistic: each cell against its own depth; cell-average: against a frame in depth too (2-D CFAR)",
+    )
     false_alarms_per_m: float = quantity(
         0.1, "1/m", 1e-4, 10.0, "wanted false alarms per metre of lane; sets the threshold"
     )
@@ -25,6 +32,8 @@ class AlarmSettings(Settings):
     quantile: float = quantity(
         0.4, "1", 0.05, 0.95, "order statistic of the reference; low, so that other targets in it count little"
     )
+    depth_cells: int = quantity(2, "cells", 0, 50, "frame above and below the cell (cell-average)")
+    depth_guard_cells: int = quantity(1, "cells", 0, 50, "cells above and below left out of it (cell-average)")
     top: int = quantity(3, "cells", 1, 20, "cells averaged: an echo fills more than one depth bin")
     radius_m: float = quantity(0.12, "m", 0.01, 5.0, "of peaks nearer than this only the largest alarms")
 
@@ -81,37 +90,46 @@ class Peak:
     score: float
     """Mean log energy ratio of the top cells."""
     cell: int
-    """The cell that stood out most."""
+    """The cell of its group that stood out most."""
+    group: int = 0
+    """The antenna; 0 where all coils stand in one group."""
 
 
 class AlarmStage:
-    """Order-statistic CFAR on log energy per cell, top cells averaged, local peaks reported.
+    """CFAR on log energy per cell, top cells averaged, local peaks reported.
 
-    Score = mean over the `top` largest cells of ln(energy / order statistic of the ground around).
-    Latency: `ahead_m` plus `radius_m` in rows. One instance serves one segment of one channel.
+    Score = mean over the `top` largest cells of ln(energy / figure of the ground around).
+    Latency: `ahead_m` plus `radius_m` in rows. One instance serves one segment of one stream.
     Source: Rohling 1983 (OS-CFAR); Torrione, Throckmorton and Collins 2006 (depth-binned energies).
 
     Parameters
     ----------
     step_m : distance between rows, m
-    cells : columns of energy
+    cells : columns of energy, over all groups
     threshold : score at which a place alarms, see :class:`Tail`
+    groups : antennas whose cells are scored apart
     """
 
-    def __init__(self, settings: AlarmSettings, step_m: float, cells: int, threshold: float) -> None:
+    def __init__(self, settings: AlarmSettings, step_m: float, cells: int, threshold: float, groups: int = 1) -> None:
         self._s = settings
         self.threshold = threshold
+        self._groups = groups
         self._behind = max(1, round(settings.reference_m / step_m))
         self._ahead = round(settings.ahead_m / step_m)
         self._guard = round(settings.guard_m / step_m)
         self._radius = max(1, round(settings.radius_m / step_m))
         self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
-        self._cells = DelayLine(self._behind, self._ahead, cells)
-        self._scores = DelayLine(self._radius, self._radius, 2)
+        self._cells = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
+        self._ordered = np.zeros((cells, self._behind + self._ahead + 2), np.float32)
+        self._window = np.zeros(5, np.int64)
+        self._scores = DelayLine(self._radius, self._radius, 2 * groups)
+        self._scored = 0
+        self.seen: Callable[[int, F8], None] | None = None
+        """Given the first row and (n, 2 * groups) scores and cells, as soon as they are there."""
         self.decided = 0
         """Rows of this segment for which no alarm can come any more."""
         self.untested = 0
-        """Rows of this segment that had too little ground around them to be tested."""
+        """Rows of this segment that had too little ground around them to be tested, over all groups."""
 
     @property
     def latency(self) -> int:
@@ -120,41 +138,51 @@ class AlarmStage:
 
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
-        buffer, lo, hi = self._cells.push(log_cells(energy, floor))
-        return self._peaks(self._score(buffer, lo, hi), last=False)
+        return self._peaks(self._score(*self._cells.push(log_cells(energy, floor))), last=False)
 
     def finish(self) -> list[Peak]:
         """Peaks among the rows still owed at the end of the segment."""
         return self._peaks(self._score(*self._cells.finish()), last=True)
 
-    def _score(self, buffer: F8, lo: int, hi: int) -> F8:
+    def _score(self, buffer: F4, lo: int, hi: int) -> F8:
+        """(hi - lo, 2 * groups): scores, then the cell that stood out most, of rows lo to hi - 1."""
         s = self._s
-        ratio = ordered_log_ratio(
-            buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum
-        )
-        score, cell = mean_of_largest(ratio, s.top)
+        if s.method == "order-statistic":
+            ratio = ordered_log_ratio(
+                buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum, self._ordered,
+                self._window,
+            )  # fmt: skip
+        else:
+            ratio = averaged_log_ratio(
+                buffer, lo, hi, self._behind, self._ahead, self._guard, self._minimum, self._groups, s.depth_cells,
+                s.depth_guard_cells,
+            )  # fmt: skip
+        score, cell = mean_of_largest(ratio, s.top, self._groups)
         self.untested += int(np.count_nonzero(np.isnan(score)))
-        return np.column_stack((score, cell.astype(np.float64)))
+        return np.concatenate((score, cell.astype(np.float64)), axis=1)
 
     def _peaks(self, scores: F8, last: bool) -> list[Peak]:
+        if self.seen is not None:
+            self.seen(self._scored, scores)
+        self._scored += len(scores)
         found = self._report(*self._scores.push(scores))
         if last:
             found += self._report(*self._scores.finish())
         return found
 
     def _report(self, buffer: F8, lo: int, hi: int) -> list[Peak]:
-        score = np.ascontiguousarray(buffer[:, 0])
-        base = self.decided - lo
         peaks = []
-        for row in local_peaks(score, lo, hi, self._radius, self.threshold):
-            first = last = int(row)
-            edge = 0.5 * self.threshold
-            while first > max(0, row - self._radius) and score[first - 1] > edge:
-                first -= 1
-            while last < min(len(score), row + self._radius + 1) - 1 and score[last + 1] > edge:
-                last += 1
-            peaks.append(
-                Peak(base + int(row), base + first, base + last, float(score[row]), int(buffer[row, 1]))
-            )
+        base = self.decided - lo
+        edge = 0.5 * self.threshold
+        for group in range(self._groups):
+            score = np.ascontiguousarray(buffer[:, group])
+            for row in local_peaks(score, lo, hi, self._radius, self.threshold):
+                first = last = int(row)
+                while first > max(0, row - self._radius) and score[first - 1] > edge:
+                    first -= 1
+                while last < min(len(score), row + self._radius + 1) - 1 and score[last + 1] > edge:
+                    last += 1
+                cell = int(buffer[row, self._groups + group])
+                peaks.append(Peak(base + int(row), base + first, base + last, float(score[row]), cell, group))
         self.decided += hi - lo
         return peaks

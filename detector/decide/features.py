@@ -42,7 +42,15 @@ def _empty() -> F8:
 
 
 def radar_shape(
-    patch: F8, centre: int, bin_first: int, bin_length: int, surface: int, dt_s: float, step_m: float, score: float
+    patch: F8,
+    centre: int,
+    bin_first: int,
+    bin_length: int,
+    surface: int,
+    dt_s: float,
+    step_m: float,
+    score: float,
+    antenna_m: float = 0.0,
 ) -> RadarShape:
     """Describe an echo.
 
@@ -55,6 +63,7 @@ def radar_shape(
     dt_s : fast-time sampling interval, s
     step_m : distance between A-scans, m
     score : in units of the alarm threshold
+    antenna_m : height of the antenna over the ground, m
 
     Sources: edge histogram, Park et al. 2000; semblance, Taner and Koehler 1969; use on mines,
     Frigui and Gader 2009, Torrione et al. 2014.
@@ -68,7 +77,7 @@ def radar_shape(
 
     best, speed = -1.0, float(SPEEDS_M_PER_S[0])
     for v in SPEEDS_M_PER_S:
-        s = float(semblance(patch, centre, float(apex), float(surface), dt_s, step_m, v, window // 2))
+        s = float(semblance(patch, centre, float(apex), float(surface), dt_s, step_m, v, window // 2, antenna_m))
         if s > best:
             best, speed = s, float(v)
 

@@ -16,6 +16,7 @@ from scipy import optimize
 
 from detector.decide.alarm import Tail
 from detector.decide.classifier import FLAGS, MODEL_FORMAT, MODEL_VERSION
+from detector.decide.search import Signal
 from detector.detections import CLASSES, FEATURES
 from detector.errors import ModelError
 
@@ -36,7 +37,7 @@ class Example:
 def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
     """Exponential tail of the peak scores on target-free ground.
 
-    The level is the median of the peaks, or their 80 % quantile where that leaves 20 above it; the
+    The level is the median of the peaks, or their 80 % quantile where that leaves 15 above it; the
     maximum-likelihood scale of an exponential is the mean excess (Pickands 1975; Coles 2001, ch. 4,
     shape 0). Ground with a lighter tail alarms less often than asked, never more.
 
@@ -51,9 +52,26 @@ def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
             "to say how often clean ground alarms. Add recordings of clean lanes."
         )
     s = np.sort(np.asarray(scores, dtype=np.float64))
-    level = float(np.quantile(s, 0.8 if len(s) >= 100 else 0.5))
+    level = float(np.quantile(s, 0.8 if len(s) >= 75 else 0.5))
     above = s[s > level]
     return Tail(level=level, scale=float(np.mean(above - level)), rate_per_m=len(above) / clean_m)
+
+
+def signal_peaks(signals: Sequence[Signal], radius_m: float) -> list[tuple[float, float]]:
+    """(x m, strength) of the signals that are the strongest of their channel within +-radius_m.
+
+    A head that stands out for ten records running has sounded once, not ten times.
+    """
+    found = []
+    for channel in sorted({(s.stream, s.channel) for s in signals}):
+        mine = sorted((s.x_m, s.strength) for s in signals if (s.stream, s.channel) == channel)
+        x = np.array([m[0] for m in mine])
+        strength = np.array([m[1] for m in mine])
+        for i, (here, own) in enumerate(mine):
+            a, b = np.searchsorted(x, [here - radius_m, here + radius_m])
+            if own >= strength[a:b].max() and int(np.argmax(strength[a:b])) + a == i:
+                found.append((here, own))
+    return found
 
 
 def untrained(tails: dict[str, Tail]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.focus import two_way_time
+
 F8 = NDArray[np.float64]
 
 
@@ -66,9 +68,11 @@ def edge_histogram(patch: F8) -> F8:
 
 @njit(cache=True)
 def semblance(
-    patch: F8, centre: int, apex: float, surface: float, dt: float, step: float, v: float, half: int
+    patch: F8, centre: int, apex: float, surface: float, dt: float, step: float, v: float, half: int, height: float
 ) -> float:
     """Coherence of the patch along the hyperbola of speed v through (centre, apex): 0 to 1.
+
+    Under an antenna `height` m above the ground the curve is that of the refracted ray.
 
     sum over a window of +-half samples of (sum of rows)^2 / (rows * sum of squares). Taner and
     Koehler 1969. patch : (n, samples) whole A-scans; apex, surface : sample index; dt s; step m; v m/s.
@@ -82,8 +86,7 @@ def semblance(
         e = 0.0
         count = 0
         for i in range(n):
-            x = 2.0 * (i - centre) * step / v
-            p = surface + np.sqrt(t0 * t0 + x * x) / dt + w
+            p = surface + two_way_time(t0, (i - centre) * step, v, height) / dt + w
             whole = int(p)
             if whole < 0 or whole >= m - 1:
                 continue

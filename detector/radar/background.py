@@ -2,57 +2,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.background import start_background, subtract_background
+from detector.kernels.clutter import (
+    start_level,
+    subtract_mean,
+    subtract_median,
+    subtract_recursive,
+    subtract_subspace,
+)
 from detector.radar.geometry import RadarGeometry
-from detector.settings import Settings, quantity
+from detector.settings import Settings, choice, quantity
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
+U1 = NDArray[np.uint8]
+I8 = NDArray[np.int64]
 
 
 class BackgroundSettings(Settings):
-    length_m: float = quantity(0.5, "m", 0.05, 20.0, "e-folding length of the background's memory")
+    method: Literal["recursive", "mean", "median", "subspace"] = choice(
+        "recursive",
+        "recursive: bounded steps; mean, median: of a window; subspace: leading singular vectors of clean A-scans",
+    )
+    length_m: float = quantity(0.5, "m", 0.05, 20.0, "e-folding length or half window of the background's memory")
     ahead_m: float = quantity(0.3, "m", 0.0, 10.0, "ground seen ahead; costs latency, steadies the start")
     clip: float = quantity(
-        2.0, "mean absolute deviations", 0.5, 20.0, "largest pull of one A-scan: a target cannot erase itself"
+        2.0,
+        "mean absolute deviations",
+        0.5,
+        20.0,
+        "largest pull of one A-scan (recursive), or how far a clean one may stand out (subspace, root energies)",
     )
+    rank: int = quantity(1, "1", 1, 5, "singular vectors taken out (subspace)")
+    refresh: int = quantity(10, "A-scans", 1, 1000, "how often the singular vectors are renewed (subspace)")
+
+
+class _Method(Protocol):
+    def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4: ...
+
+
+class _Recursive:
+    def __init__(self, s: BackgroundSettings, g: RadarGeometry, behind: int, ahead: int) -> None:
+        self._ahead, self._clip = ahead, s.clip
+        self._alpha = min(1.0, g.step_m / s.length_m)
+        self._floor = np.full(g.channels, max(g.lsb / np.sqrt(12.0), 1e-30), np.float32)
+        self._channels = g.channels
+        self._level: F4 | None = None
+        self._spread: F4 = np.empty(0, np.float32)
+
+    def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
+        started = self._level is not None
+        if self._level is None:
+            self._level, self._spread = start_level(rows[: self._ahead + 1], lost[: self._ahead + 1])
+            # floating-point samples have no step: 120 dB under the strongest echo is as good as nothing
+            loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
+            self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
+        return subtract_recursive(
+            rows, lost, lo, hi, self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor, started
+        )
+
+
+class _Mean:
+    def __init__(self, s: BackgroundSettings, g: RadarGeometry, behind: int, ahead: int) -> None:
+        self._behind, self._ahead, self._started = behind, ahead, False
+        self._total: F8 = np.zeros(g.width)
+        self._count: I8 = np.zeros(g.channels, np.int64)
+
+    def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
+        started, self._started = self._started, True
+        return subtract_mean(rows, lost, lo, hi, self._behind, self._ahead, self._total, self._count, started)
+
+
+class _Median:
+    def __init__(self, s: BackgroundSettings, g: RadarGeometry, behind: int, ahead: int) -> None:
+        self._behind, self._ahead, self._started = behind, ahead, False
+        self._ordered: F4 = np.zeros((g.width, behind + ahead + 2), np.float32)
+        self._count: I8 = np.zeros(g.channels, np.int64)
+
+    def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
+        started, self._started = self._started, True
+        return subtract_median(rows, lost, lo, hi, self._behind, self._ahead, self._ordered, self._count, started)
+
+
+class _Subspace:
+    def __init__(self, s: BackgroundSettings, g: RadarGeometry, behind: int, ahead: int) -> None:
+        self._ahead, self._clip, self._refresh, self._started = ahead, s.clip, s.refresh, False
+        self._recent: F4 = np.zeros((g.channels, behind + ahead + 1, g.samples), np.float32)
+        self._basis: F4 = np.zeros((g.channels, s.rank, g.samples), np.float32)
+        self._state: F8 = np.zeros((g.channels, 3))
+
+    def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
+        started, self._started = self._started, True
+        return subtract_subspace(
+            rows, lost, lo, hi, self._ahead, self._recent, self._basis, self._state, self._clip, self._refresh, started
+        )
+
+
+_METHODS: Final[dict[str, Callable[[BackgroundSettings, RadarGeometry, int, int], _Method]]] = {
+    "recursive": _Recursive,
+    "mean": _Mean,
+    "median": _Median,
+    "subspace": _Subspace,
+}
 
 
 class Background:
-    """Recursive background whose step per A-scan is bounded (a Huber-type influence).
+    """Follows what does not change from A-scan to A-scan, and takes it out. Latency: `ahead_m` in A-scans.
 
-    Latency: `ahead_m` in A-scans.
+    Sources: recursive with bounded influence, Huber 1964 applied to exponential averaging; subspace, e.g.
+    Tjora, Eide and Lundheim 2004 (singular values of B-scans); window mean and median, Daniels
+    2004, ch. 7. A-scans whose surface was lost never enter the background.
     """
 
     def __init__(self, settings: BackgroundSettings, geometry: RadarGeometry) -> None:
-        self.latency = round(settings.ahead_m / geometry.step_m)
-        self._alpha = min(1.0, geometry.step_m / settings.length_m)
-        self._clip = settings.clip
-        self._floor = max(geometry.lsb / np.sqrt(12.0), float(np.finfo(np.float64).tiny))
-        self._line = DelayLine(0, self.latency, geometry.samples)
-        self._level: F8 | None = None
-        self._spread: F8 = np.empty(0)
+        g = geometry
+        self.latency = round(settings.ahead_m / g.step_m)
+        behind = g.rows(settings.length_m)
+        self._method: _Method = _METHODS[settings.method](settings, g, behind, self.latency)
+        # a window needs the row that leaves it too
+        kept = 0 if settings.method in ("recursive", "subspace") else behind + 1
+        self._line = DelayLine(kept, self.latency, g.width, np.float32)
+        self._flags = DelayLine(kept, self.latency, g.channels, np.uint8)
 
-    def process(self, ascans: F8) -> F8:
-        """(n, samples) to (n', samples): as many A-scans late as the latency says."""
-        return self._run(*self._line.push(ascans))
+    def process(self, ascans: F4, lost: U1) -> F4:
+        """(n, width) and (n, channels) to (n', width): as many A-scans late as the latency says."""
+        return self._run(self._line.push(ascans), self._flags.push(lost))
 
-    def finish(self) -> F8:
+    def finish(self) -> F4:
         """The A-scans still owed at the end of a segment."""
-        return self._run(*self._line.finish())
+        return self._run(self._line.finish(), self._flags.finish())
 
-    def _run(self, rows: F8, lo: int, hi: int) -> F8:
+    def _run(self, rows: tuple[F4, int, int], flags: tuple[U1, int, int]) -> F4:
+        held, lo, hi = rows
         if hi == lo:
-            return rows[:0]
-        started = self._level is not None
-        if self._level is None:
-            self._level, self._spread = start_background(rows[: self.latency + 1])
-            # floating-point samples have no count: 120 dB under the strongest echo is as good as nothing
-            self._floor = max(self._floor, 1e-6 * float(np.max(np.abs(self._level))))
-        out, _ = subtract_background(
-            rows, lo, hi, self.latency, self._level, self._spread, self._alpha, self._clip, self._floor, started
-        )
-        return out
+            return np.empty((0, held.shape[1]), np.float32)
+        return self._method.run(held, flags[0], lo, hi)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 
 
 class GainSettings(Settings):
@@ -17,24 +20,24 @@ class GainSettings(Settings):
     limit_db: float = quantity(40.0, "dB", 0.0, 120.0, "gain stops growing here")
 
 
-class Gain:
-    """Multiply by a fixed curve of time below the surface; no automatic gain, which would destroy
-    the amplitude statistics that the alarm stage rests on. Latency 0.
+def gain_curve(settings: GainSettings, geometry: RadarGeometry, surface: I8) -> F4:
+    """(channels, samples) factor for surface echoes at those samples; 1 above the ground.
+
+    A fixed curve of time below the surface. There is no automatic gain in the chain: it would destroy the
+    amplitude statistics that the alarm stage rests on; see :func:`automatic_gain` for display.
     """
+    t = np.maximum(0.0, (np.arange(geometry.samples) - surface[:, None]) * geometry.dt_s)
+    db = 20.0 * settings.power * np.log10(1.0 + t * geometry.centre_frequency_hz)
+    db += settings.absorption_db_per_ns * t * 1e9
+    return np.asarray(10.0 ** (np.minimum(db, settings.limit_db) / 20.0), dtype=np.float32)
 
-    latency = 0
 
-    def __init__(self, settings: GainSettings, geometry: RadarGeometry) -> None:
-        self._s = settings
-        self._g = geometry
+def automatic_gain(bscan: NDArray[np.floating], window: int) -> F8:
+    """Every sample over the root mean square of its A-scan within +-window samples: for display only.
 
-    def curve(self, surface: int) -> F8:
-        """(samples,) factor for a surface echo at that sample index; 1 above the ground."""
-        t = np.maximum(0.0, (np.arange(self._g.samples) - surface) * self._g.dt_s)
-        db = 20.0 * self._s.power * np.log10(1.0 + t * self._g.centre_frequency_hz)
-        db += self._s.absorption_db_per_ns * t * 1e9
-        return np.asarray(10.0 ** (np.minimum(db, self._s.limit_db) / 20.0))
-
-    def process(self, ascans: F8, curve: F8) -> F8:
-        """(n, samples) times (samples,)."""
-        return ascans * curve
+    bscan : (n, samples). Where there is nothing at all the result is 0.
+    """
+    square = np.asarray(bscan, dtype=np.float64) ** 2
+    size = ndimage.uniform_filter1d(square, 2 * window + 1, axis=1, mode="nearest")
+    root = np.sqrt(np.maximum(size, 0.0))
+    return np.asarray(np.divide(bscan, root, out=np.zeros_like(square), where=root > 1e-12 * root.max(initial=0.0)))

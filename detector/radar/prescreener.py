@@ -1,24 +1,34 @@
-"""Prescreener: energy per depth bin of the focused B-scan, the cells that the alarm stage tests."""
+"""Prescreener: energy per depth bin of the B-scan, the cells that the alarm stage tests."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.focus import focused_energy, hyperbola_delays
+from detector.kernels.focus import focused_energy, predicted_energy, stack_places
 from detector.radar.geometry import RadarGeometry
-from detector.settings import Settings, quantity
+from detector.settings import Settings, choice, quantity
 
+F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
 class PrescreenerSettings(Settings):
-    aperture_m: float = quantity(0.15, "m", 0.0, 3.0, "half aperture of the diffraction stack")
-    slow_m_per_ns: float = quantity(0.08, "m/ns", 0.03, 0.3, "slowest wave speed tried: wet clay 0.06")
-    fast_m_per_ns: float = quantity(0.15, "m/ns", 0.03, 0.3, "fastest wave speed tried: dry sand 0.15")
-    speeds: int = quantity(3, "1", 1, 12, "wave speeds tried, spread evenly in 1/v")
+    method: Literal["focus", "energy", "lms"] = choice(
+        "focus",
+        "focus: coherent sum along hyperbolas; energy: the A-scan's own; lms: error of an adaptive prediction",
+    )
+    aperture_m: float = quantity(0.15, "m", 0.0, 3.0, "half aperture of the diffraction stack (focus)")
+    slow_m_per_ns: float = quantity(0.08, "m/ns", 0.03, 0.3, "slowest wave speed tried: wet clay 0.06 (focus)")
+    fast_m_per_ns: float = quantity(0.15, "m/ns", 0.03, 0.3, "fastest wave speed tried: dry sand 0.15 (focus)")
+    speeds: int = quantity(3, "1", 1, 12, "wave speeds tried, spread evenly in 1/v (focus)")
+    guard_m: float = quantity(0.1, "m", 0.0, 3.0, "ground each side that predicts nothing: a target's extent (lms)")
+    order: int = quantity(4, "A-scans", 1, 16, "A-scans each side that predict (lms)")
+    pace: float = quantity(0.05, "1", 1e-4, 1.0, "step of the normalised weights (lms)")
     first_periods: float = quantity(
         0.45, "periods of the centre frequency", 0.0, 10.0, "first depth bin, after the surface echo"
     )
@@ -26,41 +36,111 @@ class PrescreenerSettings(Settings):
     max_depth_ns: float = quantity(0.0, "ns", 0.0, 2000.0, "last bin, after the surface echo; 0 = whole A-scan")
 
 
-class Prescreener:
-    """Coherent sum along hyperbolas for a few wave speeds, then mean square per depth bin; bins
-    overlap by half.
+class DepthBins:
+    """Where the depth bins of each channel lie; they overlap by half and are equally many in all channels."""
 
-    A coherent sum over the aperture gains about sqrt(A-scans) in signal-to-noise ratio and pulls the
-    tails of an echo together to its apex. Latency: `aperture_m` in A-scans. Source: Kirchhoff
-    (diffraction-stack) migration, Schneider 1978; depth-binned energy, Torrione et al. 2006.
+    def __init__(self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8) -> None:
+        g, s = geometry, settings
+        self.stride = g.stride
+        self.length = max(2, round(s.bin_periods * g.period_samples / self.stride))
+        """Of a bin, in strides."""
+        reach = self.length * self.stride
+        delay = max(1, round(s.first_periods * g.period_samples))
+        self.first: I8 = np.maximum(0, np.minimum(surface + delay, g.samples - reach))
+        """(channels,) first sample of the first bin."""
+        last = np.full(g.channels, g.samples)
+        if s.max_depth_ns > 0:
+            last = np.minimum(last, surface + round(s.max_depth_ns * 1e-9 / g.dt_s))
+        room = int(np.min(last - self.first)) // self.stride
+        self.starts: I8 = np.arange(
+            0, max(1, room - self.length + 1), max(1, self.length // 2), dtype=np.int64
+        )
+        """(B,) first stride of each bin after `first`."""
+        self.strides = int(self.starts[-1]) + self.length
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def samples(self, channel: int) -> I8:
+        """(strides,) the samples whose squares are summed."""
+        return np.asarray(self.first[channel] + self.stride * np.arange(self.strides, dtype=np.int64))
+
+    def span(self, channel: int, cell: int) -> tuple[int, int]:
+        """First sample and length of one bin."""
+        first = int(self.first[channel]) + int(self.starts[cell]) * self.stride
+        return first, self.length * self.stride
+
+
+class Prescreener:
+    """Energy per depth bin, by one of three methods.
+
+    *focus*: coherent sum along hyperbolas for a few wave speeds. It gains about sqrt(A-scans) in
+    signal-to-noise ratio and pulls the tails of an echo together to its apex. Latency: `aperture_m`.
+    *energy*: of the A-scan itself. Latency 0. *lms*: of what an adaptive prediction from the ground on
+    both sides leaves. Latency: guard and order. Sources: diffraction stack, Schneider 1978; depth-binned
+    energy and LMS, Torrione, Throckmorton and Collins 2006.
     """
 
-    def __init__(self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: int) -> None:
-        g = geometry
-        self.latency = round(settings.aperture_m / g.step_m)
-        slow, fast = sorted((settings.slow_m_per_ns, settings.fast_m_per_ns))
-        self.speeds_m_per_s: F8 = 1e9 / np.linspace(1 / fast, 1 / slow, settings.speeds)
-        self.bin_length = max(2, round(settings.bin_periods * g.period_samples))
-        first = min(surface + max(1, round(settings.first_periods * g.period_samples)), g.samples - self.bin_length)
-        last = g.samples
-        if settings.max_depth_ns > 0:
-            last = min(last, surface + round(settings.max_depth_ns * 1e-9 / g.dt_s))
-        stop = max(first + 1, last - self.bin_length + 1)
-        self.bins: I8 = np.arange(max(0, first), stop, max(1, self.bin_length // 2), dtype=np.int64)
-        self._delays = hyperbola_delays(
-            g.samples, float(surface), g.dt_s, g.step_m, self.latency, self.speeds_m_per_s
-        )
-        self._taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(self.latency + 1) / (self.latency + 1))
-        self._line = DelayLine(self.latency, self.latency, g.samples)
+    def __init__(
+        self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8, antenna_m: float = 0.0
+    ) -> None:
+        g, s = geometry, settings
+        self.latency = prescreener_latency(s, g)
+        self.bins = DepthBins(s, g, surface)
+        self._s, self._g = s, g
+        slow, fast = sorted((s.slow_m_per_ns, s.fast_m_per_ns))
+        self.speeds_m_per_s: F8 = 1e9 / np.linspace(1 / fast, 1 / slow, s.speeds)
+        half = self.latency if s.method == "focus" else 0
+        self._places = []
+        if s.method != "lms":
+            alike: dict[int, tuple[NDArray[np.uint32], F4, I8, I8]] = {}
+            for c in range(g.channels):
+                top = int(surface[c])
+                if top not in alike:
+                    alike[top] = stack_places(
+                        g.samples, float(top), g.dt_s, g.step_m, half, self.speeds_m_per_s, antenna_m,
+                        self.bins.samples(c),
+                    )  # fmt: skip
+                self._places.append(alike[top])
+        self._taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(half + 1) / (half + 1))
+        self._guard = round(s.guard_m / g.step_m)
+        self._weights = np.full((g.channels, len(self.bins), 2 * s.order), 0.5 / s.order)
+        self._power = np.full((g.channels, len(self.bins)), -1.0)
+        self._line = DelayLine(self.latency, self.latency, g.width, np.float32)
 
-    def process(self, ascans: F8) -> tuple[F8, I8]:
-        """(n, samples) to energy (n', bins) and the index of the best wave speed (n', bins)."""
+    def process(self, ascans: F4) -> tuple[F8, I8]:
+        """(n, width) to energy (n', channels * bins) and the index of the best wave speed, likewise."""
         return self._run(*self._line.push(ascans))
 
     def finish(self) -> tuple[F8, I8]:
         """The rows still owed at the end of a segment."""
         return self._run(*self._line.finish())
 
-    def _run(self, rows: F8, lo: int, hi: int) -> tuple[F8, I8]:
-        energy, which = focused_energy(rows, lo, hi, self._delays, self._taper, self.bins, self.bin_length)
-        return energy, which
+    def _run(self, held: F4, lo: int, hi: int) -> tuple[F8, I8]:
+        g, bins = self._g, self.bins
+        n = hi - lo
+        energy = np.zeros((n, g.channels, len(bins)))
+        which = np.zeros((n, g.channels, len(bins)), np.int64)
+        if n:
+            rows = held.reshape(len(held), g.channels, g.samples)
+            for c in range(g.channels):
+                if self._s.method == "lms":
+                    energy[:, c] = predicted_energy(
+                        rows, lo, hi, c, self._guard, self._s.order, int(bins.first[c]), bins.stride, bins.starts,
+                        bins.length, self._weights[c], self._power[c], self._s.pace,
+                    )  # fmt: skip
+                else:
+                    energy[:, c], which[:, c] = focused_energy(
+                        rows, lo, hi, c, *self._places[c], self._taper, len(bins), bins.length
+                    )
+        cells = g.channels * len(bins)
+        return energy.reshape(n, cells), which.reshape(n, cells)
+
+
+def prescreener_latency(settings: PrescreenerSettings, geometry: RadarGeometry) -> int:
+    """A-scans that the method looks ahead."""
+    if settings.method == "focus":
+        return round(settings.aperture_m / geometry.step_m)
+    if settings.method == "lms":
+        return round(settings.guard_m / geometry.step_m) + settings.order
+    return 0

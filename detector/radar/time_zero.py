@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.fast_time import align_rows, find_surface
+from detector.kernels.fast_time import align_ascans, find_surface
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
 
-F8 = NDArray[np.float64]
+F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
+I8 = NDArray[np.int64]
 
 
 class TimeZeroSettings(Settings):
@@ -23,50 +24,62 @@ class TimeZeroSettings(Settings):
     max_lag_ns: float = quantity(0.5, "ns", 0.02, 10.0, "largest shift from the first A-scan")
     max_jump_ns: float = quantity(0.3, "ns", 0.02, 5.0, "a larger jump between A-scans is not the ground")
     min_match: float = quantity(0.6, "1", 0.0, 1.0, "correlation below which the surface echo counts as lost")
+    min_level: float = quantity(
+        0.1, "1", 0.0, 1.0, "share of the reference's amplitude below which it is lost: noise can match by chance"
+    )
     memory: int = quantity(50, "A-scans", 2, 5000, "A-scans averaged in the running reference")
 
 
-class TimeZero:
-    """Track the surface echo by cross-correlation with a running reference, to sub-sample lags.
+def find_surfaces(ascans: F4, settings: TimeZeroSettings, geometry: RadarGeometry) -> I8:
+    """(channels,) sample of the strongest early echo of one A-scan per channel, (channels, samples)."""
+    last = min(geometry.samples, max(8, round(settings.search_periods * geometry.period_samples)))
+    return np.array([find_surface(row, 0, last) for row in ascans], dtype=np.int64)
 
-    Runs after the band-pass, since the correlation is cleaner there and the shift commutes with
-    it. Latency 0. Source: the usual alignment, e.g. Torrione, Throckmorton and Collins 2006.
+
+class Alignment:
+    """Track an echo by cross-correlation with a running reference, to sub-sample lags, and shift it still.
+
+    Latency 0. Source: the usual alignment, e.g. Torrione, Throckmorton and Collins 2006.
+
+    Parameters
+    ----------
+    middle : (channels,) sample where the echo is and shall stay
+    half : half width of the gate round it, samples
+    max_lag_ns, max_jump_ns, min_match, min_level, memory : as in :class:`TimeZeroSettings`
     """
 
     latency = 0
 
-    def __init__(self, settings: TimeZeroSettings, geometry: RadarGeometry) -> None:
-        self._s = settings
-        self._g = geometry
-        self._reference: F8 | None = None
-        self._state = np.zeros(3)
-        self._gate = (0, 0)
-        self.surface = 0
-        """Sample index of the surface echo in aligned A-scans, known after the first one."""
-        self.surface_level = 0.0
-        """Magnitude of the first surface echo, stream's unit."""
+    def __init__(
+        self, geometry: RadarGeometry, middle: I8, half: int, max_lag_ns: float, max_jump_ns: float,
+        min_match: float, min_level: float, memory: int,
+    ) -> None:  # fmt: skip
+        g = geometry
+        self._gates: I8 = np.stack((np.maximum(0, middle - half), np.minimum(g.samples, middle + half + 1)), axis=1)
+        self._max_lag = min(max(1, round(max_lag_ns * 1e-9 / g.dt_s)), (g.samples - 1) // 4)
+        self._max_jump = max_jump_ns * 1e-9 / g.dt_s
+        self._min_match = min_match
+        self._min_level = min_level
+        self._memory = memory
+        self._stride = g.stride
+        self._reference: F4 | None = None
+        self._state = np.zeros((g.channels, 3))
 
-    def process(self, ascans: F8) -> tuple[F8, U1]:
-        """(n, samples) to aligned A-scans and (n,) flags: 1 where the surface echo was lost."""
-        if len(ascans) == 0:
-            return ascans, np.zeros(0, np.uint8)
-        g, s = self._g, self._s
-        max_lag = max(1, round(s.max_lag_ns * 1e-9 / g.dt_s))
+    def process(self, ascans: F4) -> tuple[F4, NDArray[np.float64], U1]:
+        """(n, channels, samples) to the same aligned, the shifts (n, channels) in samples, and 1 where lost."""
         if self._reference is None:
-            last = min(g.samples, max(8, round(s.search_periods * g.period_samples)))
-            self.surface = int(find_surface(ascans[0], 0, last))
-            self.surface_level = float(abs(ascans[0, self.surface]))
-            half = max(2, round(s.gate_periods * g.period_samples))
-            self._gate = (max(0, self.surface - half), min(g.samples, self.surface + half + 1))
             self._reference = ascans[0].copy()
-        aligned, _, lost = align_rows(
-            ascans,
-            self._reference,
-            self._gate,
-            max_lag,
-            s.max_jump_ns * 1e-9 / g.dt_s,
-            s.min_match,
-            s.memory,
-            self._state,
-        )
-        return aligned, lost
+        return align_ascans(
+            ascans, self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match,
+            self._min_level, self._memory, self._state,
+        )  # fmt: skip
+
+
+def time_zero(settings: TimeZeroSettings, geometry: RadarGeometry, surface: I8) -> Alignment:
+    """The alignment on the surface echo.
+
+    Runs after the filters by default, since the correlation is cleaner there and the shift commutes with them.
+    """
+    half = max(2, round(settings.gate_periods * geometry.period_samples))
+    s = settings
+    return Alignment(geometry, surface, half, s.max_lag_ns, s.max_jump_ns, s.min_match, s.min_level, s.memory)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import capture, convert, gnss, live, params, replay, score, simulate
+from firmware_host.cli import capture, convert, firmware, gnss, live, params, replay, score, simulate
 
 app = typer.Typer(
     name="groundsweep",
@@ -28,6 +28,7 @@ simulate.register(app)
 convert.register(app)
 params.register(app)
 capture.register(app)
+firmware.register(app)
 
 
 def _version(show: bool) -> None:

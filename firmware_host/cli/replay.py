@@ -214,8 +214,8 @@ def _draw(r: Recording, s: StreamDescription) -> None:
         console.print(Text(f"{s.name}: first value of coil 0, {s.unit}, against time", style="bold"))
         console.print(profile_picture(values[:, 0], width))
     else:
-        window = s.values * s.sampling_interval_s * 1e9
-        console.print(Text(f"{s.name}: B-scan, mean removed, {window:.1f} ns down", style="bold"))
+        down = f"{s.values * s.sampling_interval_s * 1e9:.1f} ns down" if s.sampling_interval_s else "I, Q by frequency"
+        console.print(Text(f"{s.name}: B-scan, mean removed, {down}", style="bold"))
         console.print(bscan_picture(values, width))
 
 

@@ -12,7 +12,8 @@ from rich.progress import track
 
 from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import FLAGS, Model, load_model, model_hash
-from detector.decide.training import Example, fit_model, fit_tail, untrained
+from detector.decide.search import Signal
+from detector.decide.training import Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
 from detector.formats.registry import read_foreign
@@ -24,6 +25,9 @@ from detector.score.matching import HALO_MARGIN_M, match
 from detector.score.report import pool
 from detector.score.trial import score_lane
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
+
+SEARCH_RADIUS_M = 0.15
+"""Search signals nearer than this are one sounding."""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,11 +52,15 @@ def _span(blocks: list[SampleBlock]) -> tuple[float, float] | None:
 
 def _run(
     device: DeviceDescription, blocks: list[SampleBlock], profile: Profile, model: Model
-) -> tuple[list[Alarm], list[Detection]]:
+) -> tuple[list[Alarm], list[Detection], list[Signal]]:
     pipeline = Pipeline(device, profile, model)
     outputs = [pipeline.process(b) for b in blocks]
     outputs.append(pipeline.finish())
-    return [a for o in outputs for a in o.alarms], [d for o in outputs for d in o.detections]
+    return (
+        [a for o in outputs for a in o.alarms],
+        [d for o in outputs for d in o.detections],
+        [s for o in outputs for s in o.signals],
+    )
 
 
 def score(
@@ -66,7 +74,7 @@ def score(
     lanes = []
     for file in track(files, "scoring", console=console, transient=True, disable=as_json):
         device, blocks, truth = _load(file)
-        _, detections = _run(device, blocks, profile, model)
+        _, detections, _ = _run(device, blocks, profile, model)
         lanes.append(score_lane(file.stem, truth, detections, _span(blocks)))
     total = pool(lanes)
     if as_json:
@@ -105,31 +113,35 @@ def train(
     loaded = [(f, *_load(f)) for f in track(sorted(files), "reading", console=console, transient=True)]
 
     # every peak alarms at first: the tails are fitted to what clean ground does
-    low = {"radar": Tail(0.2, 0.3, 1.0), "metal": Tail(0.2, 0.3, 1.0)}
+    low = dict.fromkeys(("radar", "metal", "radar-search", "metal-search"), Tail(0.2, 0.3, 1.0))
+    stages = ("radar_alarm", "metal_alarm", "radar_search", "metal_search")
     open_profile = profile.model_copy(
-        update={
-            "radar_alarm": profile.radar_alarm.model_copy(update={"false_alarms_per_m": 1.0}),
-            "metal_alarm": profile.metal_alarm.model_copy(update={"false_alarms_per_m": 1.0}),
-        }
+        update={s: getattr(profile, s).model_copy(update={"false_alarms_per_m": 1.0}) for s in stages}
     )
     bare = _model(untrained(low), out)
-    peaks: dict[str, list[float]] = {"radar": [], "metal": []}
-    clean_m = {"radar": 0.0, "metal": 0.0}
+    peaks: dict[str, list[float]] = {s: [] for s in low}
+    clean_m = dict.fromkeys(low, 0.0)
     for _, device, blocks, truth in track(loaded, "clean ground", console=console, transient=True):
         span = _span(blocks)
         if span is None:
             continue
         # an echo's tails reach further than its halo: ground within 15 cm of a halo is not clean
         far = [(o.x_m, o.half_extent_m + HALO_MARGIN_M + 0.15) for o in truth]
-        alarms, _ = _run(device, blocks, open_profile, bare)
+        alarms, _, signals = _run(device, blocks, open_profile, bare)
         for a in alarms:
             if all(abs(a.x_m - x) > r for x, r in far):
                 peaks[a.sensor].append(a.score * low[a.sensor].threshold(1.0))
+        for sensor in ("radar", "metal"):
+            for x_m, strength in signal_peaks([s for s in signals if s.sensor == sensor], SEARCH_RADIUS_M):
+                if all(abs(x_m - x) > r for x, r in far):
+                    peaks[f"{sensor}-search"].append(strength * low[f"{sensor}-search"].threshold(1.0))
         grid = np.arange(span[0], span[1], 0.01)
         metres = 0.01 * int(sum(all(abs(x - ox) > r for ox, r in far) for x in grid))
         for sensor in {"metal" if s.kind.is_metal else "radar" for s in device.streams}:
             clean_m[sensor] += metres
-    tails = {s: fit_tail(p, clean_m[s]) for s, p in peaks.items()}
+            clean_m[f"{sensor}-search"] += metres
+    # a search path that hardly ever stands out on clean ground keeps the threshold for models without a tail
+    tails = {s: fit_tail(p, clean_m[s]) for s, p in peaks.items() if len(p) >= 8 or not s.endswith("-search")}
     for s, t in tails.items():
         console.print(
             f"{s}: {len(peaks[s])} peaks on {clean_m[s]:.1f} m of clean ground, "
@@ -139,7 +151,7 @@ def train(
     start = _model(untrained(tails), out)
     examples = []
     for file, device, blocks, truth in track(loaded, "examples", console=console, transient=True):
-        _, detections = _run(device, blocks, profile, start)
+        _, detections, _ = _run(device, blocks, profile, start)
         sensors = {"metal" if s.kind.is_metal else "radar" for s in device.streams}
         for i, j in match(truth, detections).found.items():
             label = _class_of(truth[i].label)

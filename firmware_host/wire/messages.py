@@ -84,7 +84,13 @@ FAULTS: Final = (
 )
 """Bit 0 first. Bits that have no name here are shown by number."""
 
-_KIND_CODES: Final = {StreamKind.METAL_PI: 1, StreamKind.METAL_CW: 2, StreamKind.METAL: 3, StreamKind.RADAR: 4}
+_KIND_CODES: Final = {
+    StreamKind.METAL_PI: 1,
+    StreamKind.METAL_CW: 2,
+    StreamKind.METAL: 3,
+    StreamKind.RADAR: 4,
+    StreamKind.RADAR_SFCW: 5,
+}
 _TYPE_CODES: Final = {"int16": 1, "uint16": 2, "int32": 3, "float32": 4}
 _KINDS: Final = {v: k for k, v in _KIND_CODES.items()}
 _TYPES: Final = {v: k for k, v in _TYPE_CODES.items()}

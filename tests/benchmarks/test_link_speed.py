@@ -89,6 +89,7 @@ FEEDER = """
 import os, sys, time
 fd, rate, total, path = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 data = open(path, "rb").read()
+sys.stdin.readline()  # opening a port throws away what came before
 view, sent, began = memoryview(data), 0, time.monotonic()
 while sent < total:
     at = sent % len(data)
@@ -111,7 +112,12 @@ class Feeder:
         file = tmp_path / f"feed-{rate}.bin"
         file.write_bytes(data)
         command = [sys.executable, "-c", FEEDER, str(self.master), str(rate), str(total), str(file)]
-        self.process = subprocess.Popen(command, pass_fds=[self.master])
+        self.process = subprocess.Popen(command, pass_fds=[self.master], stdin=subprocess.PIPE)
+
+    def start(self) -> None:
+        """Once the port is open."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def close(self) -> None:
         self.process.wait(timeout=60)
@@ -128,6 +134,7 @@ def test_host_against_a_loop_that_reads_and_drops(tmp_path, capsys: pytest.Captu
             feed = Feeder(data, tmp_path, 0.0, total)
             link = SerialLink(feed.path)
             n, began = 0, 0.0
+            feed.start()
             if name == "drop":
                 while n < total:
                     n += len(link.read())
@@ -159,6 +166,7 @@ def test_processor_share_of_a_live_head(
     head = Head(SerialLink(feed.path))
     head._streams = {s.stream_id: s for s in DEVICE.streams}
     head._device, head._timeline = DEVICE, Timeline(DEVICE)
+    feed.start()
     began, cpu = time.perf_counter(), time.process_time()
     while head.counters.bytes < total:
         head.read()

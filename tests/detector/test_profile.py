@@ -18,6 +18,29 @@ def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
         parse_profile("[radar.gane]\npower = 1\n", "mine.toml")
 
 
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ProfileError, match=r"radar.background.method = 'svd' .* 'median' or 'subspace'"):
+        parse_profile('[radar.background]\nmethod = "svd"\n', "mine.toml")
+
+
+def test_a_stage_left_out_and_its_default_place_are_written_and_read_again() -> None:
+    short = parse_profile('[radar]\nstages = ["time_zero", "background"]\n', "mine.toml")
+    assert short.radar.stages == ("time_zero", "background")
+    assert parse_profile(short.to_toml(), "again") == short
+    assert short.hash != Profile().hash
+
+
+def test_every_kind_of_head_has_its_profile() -> None:
+    kinds = {"handheld-pi", "handheld-cw", "handheld-dual", "vehicle-array", "utility-gpr", "concrete"}
+    assert kinds <= set(profile_names())
+
+
+def test_a_key_in_a_table_leaves_the_default_profiles_other_keys_alone() -> None:
+    short = parse_profile("[metal_alarm]\nguard_m = 0.2\n", "mine.toml")
+    assert short.metal_alarm == Profile().metal_alarm.model_copy(update={"guard_m": 0.2})
+    assert short.metal_alarm.top == 1
+
+
 def test_a_word_where_a_number_belongs_is_refused() -> None:
     with pytest.raises(ProfileError, match="nominal_speed"):
         parse_profile('nominal_speed_m_per_s = "fast"\n', "mine.toml")

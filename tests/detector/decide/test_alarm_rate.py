@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.decide.alarm import AlarmSettings, AlarmStage, Tail
-from detector.decide.training import fit_tail
+from detector.decide.search import SearchSettings, SearchStage, Signal
+from detector.decide.training import fit_tail, signal_peaks
 from detector.errors import ModelError
 
 
@@ -53,3 +56,71 @@ def test_the_rate_does_not_change_when_the_ground_gets_louder() -> None:
 def test_too_little_clean_ground_is_refused() -> None:
     with pytest.raises(ModelError, match="clean"):
         fit_tail([1.0, 2.0], 10.0)
+
+
+@pytest.mark.parametrize("method", ["order-statistic", "cell-average"])
+@settings(max_examples=15, deadline=None)
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_any_cut_gives_the_same_peaks(method: str, sizes: list[int], seed: int) -> None:
+    energy = np.exp(0.7 * np.random.default_rng(seed).normal(size=(240, 10)))
+    energy[100:104, 3:5] *= 30.0
+    chosen = AlarmSettings(method=method, reference_m=0.8, ahead_m=0.6)
+
+    def run(cut: list[int]) -> list[object]:
+        stage = AlarmStage(chosen, 0.02, 10, 0.8, 2)
+        found, at, i = [], 0, 0
+        while at < len(energy):
+            found += stage.process(energy[at : at + cut[i % len(cut)]], np.full(10, 1e-3))
+            at += cut[i % len(cut)]
+            i += 1
+        return sorted(found + stage.finish(), key=lambda p: (p.row, p.group))
+
+    whole = run([240])
+    assert any(abs(p.row - 101) <= 3 and p.group == 0 for p in whole)
+    assert run(sizes) == whole
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_any_cut_gives_the_same_search_scores_and_none_needs_a_later_record(sizes: list[int], seed: int) -> None:
+    energy = np.exp(np.random.default_rng(seed).normal(size=(200, 12)))
+    floor = np.full(12, 1e-3)
+    whole = SearchStage(SearchSettings(), 0.02, 12, 3).process(energy, floor)
+    stage, parts, at, i = SearchStage(SearchSettings(), 0.02, 12, 3), [], 0, 0
+    while at < 200:
+        parts.append(stage.process(energy[at : at + sizes[i % len(sizes)]], floor))
+        at += sizes[i % len(sizes)]
+        i += 1
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert np.isnan(whole[:15]).all()
+    assert np.isfinite(whole[15:]).all()
+
+
+def test_a_search_score_is_that_of_its_formula() -> None:
+    rng = np.random.default_rng(2)
+    energy = np.exp(rng.normal(size=(120, 4)))
+    s = SearchSettings(reference_m=0.5, guard_m=0.06, warm_m=0.3, clip=20.0, top=2, smooth_m=0.02)
+    scores = SearchStage(s, 0.02, 4, 1).process(energy, np.full(4, 0.1))[:, 0]
+    smooth = energy.copy()
+    for i in range(1, 120):
+        smooth[i] = smooth[i - 1] + 0.5 * (energy[i] - smooth[i - 1])
+    logs = np.log(smooth + 0.1)
+    middle, spread = np.zeros(4), np.zeros(4)
+    for i in range(120):
+        if i > 3:
+            pace = max(0.04, 1.0 / (i - 3))
+            d = logs[i - 4] - middle
+            middle = middle + pace * d
+            spread = spread + pace * (np.abs(d) - spread)
+        if i >= 15:
+            z = np.sort((logs[i] - middle) / np.maximum(spread, 0.23))
+            assert scores[i] == pytest.approx(z[-2:].mean(), rel=1e-9)
+
+
+def test_soundings_of_one_spot_count_once() -> None:
+    def signal(x: float, strength: float, channel: int = 0) -> Signal:
+        return Signal("radar", "radar", channel, 0, 0, 0, x, strength)
+
+    spot = [signal(1.0 + 0.02 * i, 2.0 - 0.1 * abs(i)) for i in range(-5, 6)]
+    found = signal_peaks([*spot, signal(2.0, 1.1), signal(1.0, 1.5, channel=1)], 0.15)
+    assert sorted(found) == [(1.0, 1.5), (1.0, 2.0), (2.0, 1.1)]

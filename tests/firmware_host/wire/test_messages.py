@@ -56,6 +56,15 @@ def test_the_written_examples_are_what_is_sent() -> None:
     assert [encode_frame(*s) for s in sent] == examples()
 
 
+def test_a_stepped_frequency_stream_travels_as_kind_5_with_its_frequencies() -> None:
+    sfcw = StreamDescription(
+        2, "sfcw", StreamKind.RADAR_SFCW, 2, 6, "int32", 25.0, scale=1e-6, unit="V", axis=(5e8, 6e8, 7e8), step_m=0.05
+    )
+    payload = m.pack_stream(sfcw)
+    assert payload[1] == 5
+    assert m.read_stream(payload) == sfcw
+
+
 def test_the_written_examples_are_what_they_say() -> None:
     device, metal, radar, parameter, two, one, status, command, reply = (
         f.payload for line in examples() for f in FrameDecoder().feed(line)

@@ -1,0 +1,58 @@
+"""A window of values kept in order, so that its quantiles cost no sort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True)
+def insert_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
+    """Put a value into the first `count` entries, which are in order."""
+    lo, hi = 0, count
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if ordered[middle] < value:
+            lo = middle + 1
+        else:
+            hi = middle
+    for k in range(count, lo, -1):
+        ordered[k] = ordered[k - 1]
+    ordered[lo] = value
+
+
+@njit(cache=True)
+def remove_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
+    """Take a value that is there out of the first `count` entries, which are in order."""
+    lo, hi = 0, count
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if ordered[middle] < value:
+            lo = middle + 1
+        else:
+            hi = middle
+    for k in range(lo, count - 1):
+        ordered[k] = ordered[k + 1]
+
+
+@njit(cache=True)
+def replace_sorted(ordered: NDArray[Any], count: int, gone: float, value: float, scratch: NDArray[Any]) -> None:
+    """Take out a value that is among the first `count` entries, which are in order, and put in another.
+
+    Two passes without a branch that a processor could guess wrong: everything from the value that goes
+    moves down by one, then each entry is the middle one of its lower neighbour, itself and the new value.
+    scratch : at least count + 1 entries of the same type, overwritten.
+    """
+    scratch[0] = -np.inf
+    scratch[count] = np.inf
+    left = scratch[1:count]
+    here, above = ordered[: count - 1], ordered[1:count]
+    for k in range(count - 1):
+        left[k] = here[k] if here[k] < gone else above[k]
+    below, beside = scratch[:count], scratch[1 : count + 1]
+    for k in range(count):
+        v = value if value < beside[k] else beside[k]
+        ordered[k] = v if v > below[k] else below[k]

@@ -1,0 +1,206 @@
+"""One unbroken piece of a metal-detector stream: chain, search and alarm stage, all coils together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
+from detector.decide.features import metal_shape
+from detector.decide.search import UNFITTED, SearchStage
+from detector.delay_line import Rows
+from detector.kernels.causal import causal_energy
+from detector.metal.chain import MetalChain, MetalOutput
+from detector.metal.geometry import MetalGeometry
+from detector.profile import Profile
+from detector.samples import SampleBlock, StreamDescription
+from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
+
+F8 = NDArray[np.float64]
+
+
+class MetalSegment:
+    """Settled up to `settled_tick`; `watchers` is read whenever a stage has run."""
+
+    def __init__(
+        self,
+        stream: StreamDescription,
+        profile: Profile,
+        tails: Mapping[str, Tail],
+        watchers: Mapping[str, list[Watcher]],
+    ) -> None:
+        self._geometry = MetalGeometry(
+            kind=stream.kind,
+            channels=stream.channels,
+            values=stream.values,
+            axis=stream.axis,
+            rate_hz=stream.rate_hz,
+            step_m=stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz,
+            lsb=abs(stream.scale) if COUNTS[stream.sample_type] else 0.0,
+        )
+        self._profile, self._stream = profile, stream
+        self._threshold = tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m)
+        self._search_threshold = max(
+            1e-3, tails.get("metal-search", UNFITTED).threshold(profile.metal_search.false_alarms_per_m)
+        )
+        self._track = Track()
+        self._watchers = watchers
+        self._chain = MetalChain(profile.metal, self._geometry)
+        self._stage: AlarmStage | None = None
+        channels = stream.channels
+        self._plain = _PlainSearch(self._geometry)
+        self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
+        # a whitened cell holds 1 where there is nothing but noise: a hundredth of that is silence
+        self._silence = np.full(channels, 0.01)
+        self._cells = 1
+        self._gates = Rows(stream.width)
+        self._shares = Rows(channels)
+        self._emitted = {"gates": 0, "energy": 0, "search": 0}
+        self._settled: int | None = None
+
+    @property
+    def latencies(self) -> dict[str, int]:
+        """Readings that each stage of the decision holds back."""
+        alarm, step = self._profile.metal_alarm, self._geometry.step_m
+        return {
+            "chain": self._chain.latency,
+            "cfar": round(alarm.ahead_m / step),
+            "peak": max(1, round(alarm.radius_m / step)),
+        }
+
+    @property
+    def search_delay(self) -> float:
+        """Readings by which the search statistic is late on average."""
+        own = self._profile.metal_search.smooth_m / self._geometry.step_m
+        return own + float(getattr(self._chain, "search_latency_s", 0.0)) * self._geometry.rate_hz
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        return ("gates", "energy", "score", "search", "strength")
+
+    @property
+    def settled_tick(self) -> int | None:
+        return self._settled
+
+    @property
+    def untested(self) -> int:
+        return self._stage.untested if self._stage else 0
+
+    def _show(self, stage: str, first: int, rows: NDArray[Any]) -> None:
+        """Give rows (n, channels, width) to whoever watches the stage."""
+        for fn in self._watchers.get(stage, ()) if len(rows) else ():
+            fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), rows.copy()))
+
+    def process(self, block: SampleBlock) -> Given:
+        self._track.append(block)
+        g = self._geometry
+        physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
+        out = self._chain.process(physical)
+        causal = getattr(out, "search", None)
+        if causal is None:
+            causal = self._plain.process(block.raw)
+        given = self._at_once(causal, getattr(out, "marks", None))
+        given.alarms += self._alarms(out)
+        if self._stage is not None and self._stage.decided:
+            self._settled = int(self._track.at(self._stage.decided - 1)[1])
+            rows = g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
+            keep = self._stage.decided - rows
+            for kept in (self._track, self._gates, self._shares):
+                kept.trim(keep)
+        return given
+
+    def finish(self) -> Given:
+        out = self._chain.finish()
+        given = self._at_once(getattr(out, "search", np.empty((0, self._stream.channels))), getattr(out, "marks", None))
+        given.alarms += self._alarms(out)
+        if self._stage is not None:
+            given.alarms += self._describe(self._stage.finish())
+        return given
+
+    def _at_once(self, causal: F8, marks: NDArray[np.uint8] | None) -> Given:
+        """Signals and marks of the next rows, as many as there are of the causal statistic (n, channels)."""
+        first, n = self._emitted["search"], len(causal)
+        self._emitted["search"] += n
+        scores = self._search.process(causal, self._silence)
+        self._show("search", first, causal[:, :, None])
+        self._show("strength", first, scores[:, :, None] / self._search_threshold)
+        flags = np.zeros((n, self._stream.channels), np.uint8)
+        if marks is not None:
+            flags |= np.asarray(marks, np.uint8)[:, None]
+        name = self._stream.name
+        return Given(
+            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal"),
+            marks=[(self._track.seq(first, n), flags)],
+        )
+
+    def _alarms(self, out: MetalOutput) -> list[Alarm]:
+        self._gates.append(out.gates)
+        self._shares.append(out.soil_share)
+        gates = out.gates.reshape(len(out.gates), self._stream.channels, self._stream.values)
+        for stage, rows in (("gates", gates), ("energy", out.energy)):
+            self._show(stage, self._emitted[stage], rows)
+            self._emitted[stage] += len(rows)
+        # all coils stand in one alarm stage: a target under one coil is heard by its neighbours too
+        n, channels, self._cells = out.energy.shape
+        cells = out.energy.reshape(n, channels * self._cells)
+        if self._stage is None:
+            self._stage = AlarmStage(
+                self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold
+            )
+            self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
+        return self._describe(self._stage.process(cells, np.full(cells.shape[1], 0.01)))
+
+    def _describe(self, peaks: list[Peak]) -> list[Alarm]:
+        response, g = self._chain.response, self._geometry
+        alarms = []
+        for peak in peaks:
+            coil, cell = divmod(peak.cell, self._cells)
+            width = cell % len(response.widths_m)
+            half = int(response.halves[width])
+            first = max(0, peak.row - half)
+            gates = self._gates.cut(first, peak.row + half + 1)
+            gates = gates[:, coil * g.values : (coil + 1) * g.values]
+            features = metal_shape(
+                gates,
+                peak.row - first,
+                response.filters[width],
+                half,
+                g.axis if len(g.axis) == g.values else (),
+                float(self._shares.cut(peak.row, peak.row + 1)[0, coil]),
+                float(response.widths_m[width]),
+                peak.score / self._threshold,
+            )
+            nan = float("nan")
+            describe: Callable[[F8, float, float, float], Alarm] = alarm_at(
+                peak, self._track, "metal", coil, g.step_m, self._threshold
+            )
+            alarms.append(describe(features, nan, nan, nan))
+        return alarms
+
+
+class _PlainSearch:
+    """Mean square of the readings, in counts, over a bounded recursive background behind the head."""
+
+    _LENGTH_M = 0.5
+    _CLIP = 3.0
+
+    def __init__(self, geometry: MetalGeometry) -> None:
+        g = geometry
+        self._first: NDArray[np.int64] = np.zeros(g.channels, np.int64)
+        self._curve = np.ones((g.channels, g.values), np.float32)
+        self._level = np.zeros((g.channels, g.values), np.float32)
+        self._spread = np.zeros((g.channels, g.values), np.float32)
+        self._seen: NDArray[np.int64] = np.zeros(g.channels, np.int64)
+        self._alpha = min(1.0, g.step_m / self._LENGTH_M)
+        self._floor = 0.3 if g.lsb else 1e-30
+
+    def process(self, raw: NDArray[Any]) -> F8:
+        """(n, channels, values) to (n, channels)."""
+        rows = np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0)
+        return causal_energy(
+            rows, np.zeros(rows.shape[:2], np.uint8), self._first, 1, self._curve, 1, rows.shape[2], self._level,
+            self._spread, self._seen, self._alpha, self._CLIP, self._floor,
+        )  # fmt: skip

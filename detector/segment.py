@@ -1,0 +1,153 @@
+"""What the segments of radar and metal streams share: rows in time and space, marks, taps, signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.decide.alarm import Alarm, Peak
+from detector.decide.search import Signal
+from detector.delay_line import Rows
+from detector.samples import NO_ODOMETER, Int64Array, SampleBlock
+
+F8 = NDArray[np.float64]
+
+COUNTS: Final = {"int16": True, "uint16": True, "int32": True, "float32": False}
+"""Whether a sample type is counts, whose step sets a noise floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tapped:
+    """What a stage put out for some records of a stream."""
+
+    stream: str
+    stage: str
+    seq: Int64Array
+    """(n,) the records that the rows belong to, whatever the stage's latency."""
+    values: NDArray[Any]
+    """(n, channels, width); amplitudes in counts, for floating-point streams up to a fixed power of two."""
+
+
+Watcher = Callable[[Tapped], None]
+
+
+@dataclass(slots=True)
+class Given:
+    """What a segment gives for the records that came in."""
+
+    alarms: list[Alarm] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    marks: list[tuple[Int64Array, NDArray[np.uint8]]] = field(default_factory=list)
+    """(n,) record numbers and (n, channels) Mark flags, piece by piece."""
+
+    def add(self, other: Given) -> None:
+        self.alarms += other.alarms
+        self.signals += other.signals
+        self.marks += other.marks
+
+
+class Segment(Protocol):
+    """One unbroken piece of a stream on its way through a chain."""
+
+    def process(self, block: SampleBlock) -> Given: ...
+    def finish(self) -> Given: ...
+    @property
+    def settled_tick(self) -> int | None: ...
+    @property
+    def latencies(self) -> dict[str, int]: ...
+    @property
+    def search_delay(self) -> float: ...
+    @property
+    def taps(self) -> tuple[str, ...]: ...
+    @property
+    def untested(self) -> int: ...
+
+
+class Track:
+    """Who, when and where of the records of one segment, kept while an alarm may still need them."""
+
+    def __init__(self) -> None:
+        self._rows = Rows(4, np.int64)
+
+    @property
+    def end(self) -> int:
+        return self._rows.end
+
+    def append(self, block: SampleBlock) -> None:
+        self._rows.append(np.column_stack((block.seq, block.tick, block.utc_ns, block.odometer_um)))
+
+    def at(self, row: int) -> Int64Array:
+        """seq, tick, utc_ns, odometer_um of one row."""
+        found: Int64Array = self._rows.held[row - self._rows.base]
+        return found
+
+    def seq(self, first: int, n: int) -> Int64Array:
+        """Record numbers of n rows."""
+        return self._rows.cut(first, first + n)[:, 0].copy()
+
+    def trim(self, first: int) -> None:
+        self._rows.trim(first)
+
+
+def place_m(odometer_um: int) -> float:
+    """m; NaN where the place is not known."""
+    return odometer_um * 1e-6 if odometer_um != NO_ODOMETER else float("nan")
+
+
+def signals_of(
+    scores: F8, threshold: float, track: Track, first: int, stream: str, sensor: str
+) -> list[Signal]:
+    """Signals of those rows from number `first` on, (n, groups), whose score reaches the threshold. NaN never does."""
+    out = []
+    for i, c in np.argwhere(scores >= threshold):
+        row = track.at(first + int(i))
+        out.append(
+            Signal(
+                stream=stream,
+                sensor=sensor,
+                channel=int(c),
+                seq=int(row[0]),
+                tick=int(row[1]),
+                utc_ns=int(row[2]),
+                x_m=place_m(int(row[3])),
+                strength=float(scores[i, c]) / threshold,
+            )
+        )
+    return out
+
+
+def alarm_at(
+    peak: Peak, track: Track, sensor: str, channel: int, step_m: float, threshold: float
+) -> Callable[[F8, float, float, float], Alarm]:
+    """An alarm at that peak, waiting for its description."""
+    here, first, last = track.at(peak.row), track.at(peak.first_row), track.at(peak.last_row)
+    x_m = place_m(int(here[3]))
+    # half the extent of the peak is two standard deviations at the most: the apex is near its middle
+    extent = (peak.last_row - peak.first_row + 1) * step_m
+    x_sigma = max(step_m / np.sqrt(12.0), extent / 4.0) if x_m == x_m else float("nan")
+
+    def describe(features: F8, two_way_s: float, depth_m: float, depth_sigma_m: float) -> Alarm:
+        return Alarm(
+            sensor=sensor,
+            channel=channel,
+            first_seq=int(first[0]),
+            peak_seq=int(here[0]),
+            last_seq=int(last[0]),
+            first_tick=int(first[1]),
+            peak_tick=int(here[1]),
+            last_tick=int(last[1]),
+            utc_ns=int(here[2]),
+            x_m=x_m,
+            x_sigma_m=float(x_sigma),
+            score=peak.score / threshold,
+            two_way_s=two_way_s,
+            depth_m=depth_m,
+            depth_sigma_m=depth_sigma_m,
+            features=features,
+        )
+
+    return describe
