@@ -12,7 +12,6 @@ from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
-from detector.kernels.causal import causal_energy
 from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.geometry import MetalGeometry
 from detector.profile import Profile
@@ -32,6 +31,7 @@ class MetalSegment:
         tails: Mapping[str, Tail],
         watchers: Mapping[str, list[Watcher]],
     ) -> None:
+        low, high = stream.limits
         self._geometry = MetalGeometry(
             kind=stream.kind,
             channels=stream.channels,
@@ -40,6 +40,8 @@ class MetalSegment:
             rate_hz=stream.rate_hz,
             step_m=stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz,
             lsb=abs(stream.scale) if COUNTS[stream.sample_type] else 0.0,
+            low=low,
+            high=high,
         )
         self._profile, self._stream = profile, stream
         self._threshold = tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m)
@@ -51,7 +53,6 @@ class MetalSegment:
         self._chain = MetalChain(profile.metal, self._geometry)
         self._stage: AlarmStage | None = None
         channels = stream.channels
-        self._plain = _PlainSearch(self._geometry)
         self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
         # a whitened cell holds 1 where there is nothing but noise: a hundredth of that is silence
         self._silence = np.full(channels, 0.01)
@@ -75,7 +76,7 @@ class MetalSegment:
     def search_delay(self) -> float:
         """Readings by which the search statistic is late on average."""
         own = self._profile.metal_search.smooth_m / self._geometry.step_m
-        return own + float(getattr(self._chain, "search_latency_s", 0.0)) * self._geometry.rate_hz
+        return own + self._chain.search_latency_s * self._geometry.rate_hz
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -99,10 +100,7 @@ class MetalSegment:
         g = self._geometry
         physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
         out = self._chain.process(physical)
-        causal = getattr(out, "search", None)
-        if causal is None:
-            causal = self._plain.process(block.raw)
-        given = self._at_once(causal, getattr(out, "marks", None))
+        given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None and self._stage.decided:
             self._settled = int(self._track.at(self._stage.decided - 1)[1])
@@ -114,22 +112,21 @@ class MetalSegment:
 
     def finish(self) -> Given:
         out = self._chain.finish()
-        given = self._at_once(getattr(out, "search", np.empty((0, self._stream.channels))), getattr(out, "marks", None))
+        given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None:
             given.alarms += self._describe(self._stage.finish())
         return given
 
-    def _at_once(self, causal: F8, marks: NDArray[np.uint8] | None) -> Given:
-        """Signals and marks of the next rows, as many as there are of the causal statistic (n, channels)."""
+    def _at_once(self, out: MetalOutput) -> Given:
+        """Signals and marks of the next rows."""
+        causal = out.search
         first, n = self._emitted["search"], len(causal)
         self._emitted["search"] += n
         scores = self._search.process(causal, self._silence)
         self._show("search", first, causal[:, :, None])
         self._show("strength", first, scores[:, :, None] / self._search_threshold)
-        flags = np.zeros((n, self._stream.channels), np.uint8)
-        if marks is not None:
-            flags |= np.asarray(marks, np.uint8)[:, None]
+        flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
         return Given(
             signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal"),
@@ -179,28 +176,3 @@ class MetalSegment:
             )
             alarms.append(describe(features, nan, nan, nan))
         return alarms
-
-
-class _PlainSearch:
-    """Mean square of the readings, in counts, over a bounded recursive background behind the head."""
-
-    _LENGTH_M = 0.5
-    _CLIP = 3.0
-
-    def __init__(self, geometry: MetalGeometry) -> None:
-        g = geometry
-        self._first: NDArray[np.int64] = np.zeros(g.channels, np.int64)
-        self._curve = np.ones((g.channels, g.values), np.float32)
-        self._level = np.zeros((g.channels, g.values), np.float32)
-        self._spread = np.zeros((g.channels, g.values), np.float32)
-        self._seen: NDArray[np.int64] = np.zeros(g.channels, np.int64)
-        self._alpha = min(1.0, g.step_m / self._LENGTH_M)
-        self._floor = 0.3 if g.lsb else 1e-30
-
-    def process(self, raw: NDArray[Any]) -> F8:
-        """(n, channels, values) to (n, channels)."""
-        rows = np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0)
-        return causal_energy(
-            rows, np.zeros(rows.shape[:2], np.uint8), self._first, 1, self._curve, 1, rows.shape[2], self._level,
-            self._spread, self._seen, self._alpha, self._CLIP, self._floor,
-        )  # fmt: skip

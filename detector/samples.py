@@ -153,6 +153,15 @@ class StreamDescription:
         """Values per record over all channels."""
         return self.channels * self.values
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest physical value that the sample type can hold; infinite for floating point."""
+        if self.dtype.kind == "f":
+            return float("-inf"), float("inf")
+        info = np.iinfo(self.dtype)
+        ends = (info.min * self.scale + self.offset, info.max * self.scale + self.offset)
+        return min(ends), max(ends)
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:

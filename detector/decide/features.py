@@ -16,7 +16,7 @@ from detector.kernels.patch import (
     spectral_centroid,
     strongest_sample,
 )
-from detector.kernels.slow_time import filter_at
+from detector.kernels.sweep import filter_at
 
 F8 = NDArray[np.float64]
 

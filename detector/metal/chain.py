@@ -1,74 +1,149 @@
-"""The metal-detector chain of one head: readings in, offset-free gates and alarm cells out."""
+"""The metal-detector chain of one head: readings in; search statistic, marks and alarm cells out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.metal.drift import DriftRemoval, DriftSettings
+from detector.metal.drift import DriftSettings
 from detector.metal.geometry import MetalGeometry
-from detector.metal.ground_balance import GroundBalance, GroundBalanceSettings
+from detector.metal.ground_balance import GroundBalanceSettings
 from detector.metal.impulse import ImpulseRejection, ImpulseSettings
-from detector.metal.mains import MainsNotch, MainsSettings
+from detector.metal.mains import MainsSettings, MainsTracker
+from detector.metal.phase import PhaseRotation, PhaseSettings
 from detector.metal.response import Response, ResponseSettings
+from detector.metal.search import NoiseSettings, Search, SearchSettings
+from detector.metal.trust import RawTrust, TrustSettings
 from detector.settings import Settings
 
 F8 = NDArray[np.float64]
+U1 = NDArray[np.uint8]
+
+_CHUNK = 256
+"""Readings that go through all stages before the next do: they stay in the processor's cache."""
 
 
 class MetalSettings(Settings):
+    mode: Literal["motion", "static"] = "motion"
+    """motion: the baseline follows, targets are what passes. static: a stored offset, to pinpoint and to measure."""
+    trust: TrustSettings = TrustSettings()
     impulse: ImpulseSettings = ImpulseSettings()
+    phase: PhaseSettings = PhaseSettings()
     mains: MainsSettings = MainsSettings()
+    noise: NoiseSettings = NoiseSettings()
     drift: DriftSettings = DriftSettings()
     ground_balance: GroundBalanceSettings = GroundBalanceSettings()
+    search: SearchSettings = SearchSettings()
     response: ResponseSettings = ResponseSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class MetalOutput:
-    """What the chain gives for some readings. `gates` runs ahead of `energy` by the filters' latency."""
+    """What the chain gives for some readings. The first four run ahead of `energy` by the response's latency."""
 
     gates: F8
     """(n, channels * values) offset and drift removed, stream's unit."""
     soil_share: F8
-    """(n, channels) share of the whitened energy that lies along the soil's direction, 0 to 1."""
+    """(n, channels) share of the whitened energy that lies along the soil's directions, 0 to 1."""
+    search: F8
+    """(n, channels) causal statistic; chi-square over its degrees of freedom on clean noise."""
+    marks: U1
+    """(n,) bits of detector.samples.Mark."""
     energy: F8
     """(n', channels, cells); unit white noise gives 1."""
 
 
 class MetalChain:
-    """Impulse rejection, mains notch, drift removal, ground balance, response: in that order.
+    """Trust, impulses, phase, mains, then search (causal) and response (looking ahead).
 
     One instance serves one unbroken segment of one stream.
     """
 
     def __init__(self, settings: MetalSettings, geometry: MetalGeometry) -> None:
+        moves = settings.mode == "motion"
         self.geometry = geometry
+        self._trust = RawTrust(settings.trust, geometry)
         self._impulse = ImpulseRejection(settings.impulse, geometry)
-        self._mains = MainsNotch(settings.mains, geometry)
-        self._drift = DriftRemoval(settings.drift, geometry)
-        self._balance = GroundBalance(settings.ground_balance, geometry)
-        self.response = Response(settings.response, geometry, self._balance.active)
+        self._phase = PhaseRotation(settings.phase, geometry)
+        self.mains = MainsTracker(settings.mains, geometry)
+        self.search = Search(
+            settings.search, settings.noise, settings.drift, settings.ground_balance, settings.trust, geometry, moves
+        )
+        self.response = Response(settings.response, geometry, self.search.directions, moves)
+        self._waiting: U1 = np.empty(0, np.uint8)
+        self._rows = 0
 
     @property
     def latency(self) -> int:
         """Readings between input and energy."""
-        return self._impulse.latency + self._drift.latency + self.response.latency
+        return self._impulse.latency + self.response.latency
+
+    @property
+    def search_latency(self) -> int:
+        """Readings between input and gates, marks and search statistic."""
+        return self._impulse.latency
+
+    @property
+    def search_latency_s(self) -> float:
+        """Time by which the search statistic is late, s: readings ahead and the mean delay of its smoothing."""
+        return self._impulse.latency / self.geometry.rate_hz + self.search.delay_s
 
     def process(self, readings: F8) -> MetalOutput:
         """(n, channels * values) float64 in the stream's unit."""
-        return self._after(*self._drift.process(self._mains.process(self._impulse.process(readings))))
+        out = self._room(len(readings))
+        energies: list[F8] = []
+        at = 0
+        for first in range(0, len(readings), _CHUNK):
+            chunk = readings[first : first + _CHUNK]
+            self._waiting = np.concatenate((self._waiting, self._trust.process(chunk)))
+            at = self._after(self._impulse.process(chunk), out, at, energies)
+        return self._cut(out, at, energies)
 
     def finish(self) -> MetalOutput:
         """What is still owed at the end of the segment."""
-        kept, sigma = self._drift.process(self._mains.process(self._impulse.finish()))
-        owed, owed_sigma = self._drift.finish()
-        out = self._after(np.concatenate((kept, owed)), np.concatenate((sigma, owed_sigma)))
-        energy = np.concatenate((out.energy, self.response.finish()))
-        return MetalOutput(out.gates, out.soil_share, energy)
+        out = self._room(self._impulse.latency)
+        energies: list[F8] = []
+        at = self._after(self._impulse.finish(), out, 0, energies)
+        energies.append(self.response.finish(self.search.state.whitener))
+        return self._cut(out, at, energies)
 
-    def _after(self, gates: F8, sigma: F8) -> MetalOutput:
-        white, balanced, share = self._balance.process(gates, sigma)
-        return MetalOutput(gates, share, self.response.process(white, balanced))
+    def _after(self, rows: F8, out: MetalOutput, at: int, energies: list[F8]) -> int:
+        """Fill out from row `at` on; returns the row after the last."""
+        rows = self.mains.process(self._phase.process(rows))
+        done = 0
+        # energies take the whitener as of the newest reading, so no piece may reach over a change of it
+        while done < len(rows):
+            piece = rows[done : done + _to_next_refresh(self._rows)]
+            n = len(piece)
+            to = slice(at, at + n)
+            out.marks[to] = self._waiting[done : done + n]
+            self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
+            energy = self.response.process(piece, self.search.state.whitener)
+            if len(energy):
+                energies.append(energy)
+            self._rows += n
+            done += n
+            at += n
+        self._waiting = self._waiting[done:]
+        return at
+
+    def _room(self, n: int) -> MetalOutput:
+        g = self.geometry
+        return MetalOutput(
+            np.empty((n, g.width)), np.empty((n, g.channels)), np.empty((n, g.channels)), np.empty(n, np.uint8),
+            np.empty((0, g.channels, self.response.cells)),
+        )  # fmt: skip
+
+    def _cut(self, out: MetalOutput, n: int, energies: list[F8]) -> MetalOutput:
+        energy = energies[0] if len(energies) == 1 else np.concatenate((out.energy, *energies))
+        return MetalOutput(out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy)
+
+
+def _to_next_refresh(row: int) -> int:
+    """Rows from that one up to the next change of the whitener, see kernels.gates.refresh_rows."""
+    if row >= 128:
+        return 256 - row % 256
+    return max(8, 1 << row.bit_length()) - row

@@ -21,6 +21,10 @@ class MetalGeometry:
     """Distance between readings, m, as stated by the head or at the profile's nominal speed."""
     lsb: float
     """Size of one count in the stream's unit; 0 for floating-point samples."""
+    low: float = float("-inf")
+    """Value at the lower end of the converter's range, stream's unit; -inf if it has none."""
+    high: float = float("inf")
+    """Value at the upper end of the converter's range, stream's unit; inf if it has none."""
 
     @property
     def width(self) -> int:

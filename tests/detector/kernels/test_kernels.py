@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from detector.kernels.background import start_background, subtract_background
-from detector.kernels.biquad import sos_stream
 from detector.kernels.cfar import local_peaks, log_cells
 from detector.kernels.inference import logistic_probabilities, mahalanobis
 from detector.kernels.patch import edge_histogram, patch_symmetry, semblance, spectral_centroid
-from detector.kernels.slow_time import matched_energy, reject_impulses, whiten_and_balance
 
 
 @pytest.fixture
@@ -19,11 +16,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def test_streamed_sections_equal_scipy(rng: np.random.Generator) -> None:
-    x = rng.normal(size=(300, 3))
-    sos = signal.butter(4, [0.05, 0.3], "bandpass", output="sos")
-    state = np.zeros((len(sos), 2, 3))
-    np.testing.assert_allclose(sos_stream(x, sos, state), signal.sosfilt(sos, x, axis=0), atol=1e-12)
 
 
 def test_background_removal_keeps_a_target_longer_than_its_memory(rng: np.random.Generator) -> None:
@@ -70,51 +62,6 @@ def test_a_flat_top_alarms_once() -> None:
     score = np.zeros(30)
     score[10:15] = 5.0
     assert local_peaks(score, 0, 30, 6, 1.0).tolist() == [10]
-
-
-def test_one_wild_reading_is_replaced_and_a_step_is_kept() -> None:
-    x = np.sin(np.arange(60) / 15.0)[:, None]
-    wild = x.copy()
-    wild[30] += 100.0
-    out = reject_impulses(wild, 0, 60, 2, 6.0)
-    assert abs(out[30, 0] - x[30, 0]) < 0.1
-    step = np.r_[np.zeros(20), np.ones(20)][:, None] + 1e-3 * x[:40]
-    np.testing.assert_allclose(reject_impulses(step, 0, 40, 2, 6.0), step, atol=2e-3)
-
-
-def test_ground_balance_removes_soil_and_keeps_what_is_not_soil(rng: np.random.Generator) -> None:
-    t = np.geomspace(15e-6, 400e-6, 8)
-    soil = 1 / t / np.linalg.norm(1 / t)
-    target = np.exp(-t / 60e-6)
-    sigma = np.full((5, 8), 0.1)
-    heights = rng.uniform(1, 10, size=(5, 1))
-    _, balanced, share = whiten_and_balance(heights * soil, sigma, soil)
-    np.testing.assert_allclose(balanced, 0.0, atol=1e-9)
-    np.testing.assert_allclose(share, 1.0)
-    _, balanced, share = whiten_and_balance(heights * soil + target, sigma, soil)
-    _, alone, _ = whiten_and_balance(np.broadcast_to(target, (5, 8)).copy(), sigma, soil)
-    np.testing.assert_allclose(balanced, alone, atol=1e-9)
-    assert np.linalg.norm(alone[0]) > 0.1 * np.linalg.norm(target / 0.1)
-
-
-def test_balance_equals_the_oblique_projection_of_the_textbook(rng: np.random.Generator) -> None:
-    s, x, sigma = rng.normal(size=4), rng.normal(size=4), rng.uniform(0.5, 2, size=4)
-    inverse = np.diag(1 / sigma**2)
-    expected = x - s * (s @ inverse @ x) / (s @ inverse @ s)
-    _, balanced, _ = whiten_and_balance(x[None], sigma[None], s)
-    np.testing.assert_allclose(balanced[0] * sigma, expected)
-
-
-def test_matched_filter_of_white_noise_has_unit_energy(rng: np.random.Generator) -> None:
-    rows = rng.normal(size=(4000, 8))
-    at = np.arange(13)
-    taps = (np.exp(-0.5 * (at / 3.0) ** 2) - 0.3)[None]
-    taps[0] -= (taps[0, 0] + 2 * taps[0, 1:].sum()) / 25
-    ramp = matched_energy(np.arange(100.0)[:, None] + 5.0, 12, 88, taps, np.array([12]), 1)
-    np.testing.assert_allclose(ramp, 0.0, atol=1e-18)
-    energy = matched_energy(rows, 0, 4000, taps, np.array([12]), 2)
-    assert energy.shape == (4000, 2, 1)
-    assert energy.mean() == pytest.approx(1.0, rel=0.1)
 
 
 def test_softmax_equals_scipy(rng: np.random.Generator) -> None:

@@ -1,0 +1,558 @@
+"""White gates: noise covariance, the soil set apart, the causal search statistic, energies of matched filters.
+
+One file, because a compiled kernel is cached by the file it stands in: if one of these changes, all do.
+
+The causal half is one pass because each part needs the others' state at the row before: the baseline holds
+while the search statistic stands out, the statistic needs the baseline, and both need the noise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+U1 = NDArray[np.uint8]
+
+NOISY: Final = 4
+SOIL: Final = 8
+"""Bits of detector.samples.Mark that this pass sets; a test holds them equal."""
+
+SOIL_SNR: Final = 100.0
+"""Soil energy, in units of its noise, from which a reading teaches the soil's direction."""
+
+SOIL_CLIP: Final = 9.0
+"""A soil response larger than this, in units of the usual energy, is not taken for soil."""
+
+READY: Final = 64
+"""Rows from which the noise is known well enough for a statistic; it is 0 before."""
+
+LEVEL_CLIP: Final = 4.0
+"""One reading raises the mean level of the statistic by at most this many times itself."""
+
+HELD_PACE: Final = 0.02
+"""Pace of the levels while the statistic stands out: 10 s under a target raise it by less than a fifth."""
+
+
+@njit(cache=True)
+def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: float, outlier: float) -> None:
+    """One step of the running covariance of what is left of a steady slope, (x - 2 x1 + x2) / sqrt(6).
+
+    now, before, earlier : (G,) successive rows; covariance : (G, G), updated. Soil and targets change
+    slowly from row to row, so what is left is noise. A row with more than `outlier` times the usual
+    energy counts as that much less; outlier <= 0 takes every row as it is.
+    """
+    g = now.size
+    e = np.empty(g)
+    energy = 0.0
+    scale = 1.0 / math.sqrt(6.0)
+    for q in range(g):
+        e[q] = scale * (now[q] - 2.0 * before[q] + earlier[q])
+        energy += e[q] * e[q] / max(covariance[q, q], 1e-300)
+    weight = 1.0
+    if outlier > 0.0 and energy > outlier * g:
+        weight = outlier * g / energy
+    for p in range(g):
+        f = gain * weight * e[p]
+        for q in range(g):
+            covariance[p, q] += f * e[q] - gain * covariance[p, q]
+
+
+@njit(cache=True)
+def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, whitener: F8, factor: F8) -> None:
+    """Transform t = W x with unit noise, whose first k outputs hold the k soil directions.
+
+    Sum of squares of the outputs from k on is the energy after the oblique projection
+    x - S (S' C^-1 S)^-1 S' C^-1 x; the sum over all outputs is x' C^-1 x. Cholesky factor of the shrunk
+    covariance, inverted, then turned by Householder reflections that bring S W' to the first k axes.
+
+    covariance : (G, G); shrinkage : share of the bare diagonal, 0 to 1; floor : least variance;
+    soil : (k, G) independent directions; whitener : (G, G), receives W transposed;
+    factor : (G, G), receives the lower Cholesky factor.
+    """
+    g = covariance.shape[0]
+    keep = 1.0 - shrinkage
+    upper = np.empty((g, g))
+    for p in range(g):
+        for q in range(g):
+            upper[p, q] = keep * covariance[p, q]
+        upper[p, p] = covariance[p, p] + floor
+    # right-looking, so that the inner loops run along rows
+    for p in range(g):
+        # rounding may leave nothing of a gate that repeats another
+        root = math.sqrt(max(upper[p, p], 1e-12 * (covariance[p, p] + floor)))
+        upper[p, p] = root
+        row = upper[p]
+        for q in range(p + 1, g):
+            row[q] /= root
+        for i in range(p + 1, g):
+            f = row[i]
+            below = upper[i]
+            for q in range(i, g):
+                below[q] -= f * row[q]
+    inverse = np.zeros((g, g))
+    for p in range(g):
+        inverse[p, p] = 1.0
+    for p in range(g):
+        row = inverse[p]
+        f = 1.0 / upper[p, p]
+        for q in range(p + 1):
+            row[q] *= f
+        for i in range(p + 1, g):
+            f = upper[p, i]
+            below = inverse[i]
+            for q in range(p + 1):
+                below[q] -= f * row[q]
+    for p in range(g):
+        for q in range(g):
+            factor[p, q] = upper[q, p] if q <= p else 0.0
+            whitener[q, p] = inverse[p, q]
+    v = np.empty(g)
+    for d in range(soil.shape[0]):
+        v[:] = 0.0
+        for j in range(g):
+            for p in range(d, g):
+                v[p] += whitener[j, p] * soil[d, j]
+        norm = 0.0
+        for p in range(d, g):
+            norm += v[p] * v[p]
+        norm = math.sqrt(norm)
+        if norm == 0.0:
+            continue
+        v[d] += norm if v[d] >= 0.0 else -norm
+        length = 0.0
+        for p in range(d, g):
+            length += v[p] * v[p]
+        for j in range(g):
+            s = 0.0
+            for p in range(d, g):
+                s += v[p] * whitener[j, p]
+            s *= 2.0 / length
+            for p in range(d, g):
+                whitener[j, p] -= s * v[p]
+
+
+@njit(cache=True)
+def whiten(x: F8, whitener: F8, out: F8) -> None:
+    """t = W x into out (G,); whitener holds W transposed."""
+    g = x.size
+    out[:] = 0.0
+    whole = g - g % 4
+    for j in range(0, whole, 4):  # four rows at a time: the sums stay in registers for longer
+        a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
+        for p in range(g):
+            out[p] += (a * whitener[j, p] + b * whitener[j + 1, p]) + (c * whitener[j + 2, p] + d * whitener[j + 3, p])
+    for j in range(whole, g):
+        a = x[j]
+        for p in range(g):
+            out[p] += a * whitener[j, p]
+
+
+@njit(cache=True)
+def sum_of_squares(x: F8, first: int) -> float:
+    """Of x[first:], in four partial sums so that the additions overlap."""
+    a = b = c = d = 0.0
+    n = x.size
+    i = first
+    while i + 4 <= n:
+        a += x[i] * x[i]
+        b += x[i + 1] * x[i + 1]
+        c += x[i + 2] * x[i + 2]
+        d += x[i + 3] * x[i + 3]
+        i += 4
+    while i < n:
+        a += x[i] * x[i]
+        i += 1
+    return (a + b) + (c + d)
+
+
+@njit(cache=True)
+def turn_direction(
+    nominal: F8, cross: F8, power: float, factor: F8, bound: float, out: F8
+) -> float:
+    """Soil direction as regressed, held within an angle of the nominal one in whitened gates.
+
+    nominal, cross, out : (G,) in the stream's unit; cross / power is the regression of the gates on the
+    soil's coordinate; factor : lower Cholesky factor of the noise covariance;
+    bound : tangent of the largest angle. Returns the tangent of the angle taken.
+    """
+    g = nominal.size
+    wanted = np.empty(g)
+    usual = np.empty(g)
+    regressed = cross / power
+    # angles in whitened gates, before the turn: L y = x by forward substitution
+    for p in range(g):
+        a = regressed[p]
+        b = nominal[p]
+        for q in range(p):
+            a -= factor[p, q] * wanted[q]
+            b -= factor[p, q] * usual[q]
+        wanted[p] = a / factor[p, p]
+        usual[p] = b / factor[p, p]
+    dot = 0.0
+    norm = 0.0
+    for p in range(g):
+        dot += wanted[p] * usual[p]
+        norm += usual[p] * usual[p]
+    if dot == 0.0 or norm == 0.0:
+        out[:] = nominal
+        return 0.0
+    off = 0.0
+    for p in range(g):  # the coordinate may count against the direction: only the line matters
+        wanted[p] = wanted[p] * norm / dot - usual[p]
+        off += wanted[p] * wanted[p]
+    tangent = math.sqrt(off / norm)
+    shrink = bound / tangent if tangent > bound else 1.0
+    for p in range(g):
+        s = 0.0
+        for q in range(p + 1):
+            s += factor[p, q] * wanted[q]
+        out[p] = nominal[p] + shrink * s
+    return min(tangent, bound)
+
+
+class SearchState(NamedTuple):
+    """Arrays that the pass carries from row to row. C coils, G values per coil, W = C * G."""
+
+    before: F8
+    """(2, W) the last row and the one before it."""
+    smooth: F8
+    """(W,) causal mean of the rows."""
+    base: F8
+    """(W,) baseline."""
+    slope: F8
+    """(W,) of the baseline, per row."""
+    covariance: F8
+    """(C, G, G) of the noise of one row."""
+    factor: F8
+    """(C, G, G) its lower Cholesky factor, shrunk."""
+    whitener: F8
+    """(C, G, G) transposed, see set_whitener."""
+    soil: F8
+    """(C, k, G) soil directions in use."""
+    nominal: F8
+    """(C, k, G) soil directions given."""
+    cross: F8
+    """(C, G) mean product of smoothed gates and soil coordinate."""
+    power: F8
+    """(C,) mean square of the soil coordinate."""
+    learned: F8
+    """(C,) rows that taught the direction."""
+    tangent: F8
+    """(C,) of the angle between the direction in use and the nominal one."""
+    level: F8
+    """(C,) mean of the statistic on this ground, at least about 1."""
+    usual: F8
+    """(C, k) running mean energy of the soil's coordinates, in units of noise."""
+    share: F8
+    """(C,) running share of the soil in the smoothed, whitened energy."""
+    held: I8
+    """(C,) rows for which the baseline has been held."""
+    seated: I8
+    """(C,) rows that the baseline has followed since it was set."""
+    reference: F8
+    """(W,) inverse reference variance, 0 where there is none."""
+    unit: F8
+    """(C,) mean noise variance in units of the reference."""
+
+
+class SearchRates(NamedTuple):
+    """Numbers of the pass, all per row or in its own units."""
+
+    smooth: float
+    base: float
+    noise: float
+    level: float
+    soil: float
+    hold: float
+    """Statistic above which the baseline begins to hold."""
+    release: float
+    """Statistic below which it moves again."""
+    hold_rows: int
+    """Rows after which a held baseline is set anew."""
+    start_rows: int
+    """Rows that a new baseline follows before anything is held."""
+    outlier: float
+    """Energy, in units of the usual, from which a reading counts less in the noise."""
+    shrinkage: float
+    floor: float
+    """Least noise variance."""
+    bound: float
+    """Tangent of the largest angle that the soil direction may turn by; 0 = it may not."""
+    soil_limit: float
+    noisy_limit: float
+    """Noise variance in units of the reference."""
+    moves: bool
+    """False in static mode: the baseline is the stored offset."""
+
+
+@njit(cache=True)
+def refresh_rows(row: int) -> bool:
+    """Whether noise and soil are taken over anew at that row: 8, 16, ... 128, then every 256."""
+    if row >= 256:
+        return row & 255 == 0
+    return row >= 8 and row & (row - 1) == 0
+
+
+@njit(cache=True)
+def refresh(s: SearchState, r: SearchRates, row: int) -> None:
+    """Take over the noise covariance and the soil direction as learned by now."""
+    n_c, g = s.soil.shape[0], s.covariance.shape[1]
+    # a covariance from few rows is mostly its diagonal
+    shrink = max(r.shrinkage, min(1.0, 3.0 * g / (row + 1.0)))
+    kappa = r.smooth / (2.0 - r.smooth)
+    for c in range(n_c):
+        if r.bound > 0.0 and s.learned[c] * r.soil > 0.2 and s.power[c] > SOIL_SNR * kappa:
+            s.tangent[c] = turn_direction(
+                s.nominal[c, 0], s.cross[c], s.power[c], s.factor[c], r.bound, s.soil[c, 0]
+            )
+        set_whitener(s.covariance[c], shrink, r.floor, s.soil[c], s.whitener[c], s.factor[c])
+
+
+@njit(cache=True)
+def search_rows(
+    rows: F8, s: SearchState, r: SearchRates, count: int, gates: F8, shares: F8, search: F8, marks: U1
+) -> None:
+    """One pass over rows (n, W); count : rows already seen.
+
+    Filled: gates less their baseline (n, W), soil's share (n, C), search statistic (n, C). Bits are added to
+    marks (n,).
+    """
+    n, width = rows.shape
+    n_c = s.level.size
+    g = width // n_c
+    k = s.soil.shape[1]
+    z = np.empty(g)
+    t = np.empty(g)
+    kappa = r.smooth / (2.0 - r.smooth)
+    quarter = 0.25 * r.base * r.base
+    for i in range(n):
+        row_n = count + i
+        if refresh_rows(row_n):
+            refresh(s, r, row_n)
+        x = rows[i]
+        out = gates[i]
+        learn_noise = row_n >= 2 and row_n % 3 == 2
+        # as the mean of the first rows, then with its own time: no long memory of the first row
+        a = max(r.smooth, 1.0 / (row_n + 1.0))
+        spread = kappa if a == r.smooth else 1.0 / (row_n + 1.0)
+        for c in range(n_c):
+            lo, hi = c * g, (c + 1) * g
+            xc = x[lo:hi]
+            if learn_noise:
+                add_to_covariance(
+                    xc, s.before[0, lo:hi], s.before[1, lo:hi], s.covariance[c],
+                    max(3.0 * r.noise, 3.0 / (row_n + 1.0)), r.outlier if row_n > 32 else 0.0,
+                )  # fmt: skip
+                m = 0.0
+                for j in range(g):
+                    m += s.covariance[c, j, j] * s.reference[lo + j]
+                s.unit[c] = m / g
+            smooth, base, slope, oc = s.smooth[lo:hi], s.base[lo:hi], s.slope[lo:hi], out[lo:hi]
+            for j in range(g):
+                smooth[j] += a * (xc[j] - smooth[j])
+                if r.moves:
+                    base[j] += slope[j]
+                z[j] = smooth[j] - base[j]
+            whiten(z, s.whitener[c], t)
+            left = sum_of_squares(t, k)
+            soil = 0.0
+            e = left
+            for j in range(k):
+                square = t[j] * t[j]
+                soil += square
+                e += square / max(1.0, s.usual[c, j])
+            whole = soil + left
+            shares[i, c] = soil / whole if whole > 0.0 else 0.0
+            e = e / (g * spread) if row_n >= READY else 0.0
+            value = e / max(1.0, s.level[c])
+            search[i, c] = value
+            started = row_n >= r.start_rows
+            settled = s.seated[c] >= r.start_rows
+            held = settled and r.moves and value > (r.release if s.held[c] > 0 else r.hold)
+            stands_out = started and value > r.release
+            pace = max(r.level, 1.0 / (row_n - READY + 1.0)) if row_n >= READY else 1.0
+            pace *= HELD_PACE if stands_out else 1.0
+            if row_n >= READY:
+                bounded = min(e, LEVEL_CLIP * max(s.level[c], 0.25)) if started else e
+                s.level[c] += pace * (bounded - s.level[c])
+                for j in range(k):
+                    u = s.usual[c, j]
+                    square = t[j] * t[j] / spread
+                    bounded = min(square, LEVEL_CLIP * max(u, 1.0)) if started else square
+                    s.usual[c, j] = u + pace * (bounded - u)
+            s.share[c] += r.level * (shares[i, c] - s.share[c])
+            if r.bound > 0.0 and k > 0 and started and not stands_out:
+                t0 = t[0]
+                usual = s.learned[c] * r.soil < 0.1 or t0 * t0 < SOIL_CLIP * s.power[c]
+                if usual and t0 * t0 > SOIL_SNR * kappa and left < r.bound * r.bound * t0 * t0:
+                    pace = max(r.soil, 1.0 / (s.learned[c] + 1.0))
+                    cross = s.cross[c]
+                    f = pace * t0
+                    for j in range(g):
+                        cross[j] += f * z[j] - pace * cross[j]
+                    s.power[c] += pace * (t0 * t0 - s.power[c])
+                    s.learned[c] += 1.0
+            if r.moves:
+                if held and s.held[c] >= r.hold_rows:
+                    # nothing stands under a swept head so long: the head itself has changed
+                    for j in range(g):
+                        base[j] = smooth[j]
+                        slope[j] = 0.0
+                    s.seated[c] = round(1.0 / r.smooth)  # as good a baseline as the mean of so many rows
+                    s.held[c] = 0
+                elif held:
+                    s.held[c] += 1
+                else:
+                    s.held[c] = 0
+                    b_gain = max(r.base, 1.0 / (s.seated[c] + 1.0))
+                    v_gain = quarter if b_gain == r.base else 0.0
+                    for j in range(g):
+                        d = xc[j] - base[j]
+                        base[j] += b_gain * d
+                        slope[j] += v_gain * d
+                    s.seated[c] += 1
+            for j in range(g):
+                oc[j] = xc[j] - base[j]
+            if s.unit[c] > r.noisy_limit:
+                marks[i] |= NOISY
+            if s.level[c] > r.soil_limit and s.share[c] > 0.5 and started:
+                marks[i] |= SOIL
+        s.before[1, :] = s.before[0]
+        s.before[0, :] = x
+        if row_n & 255 == 255:
+            # a dead input must not leave denormals behind
+            for j in range(width):
+                if abs(s.slope[j]) < 1e-200:
+                    s.slope[j] = 0.0
+                if abs(s.base[j]) < 1e-200:
+                    s.base[j] = 0.0
+                if abs(s.smooth[j]) < 1e-200:
+                    s.smooth[j] = 0.0
+            for c in range(n_c):
+                for p in range(g):
+                    for q in range(g):
+                        if abs(s.covariance[c, p, q]) < 1e-250:
+                            s.covariance[c, p, q] = 0.0
+
+
+@njit(cache=True)
+def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, out: F8) -> float:
+    """One symmetric filter at row i of rows[:n], into out (width,).
+
+    taps : from the centre outward. In a window that the ends cut, a zero-sum filter loses its mean and its
+    slope, so that offset and steady drift still cancel. Returns the sum of squared taps.
+    """
+    width = out.size
+    out[:] = 0.0
+    norm: float = 0.0
+    if i >= half and i + half < n:
+        w = float(taps[0])
+        row = rows[i]
+        norm += w * w
+        for c in range(width):
+            out[c] += w * row[c]
+        for j in range(1, half + 1):
+            w = float(taps[j])
+            norm += 2.0 * w * w
+            left, right = rows[i - j], rows[i + j]
+            for c in range(width):
+                out[c] += w * (left[c] + right[c])
+        return norm
+    a, b = max(0, i - half), min(n, i + half + 1)
+    mean = slope = middle = 0.0
+    if zero_sum:
+        middle = 0.5 * (a + b - 1)
+        squares = 0.0
+        for j in range(a, b):
+            mean += taps[abs(j - i)]
+            slope += taps[abs(j - i)] * (j - middle)
+            squares += (j - middle) ** 2
+        mean /= b - a
+        slope = slope / squares if squares > 0.0 else 0.0
+    for j in range(a, b):
+        w = taps[abs(j - i)] - mean - slope * (j - middle)
+        norm += w * w
+        row = rows[j]
+        for c in range(width):
+            out[c] += w * row[c]
+    return norm
+
+
+@njit(cache=True)
+def bank_energy(
+    rows: F8,
+    n: int,
+    lo: int,
+    hi: int,
+    filters: F8,
+    halves: I8,
+    zero_sum: bool,
+    every: int,
+    whitener: F8,
+    soil: int,
+    usual: F8,
+    pace: float,
+) -> F8:
+    """Energy of each coil after each filter, in units of white noise, the soil's share at its usual worth.
+
+    rows : (>= n, C * G) means of `every` readings; filters : (F, longest half + 1); whitener : (C, G, G)
+    transposed, whose first `soil` outputs are the soil's; usual : (C, F, soil) running mean energy of the soil's
+    outputs, updated with weight `pace` and at most four times itself.
+    Returns (hi - lo, C, F): mean square over the gates, each soil output divided by its usual energy where
+    that exceeds the noise's. Soil that comes and goes is worth as much as noise then, and a target that
+    answers along the soil's direction counts where it stands out from the soil.
+    """
+    width = rows.shape[1]
+    n_c, g = whitener.shape[0], whitener.shape[1]
+    n_f = halves.size
+    out = np.zeros((hi - lo, n_c, n_f))
+    y = np.empty(width)
+    t = np.empty(g)
+    for i in range(lo, hi):
+        for f in range(n_f):
+            norm = filter_row(rows, n, i, filters[f], halves[f], zero_sum, y)
+            if norm < 1e-24:
+                continue  # a segment of one row has nothing to be compared with
+            scale = every / norm
+            for c in range(n_c):
+                whiten(y[c * g : (c + 1) * g], whitener[c], t)
+                e = sum_of_squares(t, soil) * scale
+                for j in range(soil):
+                    s = t[j] * t[j] * scale
+                    u = usual[c, f, j]
+                    e += s / max(1.0, u)
+                    usual[c, f, j] = u + pace * (min(s, 4.0 * max(u, 1.0)) - u)
+                out[i - lo, c, f] = e / g
+    return out
+
+
+@njit(cache=True)
+def usual_soil(
+    rows: F8, n: int, filters: F8, halves: I8, every: int, whitener: F8, soil: int, usual: F8
+) -> None:
+    """What the soil's outputs of each filter can be expected to hold, from the first n rows, into usual (C, F, soil).
+
+    Variance of the soil's coordinates themselves: ground that changes over about a filter's length passes
+    the filter whole. rows, whitener as in bank_energy.
+    """
+    n_c, g = whitener.shape[0], whitener.shape[1]
+    t = np.empty(g)
+    for c in range(n_c):
+        for j in range(soil):
+            mean = 0.0
+            square = 0.0
+            for i in range(n):
+                whiten(rows[i, c * g : (c + 1) * g] - rows[0, c * g : (c + 1) * g], whitener[c], t)
+                mean += t[j] / n
+                square += t[j] * t[j] / n
+            for f in range(halves.size):
+                norm = filters[f, 0] ** 2
+                for k in range(1, halves[f] + 1):
+                    norm += 2.0 * filters[f, k] ** 2
+                usual[c, f, j] = max(0.0, square - mean * mean) * every / norm

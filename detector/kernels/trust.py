@@ -1,0 +1,58 @@
+"""Readings that no live sensor gives: at the end of the range, or the same bits again and again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+U1 = NDArray[np.uint8]
+
+SATURATED: Final = 1
+FROZEN: Final = 2
+"""Bits of detector.samples.Mark that this pass sets; a test holds them equal."""
+
+
+@njit(cache=True)
+def raw_marks(
+    rows: F8, low: float, high: float, last: F8, repeats: I8, steps: F8, lsb: float, few: int, many: int
+) -> U1:
+    """Marks of rows (n, W), from the rows up to each.
+
+    last : (W,) row before, NaN at the start; repeats : (C,) rows that repeated so far; steps : (C,) running
+    mean step of each coil's first value between successive rows that differ, updated; lsb : size of a count,
+    0 for floating point; few : repeats that are too many where noise moves the values by two counts or more;
+    many : repeats that are too many for any sensor. low, high : ends of the range, themselves saturated.
+    """
+    n, width = rows.shape
+    n_c = repeats.size
+    g = width // n_c
+    marks = np.zeros(n, np.uint8)
+    for i in range(n):
+        row = rows[i]
+        out = 0
+        for j in range(width):
+            out += int(row[j] <= low) + int(row[j] >= high)
+        if out > 0:
+            marks[i] |= SATURATED
+        for c in range(n_c):
+            moved = 0
+            for j in range(c * g, (c + 1) * g):
+                moved += int(row[j] != last[j])
+            if moved == 0:
+                repeats[c] += 1
+            else:
+                repeats[c] = 0
+                # the first value of a coil is the earliest gate or the lowest frequency, which moves most
+                step = abs(row[c * g] - last[c * g])
+                if step >= 0.0:
+                    steps[c] += (step - steps[c]) / 64.0
+            live = lsb > 0.0 and steps[c] >= 2.0 * lsb
+            if repeats[c] >= many or (live and repeats[c] >= few):
+                marks[i] |= FROZEN
+        last[:] = row
+    return marks

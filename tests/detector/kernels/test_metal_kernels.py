@@ -1,0 +1,152 @@
+"""Kernels of the metal chain against independent implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from detector.kernels.gates import (
+    add_to_covariance,
+    bank_energy,
+    filter_row,
+    set_whitener,
+    sum_of_squares,
+    whiten,
+)
+from detector.kernels.impulse import middle_rows, reject_impulses
+from detector.kernels.phase import rotate_pairs
+from detector.kernels.sweep import add_means, filter_at, spread_rows
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(23)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_the_sorting_networks_give_the_median(rng: np.random.Generator, n: int) -> None:
+    rows = rng.integers(0, 4, size=(n, 500)).astype(float)  # ties too
+    out = np.empty(500)
+    middle_rows(rows, 0, n - 1, out)
+    np.testing.assert_array_equal(out, np.median(rows, axis=0))
+
+
+def test_what_is_replaced_becomes_scipys_median_and_the_rest_stays(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(400, 6))
+    x[[50, 200, 390], [0, 3, 5]] += 60.0
+    spread = np.zeros(6)
+    out = reject_impulses(x, 0, 400, 2, 8.0, 1 / 128, 1e-9, spread, 0)
+    changed = out != x
+    assert sorted(zip(*map(list, np.nonzero(changed)), strict=True)) == [(50, 0), (200, 3), (390, 5)]
+    np.testing.assert_array_equal(out[changed], ndimage.median_filter(x, size=(5, 1))[changed])
+
+
+def test_a_step_and_a_steep_slope_are_no_impulses(rng: np.random.Generator) -> None:
+    noise = 0.1 * rng.normal(size=(400, 1))
+    for shape in (np.r_[np.zeros(200), np.full(200, 50.0)], np.r_[np.zeros(100), np.arange(300) * 3.0]):
+        x = shape[:, None] + noise
+        out = reject_impulses(x, 0, 400, 2, 8.0, 1 / 128, 1e-9, np.zeros(1), 0)
+        np.testing.assert_allclose(out[:-2], x[:-2], atol=1.0)  # at the very end a slope and a spike look alike
+        assert np.mean(out != x) < 0.02
+
+
+def covariance_of(rng: np.random.Generator, g: int) -> np.ndarray:
+    a = rng.normal(size=(g, 2 * g))
+    return a @ a.T / (2 * g)
+
+
+@pytest.mark.parametrize(("g", "k"), [(1, 0), (4, 1), (7, 2), (32, 3)])
+def test_whitener_gives_the_oblique_projection_of_the_textbook(rng: np.random.Generator, g: int, k: int) -> None:
+    c, s, x = covariance_of(rng, g), rng.normal(size=(k, g)), rng.normal(size=g)
+    whitener, factor = np.empty((g, g)), np.empty((g, g))
+    set_whitener(c, 0.0, 0.0, s, whitener, factor)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(c), atol=1e-12)
+    t = np.empty(g)
+    whiten(x, whitener, t)
+    inverse = np.linalg.inv(c)
+    assert sum_of_squares(t, 0) == pytest.approx(x @ inverse @ x, rel=1e-9)
+    left = x - s.T @ np.linalg.solve(s @ inverse @ s.T, s @ inverse @ x) if k else x
+    assert sum_of_squares(t, k) == pytest.approx(left @ inverse @ left, rel=1e-9)
+    for d in range(k):
+        whiten(s[d], whitener, t)
+        np.testing.assert_allclose(t[k:], 0.0, atol=1e-9)
+
+
+def test_whitener_of_gates_that_repeat_each_other_is_finite() -> None:
+    whitener, factor = np.empty((3, 3)), np.empty((3, 3))
+    set_whitener(np.ones((3, 3)), 0.0, 0.0, np.ones((1, 3)), whitener, factor)
+    assert np.all(np.isfinite(whitener))
+
+
+def test_covariance_of_second_differences_is_that_of_the_noise(rng: np.random.Generator) -> None:
+    true = covariance_of(rng, 5)
+    x = rng.normal(size=(60_000, 5)) @ np.linalg.cholesky(true).T + np.arange(60_000)[:, None]
+    c = np.zeros((5, 5))
+    for i in range(2, len(x), 3):
+        add_to_covariance(x[i], x[i - 1], x[i - 2], c, 3.0 / (i + 1.0), 0.0)
+    np.testing.assert_allclose(c, true, atol=0.05 * true.max())
+
+
+def test_one_symmetric_filter_equals_numpy(rng: np.random.Generator) -> None:
+    rows, taps = rng.normal(size=(80, 3)), rng.normal(size=8)
+    kernel = np.r_[taps[:0:-1], taps]
+    out = np.empty(3)
+    norm = filter_row(rows, 80, 40, taps, 7, True, out)
+    np.testing.assert_allclose(out, [np.convolve(rows[:, c], kernel, "same")[40] for c in range(3)])
+    assert norm == pytest.approx(kernel @ kernel)
+    half = filter_at(rows, 40, taps, 7)
+    np.testing.assert_allclose(half, out / np.abs(kernel).sum())
+
+
+@pytest.mark.parametrize("i", [0, 3, 38, 39])
+def test_offset_and_slope_cancel_in_a_window_that_the_ends_cut(i: int) -> None:
+    at = np.arange(9)
+    taps = np.exp(-0.5 * (at / 2.0) ** 2) - 0.2
+    rows = np.c_[np.full(40, 7.0), 7.0 - 0.3 * np.arange(40)]
+    out = np.empty(2)
+    filter_row(rows, 40, i, taps, 8, True, out)
+    np.testing.assert_allclose(out, 0.0, atol=1e-12)
+
+
+def test_energy_of_white_noise_is_one(rng: np.random.Generator) -> None:
+    at = np.arange(13)
+    taps = (np.exp(-0.5 * (at / 3.0) ** 2))[None]
+    taps[0] -= (taps[0, 0] + 2 * taps[0, 1:].sum()) / 25
+    means = rng.normal(size=(6000, 16)) / np.sqrt(10.0)  # means of ten readings
+    eye = np.stack([np.eye(8)] * 2)
+    usual = np.ones((2, 1, 1))
+    energy = bank_energy(means, 6000, 0, 6000, taps, np.array([12]), True, 10, eye, 1, usual, 1e-3)
+    assert energy.shape == (6000, 2, 1)
+    # the soil's coordinate is divided by its usual energy where that exceeds 1, which it does half the time
+    assert energy.mean() == pytest.approx(1.0, rel=0.06)
+
+
+def test_means_do_not_depend_on_the_cut(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(95, 3))
+    whole, pieces = np.empty((20, 3)), np.empty((20, 3))
+    assert add_means(x, 10, np.zeros(3), 0, whole, 0) == (5, 9)
+    part, held, at = np.zeros(3), 0, 0
+    for piece in np.split(x, [1, 2, 30, 31, 77]):
+        held, at = add_means(piece, 10, part, held, pieces, at)
+    assert (held, at) == (5, 9)
+    assert pieces[:9].tobytes() == whole[:9].tobytes()
+    np.testing.assert_allclose(whole[:9], x[:90].reshape(9, 10, 3).mean(axis=1))
+
+
+@pytest.mark.parametrize("every", [1, 4, 5])
+def test_lines_between_means_equal_numpy(rng: np.random.Generator, every: int) -> None:
+    means = rng.normal(size=(12, 2))
+    middles = np.arange(12) * every + 0.5 * (every - 1)
+    out = spread_rows(means, 0, every, 0, 12 * every)
+    at = np.arange(12 * every)
+    np.testing.assert_allclose(out, np.stack([np.interp(at, middles, means[:, c]) for c in range(2)], axis=1))
+
+
+def test_rotation_equals_complex_multiplication(rng: np.random.Generator) -> None:
+    z = rng.normal(size=(9, 3)) + 1j * rng.normal(size=(9, 3))
+    phase = np.array([0.1, -2.0, 3.0])
+    rows = np.stack((z.real, z.imag), axis=2).reshape(9, 6)
+    out = rotate_pairs(rows, np.stack((np.cos(phase), np.sin(phase))))
+    expected = z * np.exp(-1j * phase)
+    np.testing.assert_allclose(out[:, 0::2] + 1j * out[:, 1::2], expected)
