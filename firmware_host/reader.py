@@ -18,6 +18,11 @@ from firmware_host.link import Link
 QUEUE_BYTES: Final = 8 << 20
 """Bytes that may wait to be decoded: over 2 s of a 12 Mbaud line, over 80 s of a 921600 baud one."""
 
+GATHER_BYTES: Final = 64 << 10
+GATHER_S: Final = 0.002
+"""Once something came, wait this long for more, unless this much is there: a fast line comes in 4 kB pieces, and
+decoding each by itself would cost more than all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -77,6 +82,8 @@ class Reader:
         with self._came:
             if not self._chunks and self._lost is None and wait_s > 0:
                 self._came.wait(wait_s)
+                if self._chunks and self._waiting < GATHER_BYTES and self._lost is None:
+                    self._came.wait(GATHER_S)
             if not self._chunks and self._lost is not None:
                 raise self._lost
             out = Received(b"".join(self._chunks), self._arrival_ns, self._dropped)
@@ -114,7 +121,9 @@ class Reader:
                     self._waiting += len(data)
                     self._arrival_ns = arrival
                     self.most_waiting = max(self.most_waiting, self._waiting)
-                self._came.notify_all()
+                # in between, whoever gathers is left asleep
+                if len(self._chunks) <= 1 or self._waiting >= GATHER_BYTES:
+                    self._came.notify_all()
             if self._wake is not None:
                 self._wake.set()
         if self._wake is not None:

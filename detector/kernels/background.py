@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def start_background(first_rows: F8) -> tuple[F8, F8]:
     """Median of the first rows, and their mean absolute deviation from it, per column.
 
@@ -30,7 +30,7 @@ def start_background(first_rows: F8) -> tuple[F8, F8]:
     return level, spread
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def subtract_background(
     rows: F8,
     lo: int,

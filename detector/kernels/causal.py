@@ -12,7 +12,7 @@ U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def causal_energy(
     rows: F4,
     lost: U1,
@@ -78,7 +78,7 @@ def causal_energy(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def stands_out(
     energy: F8,
     floor: F8,

@@ -13,7 +13,7 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def log_cells(energy: F8, floor: F8) -> F4:
     """ln(energy + floor), (n, cells) float32. A scalar loop: a vector library's last bit depends on the cut."""
     n, cells = energy.shape
@@ -24,7 +24,7 @@ def log_cells(energy: F8, floor: F8) -> F4:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def ordered_log_ratio(
     log_energy: F4,
     lo: int,
@@ -85,7 +85,7 @@ def ordered_log_ratio(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _reference(n: int, i: int, behind: int, ahead: int, guard: int, min_reference: int) -> tuple[int, int, int, int]:
     """The two stretches of row i's reference: [a, left) and [right, b)."""
     a = max(0, i - behind)
@@ -98,7 +98,7 @@ def _reference(n: int, i: int, behind: int, ahead: int, guard: int, min_referenc
     return a, max(a, i - g), min(b, i + g + 1), b
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def averaged_log_ratio(
     log_energy: F4,
     lo: int,
@@ -151,7 +151,7 @@ def averaged_log_ratio(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def mean_of_largest(x: F8, top: int, groups: int) -> tuple[F8, I8]:
     """Mean of the largest `top` cells of each group of a row, and the index of the largest in its group.
 
@@ -186,7 +186,7 @@ def mean_of_largest(x: F8, top: int, groups: int) -> tuple[F8, I8]:
     return out, where
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def local_peaks(score: F8, lo: int, hi: int, radius: int, threshold: float) -> I8:
     """Rows of [lo, hi) above the threshold that are the largest within +-radius rows.
 

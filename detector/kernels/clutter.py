@@ -20,7 +20,7 @@ I8 = NDArray[np.int64]
 _LANES = 16
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def start_level(rows: F4, lost: U1) -> tuple[F4, F4]:
     """Median of the first rows and their mean absolute deviation from it, per column.
 
@@ -49,7 +49,7 @@ def start_level(rows: F4, lost: U1) -> tuple[F4, F4]:
     return level, spread
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def subtract_recursive(
     rows: F4,
     lost: U1,
@@ -106,7 +106,7 @@ def subtract_recursive(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def subtract_mean(
     rows: F4, lost: U1, lo: int, hi: int, behind: int, ahead: int, total: F8, count: I8, started: bool
 ) -> F4:
@@ -144,7 +144,7 @@ def subtract_mean(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def subtract_median(
     rows: F4, lost: U1, lo: int, hi: int, behind: int, ahead: int, ordered: F4, count: I8, started: bool
 ) -> F4:
@@ -177,7 +177,7 @@ def subtract_median(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _dot(a: F4, b: F4) -> float:
     """Sum of products in a fixed order that a processor can do side by side."""
     part = np.zeros(_LANES, np.float32)
@@ -195,7 +195,7 @@ def _dot(a: F4, b: F4) -> float:
     return s
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def leading_directions(recent: F4, basis: F4, sweeps: int) -> None:
     """Improve an orthonormal basis of the leading right singular vectors, by orthogonal iteration.
 
@@ -227,7 +227,7 @@ def leading_directions(recent: F4, basis: F4, sweeps: int) -> None:
         basis[:] = fresh
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def subtract_subspace(
     rows: F4,
     lost: U1,

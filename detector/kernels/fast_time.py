@@ -32,7 +32,7 @@ _WHISPER = np.float32(1e-18)
 _ZERO = np.float32(0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def filter_ascans(
     raw: NDArray[Any], offset: float, factor: float, blank: int, half: int, sos: F4, zi: F4, pad: int
 ) -> F4:
@@ -141,7 +141,7 @@ def filter_ascans(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_surface(row: F4, first: int, last: int) -> int:
     """Index of the largest magnitude of a row within [first, last)."""
     best = first
@@ -151,7 +151,7 @@ def find_surface(row: F4, first: int, last: int) -> int:
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def align_ascans(
     x: F4,
     reference: F4,
@@ -249,7 +249,7 @@ def align_ascans(
     return out, lags, lost
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _shift(row: F4, lag: float, out: F4) -> None:
     """out[k] = row at k + lag, by cubic (Catmull-Rom) interpolation; the ends repeat the end samples."""
     m = row.size
@@ -275,7 +275,7 @@ def _shift(row: F4, lag: float, out: F4) -> None:
         out[k] = _clamped(row, k + whole, w0, w1, w2, w3)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _clamped(row: F4, p: int, w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
     e = row.size - 1
     return (

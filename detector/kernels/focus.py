@@ -12,7 +12,7 @@ I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def two_way_time(depth_time: float, offset: float, speed: float, height: float) -> float:
     """Two-way time of a point below the surface as seen from a raised antenna, after its surface echo.
 
@@ -41,7 +41,7 @@ def two_way_time(depth_time: float, offset: float, speed: float, height: float) 
     return float(2.0 * (path - height / c))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def stack_places(
     m: int, surface: float, dt: float, step: float, half: int, speeds: F8, height: float, samples: I8
 ) -> tuple[U4, F4, I8, I8]:
@@ -74,7 +74,7 @@ def stack_places(
     return whole, part, inside, ends
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def focused_energy(
     rows: F4,
     lo: int,
@@ -157,7 +157,7 @@ def focused_energy(
     return energy, which
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def predicted_energy(
     rows: F4,
     lo: int,

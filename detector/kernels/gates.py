@@ -39,7 +39,7 @@ HELD_PACE: Final = 0.02
 """Pace of the levels while the statistic stands out: 10 s under a target raise it by less than a fifth."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: float, outlier: float) -> None:
     """One step of the running covariance of what is left of a steady slope, (x - 2 x1 + x2) / sqrt(6).
 
@@ -63,7 +63,7 @@ def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: fl
             covariance[p, q] += f * e[q] - gain * covariance[p, q]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, whitener: F8, factor: F8) -> None:
     """Transform t = W x with unit noise, whose first k outputs hold the k soil directions.
 
@@ -137,7 +137,7 @@ def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, white
                 whitener[j, p] -= s * v[p]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def whiten(x: F8, whitener: F8, out: F8) -> None:
     """t = W x into out (G,); whitener holds W transposed."""
     g = x.size
@@ -153,7 +153,7 @@ def whiten(x: F8, whitener: F8, out: F8) -> None:
             out[p] += a * whitener[j, p]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sum_of_squares(x: F8, first: int) -> float:
     """Of x[first:], in four partial sums so that the additions overlap."""
     a = b = c = d = 0.0
@@ -171,7 +171,7 @@ def sum_of_squares(x: F8, first: int) -> float:
     return (a + b) + (c + d)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def turn_direction(
     nominal: F8, cross: F8, power: float, factor: F8, bound: float, out: F8
 ) -> float:
@@ -291,7 +291,7 @@ class SearchRates(NamedTuple):
     """False in static mode: the baseline is the stored offset."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def refresh_rows(row: int) -> bool:
     """Whether noise and soil are taken over anew at that row: 8, 16, ... 128, then every 256."""
     if row >= 256:
@@ -299,7 +299,7 @@ def refresh_rows(row: int) -> bool:
     return row >= 8 and row & (row - 1) == 0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def refresh(s: SearchState, r: SearchRates, row: int) -> None:
     """Take over the noise covariance and the soil direction as learned by now."""
     n_c, g = s.soil.shape[0], s.covariance.shape[1]
@@ -314,7 +314,7 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
         set_whitener(s.covariance[c], shrink, r.floor, s.soil[c], s.whitener[c], s.factor[c])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def search_rows(
     rows: F8, s: SearchState, r: SearchRates, count: int, gates: F8, shares: F8, search: F8, marks: U1
 ) -> None:
@@ -441,7 +441,7 @@ def search_rows(
                             s.covariance[c, p, q] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, out: F8) -> float:
     """One symmetric filter at row i of rows[:n], into out (width,).
 
@@ -484,7 +484,7 @@ def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, ou
     return norm
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def bank_energy(
     rows: F8,
     n: int,
@@ -532,7 +532,7 @@ def bank_energy(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def usual_soil(
     rows: F8, n: int, filters: F8, halves: I8, every: int, whitener: F8, soil: int, usual: F8
 ) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def middle_rows(rows: F8, first: int, last: int, out: F8) -> None:
     """Median over rows first to last of each column, into out (width,); 1 to 5 rows.
 
@@ -43,7 +43,7 @@ def middle_rows(rows: F8, first: int, last: int, out: F8) -> None:
         out[:] = rows[first]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def reject_impulses(
     rows: F8, lo: int, hi: int, half: int, limit: float, gain: float, floor: float, spread: F8, count: int
 ) -> F8:

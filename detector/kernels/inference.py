@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def logistic_probabilities(z: F8, weights: F8, bias: F8, temperature: float) -> F8:
     """Softmax of (z . weights + bias) / temperature. z : (F,); weights : (K, F); bias : (K,)."""
     k = bias.size
@@ -30,7 +30,7 @@ def logistic_probabilities(z: F8, weights: F8, bias: F8, temperature: float) -> 
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def mahalanobis(z: F8, seen: NDArray[np.bool_], centre: F8, covariance: F8) -> float:
     """Distance of the seen features from a class, per root of their number: about 1 for its members.
 

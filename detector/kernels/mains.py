@@ -12,7 +12,7 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def track_mains(
     rows: F8,
     harmonics: I8,

@@ -12,7 +12,7 @@ I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def stack_along(bscan: F8, whole: U4, part: F4, inside: I8, samples: I8, surface: float) -> F8:
     """Mean along diffraction curves, weighted by the cosine of the ray's angle, t0 / t.
 

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def insert_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
     """Put a value into the first `count` entries, which are in order."""
     lo, hi = 0, count
@@ -24,7 +24,7 @@ def insert_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
     ordered[lo] = value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def remove_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
     """Take a value that is there out of the first `count` entries, which are in order."""
     lo, hi = 0, count
@@ -38,7 +38,7 @@ def remove_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
         ordered[k] = ordered[k + 1]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def replace_sorted(ordered: NDArray[Any], count: int, gone: float, value: float, scratch: NDArray[Any]) -> None:
     """Take out a value that is among the first `count` entries, which are in order, and put in another.
 

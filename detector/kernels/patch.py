@@ -11,7 +11,7 @@ from detector.kernels.focus import two_way_time
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def patch_symmetry(patch: F8, centre: int) -> float:
     """Correlation of the patch with its mirror image about row `centre`; 1 = symmetric."""
     n, m = patch.shape
@@ -30,7 +30,7 @@ def patch_symmetry(patch: F8, centre: int) -> float:
     return float(both / np.sqrt(left * right))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def edge_histogram(patch: F8) -> F8:
     """Share of edge strength in four directions: horizontal, vertical, rising, falling. (4,), sums to 1.
 
@@ -66,7 +66,7 @@ def edge_histogram(patch: F8) -> F8:
     return share
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def semblance(
     patch: F8, centre: int, apex: float, surface: float, dt: float, step: float, v: float, half: int, height: float
 ) -> float:
@@ -101,7 +101,7 @@ def semblance(
     return top / bottom if bottom > 0.0 else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def strongest_sample(row: F8, first: int, last: int) -> int:
     """Index of the largest magnitude within [first, last)."""
     best = first
@@ -111,7 +111,7 @@ def strongest_sample(row: F8, first: int, last: int) -> int:
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def column_energy(patch: F8, first: int, last: int) -> F8:
     """Energy of each row over samples [first, last): (n,)."""
     n = patch.shape[0]
@@ -122,7 +122,7 @@ def column_energy(patch: F8, first: int, last: int) -> F8:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spectral_centroid(row: F8, first: int, last: int, dt: float) -> float:
     """Mean frequency of a piece of A-scan, Hz, from its mean squared derivative (Rice's formula)."""
     e = 0.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rotate_pairs(rows: F8, turn: F8) -> F8:
     """(I + jQ) exp(-j p) of each pair of columns. rows : (n, 2 P); turn : (2, P) cos p, sin p."""
     n = rows.shape[0]

@@ -13,7 +13,7 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def at_the_ends(raw: NDArray[Any], first: I8, ends: NDArray[Any]) -> I8:
     """How many values at or beyond the ends of the converter's range, or not a number, from sample `first` on.
 
@@ -33,7 +33,7 @@ def at_the_ends(raw: NDArray[Any], first: I8, ends: NDArray[Any]) -> I8:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def repeats(raw: NDArray[Any], previous: NDArray[Any], run: I8) -> I8:
     """How many records in a row before this one were the same to the last bit.
 
@@ -57,7 +57,7 @@ def repeats(raw: NDArray[Any], previous: NDArray[Any], run: I8) -> I8:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def roughness(x: NDArray[Any], first: int, stride: int) -> F8:
     """Standard deviation that white noise would need for the third differences seen from sample `first` on.
 
@@ -81,7 +81,7 @@ def roughness(x: NDArray[Any], first: int, stride: int) -> F8:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def too_noisy(noise: F8, factor: float, learn: int, floor: float, given: float, reference: F8, seen: I8) -> I8:
     """1 where the noise is more than `factor` times its reference.
 

@@ -12,7 +12,7 @@ F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spectra_to_ascans(raw: NDArray[Any], empty: F8, gain: F8, matrix: F4) -> F4:
     """Calibrate and transform: one multiplication by a matrix, added up in one order whatever the cut.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def add_means(rows: F8, every: int, part: F8, held: int, out: F8, at: int) -> tuple[int, int]:
     """Means of `every` successive rows, counted from the start of the segment.
 
@@ -35,7 +35,7 @@ def add_means(rows: F8, every: int, part: F8, held: int, out: F8, at: int) -> tu
     return held, at
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spread_rows(means: F8, first_mean: int, every: int, first: int, n: int) -> F8:
     """Straight lines between the middles of means of `every` readings, at full rate.
 
@@ -55,7 +55,7 @@ def spread_rows(means: F8, first_mean: int, every: int, first: int, n: int) -> F
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def filter_at(rows: F8, row: int, taps: F8, half: int) -> F8:
     """Output of one symmetric filter at one row, divided by the sum of its tap magnitudes. (width,)."""
     n, width = rows.shape

@@ -17,7 +17,7 @@ FROZEN: Final = 2
 """Bits of detector.samples.Mark that this pass sets; a test holds them equal."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def raw_marks(
     rows: F8, low: float, high: float, last: F8, repeats: I8, steps: F8, lsb: float, few: int, many: int
 ) -> U1:

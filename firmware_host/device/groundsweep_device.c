@@ -960,11 +960,12 @@ static bool is_finite(double value)
 
 static const char *wrong_stream(const gs_stream *s, const gs_buffer *b)
 {
-    size_t axis = s->kind == GS_METAL_PI ? s->values : s->kind == GS_METAL_CW ? s->values / 2u : 0u;
+    bool iq = s->kind == GS_METAL_CW || s->kind == GS_RADAR_SFCW;
+    size_t axis = s->kind == GS_METAL_PI ? s->values : iq ? s->values / 2u : 0u;
     if (!is_name(s->name, true)) {
         return "the name of a stream is letters, digits, '-' and '_'";
     }
-    if (s->kind < GS_METAL_PI || s->kind > GS_RADAR || s->sample_type < GS_INT16 || s->sample_type > GS_FLOAT32) {
+    if (s->kind < GS_METAL_PI || s->kind > GS_RADAR_SFCW || s->sample_type < GS_INT16 || s->sample_type > GS_FLOAT32) {
         return "a stream has a kind or a sample type that the protocol does not know";
     }
     if (s->channels == 0 || s->values == 0 || !(s->rate > 0.0) || s->scale == 0.0) {
@@ -977,8 +978,11 @@ static const char *wrong_stream(const gs_stream *s, const gs_buffer *b)
     if (s->kind == GS_RADAR && !(s->sampling_interval > 0.0)) {
         return "a radar stream needs its sampling interval";
     }
+    if (s->kind == GS_RADAR_SFCW && s->values % 2u != 0u) {
+        return "a stepped-frequency stream holds I and Q per frequency, an even number";
+    }
     if (s->n_axis != axis) {
-        return "a pulse-induction stream needs an axis entry for each value, a continuous-wave stream for each two";
+        return "a pulse-induction stream needs an axis entry for each value, one with I and Q for each two";
     }
     for (uint16_t i = 0; i < s->n_axis; i++) {
         if (!(s->axis[i] > 0.0) || !is_finite(s->axis[i])) {

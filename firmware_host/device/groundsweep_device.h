@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-enum { GS_METAL_PI = 1, GS_METAL_CW = 2, GS_METAL = 3, GS_RADAR = 4 };
+enum { GS_METAL_PI = 1, GS_METAL_CW = 2, GS_METAL = 3, GS_RADAR = 4, GS_RADAR_SFCW = 5 };
 enum { GS_INT16 = 1, GS_UINT16 = 2, GS_INT32 = 3, GS_FLOAT32 = 4 };
 enum { GS_NUMBER = 0, GS_WHOLE = 1, GS_SWITCH = 2 };
 enum { GS_WRITABLE = 1, GS_PERSISTENT = 2 };

@@ -28,7 +28,10 @@ NAME = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789_", min_size=1, max_si
 def streams(draw: st.DrawFn, stream_id: int) -> StreamDescription:
     kind = draw(st.sampled_from(list(StreamKind)))
     values = draw(st.integers(1, 40))
-    n_axis = {StreamKind.METAL_PI: values, StreamKind.METAL_CW: values // 2}.get(kind, 0)
+    if kind is StreamKind.RADAR_SFCW:
+        values *= 2
+    iq = (StreamKind.METAL_CW, StreamKind.RADAR_SFCW)
+    n_axis = values if kind is StreamKind.METAL_PI else values // 2 if kind in iq else 0
     return StreamDescription(
         stream_id, draw(NAME) + f"-{stream_id}", kind, draw(st.integers(1, 3)), values,
         draw(st.sampled_from(["int16", "uint16", "int32", "float32"])), draw(POSITIVE),
