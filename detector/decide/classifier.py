@@ -108,7 +108,22 @@ def load_model(path: Path | None = None) -> Model:
         except (OSError, UnicodeDecodeError) as e:
             raise ModelError(f"The model {where} cannot be read ({e}). Check the path.") from e
     try:
-        data = json.loads(text)
+        return model_from(json.loads(text), where)
+    except ValueError as e:
+        raise ModelError(
+            f"{where} is not a whole groundsweep model ({type(e).__name__}: {e}). Fetch it again or train one."
+        ) from e
+
+
+def model_from(data: dict[str, Any], where: str) -> Model:
+    """The model that such stored numbers are; where : its name in messages.
+
+    Raises
+    ------
+    ModelError
+        if they are not whole, of a later version, or made for other features.
+    """
+    try:
         if data["format"] != MODEL_FORMAT or data["version"] != MODEL_VERSION:
             raise ModelError(
                 f"{where} is {data['format']} version {data['version']}; this software reads "
