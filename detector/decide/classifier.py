@@ -24,7 +24,7 @@ from detector.kernels.inference import logistic_probabilities, mahalanobis
 F8 = NDArray[np.float64]
 
 MODEL_FORMAT: Final = "groundsweep-model"
-MODEL_VERSION: Final = 1
+MODEL_VERSION: Final = 2
 DEFAULT_MODEL: Final = "dual-1.json"
 
 FLAGS: Final = ("radar_alarmed", "metal_alarmed")
@@ -62,6 +62,8 @@ class Model:
     class_covariances: F8
     novelty_limit: float
     least_features: int
+    clutter_limit: float
+    """Probability of a mine under which an alarm may be called clutter; above it, it is mine-like or unknown."""
     tails: dict[str, Tail]
     provenance: dict[str, Any]
 
@@ -82,7 +84,9 @@ class Model:
         novelty = nearest / self.novelty_limit
         best = int(np.argmax(p))
         seen_features = int(np.count_nonzero(seen[: len(FEATURES)]))
-        known = novelty <= 1.0 and p[best] >= 0.5 and seen_features >= self.least_features
+        # to call it clutter takes more than being likelier: hardly a held-out mine was ever this little likely
+        sure = p[0] >= 0.5 if best == 0 else p[0] < self.clutter_limit
+        known = novelty <= 1.0 and sure and seen_features >= self.least_features
         decision = CLASSES[best] if known else UNKNOWN
         danger = 1.0 if decision == UNKNOWN else float(p[0])
         level = sum(danger >= b for b in LEVEL_BOUNDS)
@@ -108,7 +112,22 @@ def load_model(path: Path | None = None) -> Model:
         except (OSError, UnicodeDecodeError) as e:
             raise ModelError(f"The model {where} cannot be read ({e}). Check the path.") from e
     try:
-        data = json.loads(text)
+        return model_from(json.loads(text), where)
+    except ValueError as e:
+        raise ModelError(
+            f"{where} is not a whole groundsweep model ({type(e).__name__}: {e}). Fetch it again or train one."
+        ) from e
+
+
+def model_from(data: dict[str, Any], where: str) -> Model:
+    """The model that such stored numbers are; where : its name in messages.
+
+    Raises
+    ------
+    ModelError
+        if they are not whole, of a later version, or made for other features.
+    """
+    try:
         if data["format"] != MODEL_FORMAT or data["version"] != MODEL_VERSION:
             raise ModelError(
                 f"{where} is {data['format']} version {data['version']}; this software reads "
@@ -136,6 +155,7 @@ def load_model(path: Path | None = None) -> Model:
             temperature=float(data["temperature"]),
             novelty_limit=float(data["novelty_limit"]),
             least_features=int(data["least_features"]),
+            clutter_limit=float(data["clutter_limit"]),
             tails={s: Tail(**t) for s, t in data["tails"].items()},
             provenance=dict(data["provenance"]),
             **arrays,

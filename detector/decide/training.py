@@ -87,6 +87,7 @@ def untrained(tails: dict[str, Tail]) -> dict[str, Any]:
         np.zeros((k, n)),
         np.stack([np.eye(n)] * k),
         1e-9,
+        0.0,
         tails,
         {"note": "knows nothing"},
     )
@@ -97,7 +98,8 @@ def fit_model(
 ) -> dict[str, Any]:
     """Fit, calibrate and pack a model.
 
-    Weights by ridge-regularised maximum likelihood, classes weighted equally; temperature (Guo et
+    Weights by ridge-regularised maximum likelihood, every alarm counted alike so that probabilities hold at the
+    frequencies of the training lanes; temperature (Guo et
     al. 2017) by leave-one-lane-out log loss; class Gaussians with shrinkage 0.3 towards the pooled
     diagonal (Ledoit-Wolf style); the novelty limit is the 97.5 % quantile of leave-one-lane-out
     distances, so about one known object in forty is called unknown, and dug.
@@ -148,9 +150,17 @@ def fit_model(
         fit.class_centres,
         fit.class_covariances,
         float(np.quantile(held_distance, 0.975)),
+        _clutter_limit(logits / temperature, truth),
         tails,
         provenance,
     )
+
+
+def _clutter_limit(logits: F8, truth: NDArray[np.int64]) -> float:
+    """Half the probability that the least mine-like held-out mine in 200 was given; fewer mines, their least one."""
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    mines = (p[:, 0] / p.sum(axis=1))[truth == 0]
+    return 0.5 * float(np.quantile(mines, 0.005, method="lower"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +186,7 @@ def _fit(x: F8, y: NDArray[np.int64], ridge: float) -> _Fit:
     z = _standard(x, centre, scale)
     n, f = z.shape
     k = len(CLASSES)
-    share = np.bincount(y, minlength=k)
-    weight = (n / (k * share))[y] / n
+    weight = np.full(n, 1.0 / n)
 
     def loss(w: F8) -> tuple[float, F8]:
         weights, bias = w[: k * f].reshape(k, f), w[k * f :]
@@ -226,6 +235,7 @@ def _as_data(
     class_centres: F8,
     class_covariances: F8,
     novelty_limit: float,
+    clutter_limit: float,
     tails: dict[str, Tail],
     provenance: dict[str, Any],
 ) -> dict[str, Any]:
@@ -247,6 +257,7 @@ def _as_data(
         "class_covariances": rounded(class_covariances),
         "novelty_limit": novelty_limit if novelty_limit < 1e-6 else round(novelty_limit, 6),
         "least_features": 8,
+        "clutter_limit": round(clutter_limit, 6),
         "tails": {
             s: {"level": round(t.level, 6), "scale": round(t.scale, 6), "rate_per_m": round(t.rate_per_m, 6)}
             for s, t in tails.items()

@@ -9,7 +9,20 @@ from rich.console import Console
 
 from detector import __version__
 from detector.errors import GroundsweepError
-from firmware_host.cli import capture, compare, convert, evidence, firmware, gnss, live, params, plot, replay, score
+from firmware_host.cli import (
+    capture,
+    compare,
+    convert,
+    evidence,
+    firmware,
+    gnss,
+    live,
+    params,
+    plot,
+    replay,
+    score,
+    simulate,
+)
 
 app = typer.Typer(
     name="groundsweep",
@@ -26,6 +39,7 @@ replay.register(app)
 evidence.register(app)
 compare.register(app)
 score.register(app)
+simulate.register(app)
 convert.register(app)
 params.register(app)
 capture.register(app)

@@ -7,8 +7,13 @@ import pytest
 
 from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
 from detector.score.bounds import clopper_pearson, poisson_rate, trials_without_a_miss
+from detector.score.calibration import reliability
 from detector.score.matching import halo_length_m, match
-from detector.score.report import pool, score_lane
+from detector.score.paired import mcnemar, second_sensor
+from detector.score.report import pool
+from detector.score.roc import Ranked, pod_at
+from detector.score.seal import seal
+from detector.score.trial import score_lane
 
 NAN = float("nan")
 
@@ -94,3 +99,44 @@ def test_a_pool_reports_pod_and_false_alarms_with_bounds() -> None:
 
 def test_without_mines_pod_is_not_tested() -> None:
     assert "not tested" in pool([score_lane("a", [], [], (0.0, 1.0))]).to_text()
+
+
+def test_mcnemar_counts_only_the_mines_on_which_two_detectors_differ() -> None:
+    p = mcnemar([True] * 8 + [False, True], [True] * 8 + [True, False])
+    assert (p.both, p.only_a, p.only_b, p.neither) == (8, 1, 1, 0)
+    assert p.p_value == 1.0
+    # 1 against 9: binomial tail, 2 * (1 + 10) / 2^10
+    assert mcnemar([True] * 9 + [False], [False] * 9 + [True]).p_value == pytest.approx(22 / 1024)
+
+
+def test_calibrated_probabilities_have_no_calibration_error_and_bold_ones_do() -> None:
+    assert reliability([0.25] * 40, ([True] + [False] * 3) * 10, bins=1).ece == pytest.approx(0.0)
+    assert reliability([0.9] * 40, [True, False] * 20, bins=1).ece == pytest.approx(0.4)
+
+
+def test_a_curve_reads_pod_at_a_false_alarm_rate() -> None:
+    lane = Ranked("a", np.array([5.0, 3.0, 1.5, -np.inf]), np.array([4.0, 2.0]), 10.0)
+    assert pod_at([lane], 0.05) == 0.25
+    assert pod_at([lane], 0.1) == 0.5
+    assert pod_at([lane], 1.0) == 0.75
+
+
+def test_a_seal_opens_only_with_the_same_truth_and_salt() -> None:
+    lanes = {"a": [mine(1.0), mine(2.0)], "b": []}
+    assert seal(lanes, "s") == seal({"b": [], "a": [mine(2.0), mine(1.0)]}, "s")
+    assert seal(lanes, "s") != seal({"a": [mine(1.0), mine(2.001)], "b": []}, "s")
+    assert seal(lanes, "s") != seal(lanes, "t")
+
+
+def test_a_mine_called_clutter_by_both_sensors_is_the_safety_number() -> None:
+    def called(decision: bytes) -> list[Detection]:
+        row = at(1.0, metal=0).to_row()
+        row["decision"] = decision
+        return [Detection.from_row(row)]
+
+    metal = [score_lane("a", [mine(1.0)], called(b"unknown"), (0.0, 3.0))]
+    dual = [score_lane("a", [mine(1.0)], called(b"metal-clutter"), (0.0, 3.0))]
+    s = second_sensor(metal, dual)
+    assert len(s.rejected) == 1
+    assert not s.lost
+    assert s.found_dual == 1

@@ -1,0 +1,197 @@
+"""One simulated lane as both sensors of one head sweep it: one ground, one truth, everything from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detections import TrueObject
+from detector.errors import SampleError
+from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
+from detector.simulate import metal_lane, radar_lane
+from detector.simulate.buried import Buried, draw_clutter, draw_mine
+from detector.simulate.soil import Soil, correlated, draw_soil
+
+F8 = NDArray[np.float64]
+
+TICK_HZ: Final = 1e6
+EPOCH_NS: Final = 1_700_000_000_000_000_000
+Sensors = Literal["dual", "radar", "metal"]
+_Height = Callable[[F8, float], F8]
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """How far an object stands out of noise and ground in the simulated signals, dB; -inf where it gives none."""
+
+    radar_db: float
+    """Peak of its echo over the ground's residue and the receiver's noise at that time of flight."""
+    metal_db: float
+    """Its response over noise, both whitened and summed over gates, at its best reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A lane with its truth."""
+
+    seed: int
+    device: DeviceDescription
+    blocks: tuple[SampleBlock, ...]
+    truth: tuple[TrueObject, ...]
+    visibility: tuple[Visibility, ...]
+    soil: Soil
+    note: str
+
+
+def place_objects(rng: np.random.Generator, length_m: float, per_m: float) -> list[Buried]:
+    """Objects at random places at least 0.45 m apart, mines and clutter alike, with clean stretches between.
+
+    A third of the lane's length is left clean in one piece, so that the false alarms of plain ground can be counted.
+    """
+    start = float(rng.uniform(0.0, 0.67)) * length_m
+    clean = (start, start + length_m / 3)
+    placed: list[float] = []
+    for _ in range(int(rng.poisson(per_m * length_m * 2 / 3))):
+        for _ in range(20):
+            x = float(rng.uniform(0.3, length_m - 0.3))
+            if not clean[0] - 0.3 < x < clean[1] + 0.3 and all(abs(x - p) > 0.45 for p in placed):
+                placed.append(x)
+                break
+    return [(draw_mine if rng.random() < 0.45 else draw_clutter)(rng, x) for x in sorted(placed)]
+
+
+def dual_scene(
+    seed: int,
+    length_m: float = 12.0,
+    objects_per_m: float = 0.6,
+    sensors: Sensors = "dual",
+    progress: Callable[[int], None] | None = None,
+) -> Scene:
+    """A lane of a country, a head and a season of its own.
+
+    Parameters
+    ----------
+    seed : of everything: soil, objects, head, sweep and noise. The ground, its objects and the truth do not depend on
+        `sensors`.
+    length_m : 2 to 100 m
+    objects_per_m : over the two thirds of the lane that are not left clean, 1/m
+    sensors : which streams the head has
+    progress : told of A-scans done
+
+    Raises
+    ------
+    SampleError
+        if the length or the density cannot be laid out.
+    """
+    if not 2.0 <= length_m <= 100.0 or not 0.0 <= objects_per_m <= 1.5:
+        raise SampleError(
+            f"A scene is 2 to 100 m long with 0 to 1.5 objects per metre, not {length_m} m with {objects_per_m}."
+        )
+    ground_seed, radar_seed, metal_seed = np.random.SeedSequence(seed).spawn(3)
+    rng = np.random.default_rng(ground_seed)
+    soil = draw_soil(rng)
+    objects = place_objects(rng, length_m, objects_per_m)
+    roughness = float(10 ** rng.uniform(-3.3, -1.9))
+    speed = float(rng.uniform(0.2, 0.8))
+    sway = float(rng.uniform(0.0005, 0.008)), float(rng.uniform(0.3, 1.2))
+    sways = correlated(rng, (int(length_m / 0.01) + 2, 1), (sway[1] / 0.01, 1.0))[:, 0] * sway[0]
+
+    def height(x_m: F8, nominal: float) -> F8:
+        return np.asarray(np.maximum(nominal + np.interp(x_m / 0.01, np.arange(len(sways)), sways), 0.01))
+
+    blocks: list[SampleBlock] = []
+    radar_db = [-np.inf] * len(objects)
+    metal_db = [-np.inf] * len(objects)
+    radar_rng, metal_rng = np.random.default_rng(radar_seed), np.random.default_rng(metal_seed)
+    radar = radar_lane.draw_head(radar_rng)
+    coils = metal_lane.draw_head(metal_rng)
+    if sensors in ("dual", "metal"):
+        block, metal_db = _metal(metal_rng, coils, soil, objects, length_m, speed, height)
+        blocks.append(block)
+    if sensors in ("dual", "radar"):
+        block, radar_db = _radar(radar_rng, radar, soil, objects, length_m, speed, height, roughness, progress)
+        blocks.append(block)
+    device = DeviceDescription(
+        f"simulated {sensors} head", f"SIM-{seed}", "simulated", TICK_HZ, tuple(b.stream for b in blocks)
+    )
+    note = (
+        f"Simulated scene, seed {seed}. Soil: {soil.name}; water {soil.water:.3f}, viscosity {soil.viscosity:.1e}, "
+        f"roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
+        f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
+    )
+    visibility = tuple(Visibility(float(r), float(m)) for r, m in zip(radar_db, metal_db, strict=True))
+    return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note)
+
+
+def _radar(
+    rng: np.random.Generator,
+    head: radar_lane.RadarHead,
+    soil: Soil,
+    objects: Sequence[Buried],
+    length_m: float,
+    speed: float,
+    height: _Height,
+    roughness: float,
+    progress: Callable[[int], None] | None,
+) -> tuple[SampleBlock, list[float]]:
+    x = np.arange(0.0, length_m, head.step_m)
+    h = height(x, head.height_m)
+    ground, echoes = radar_lane.radar_lane(rng, soil, head, objects, x, roughness, h, progress)
+    counts, scale = radar_lane.converted(rng, head, ground + echoes)
+    stream = StreamDescription(
+        stream_id=1, name="radar", kind=StreamKind.RADAR, channels=1, values=head.samples, sample_type="int16",
+        rate_hz=speed / head.step_m, scale=scale, unit="1", sampling_interval_s=head.dt_s,
+        centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
+    )  # fmt: skip
+    residue = ground - ground.mean(axis=0)
+    floor = np.sqrt((residue**2).mean(axis=0)) + head.noise * np.abs(ground).max()
+    db = []
+    for o in objects:
+        near = np.abs(x - o.x_m) <= max(0.5 * o.width_m, head.step_m)
+        peak = float((np.abs(echoes[near]) / floor).max()) if near.any() else 0.0
+        db.append(20 * np.log10(peak) if peak > 0 else -np.inf)
+    block = _block(stream, x, speed, counts[:, None, :])
+    return _with_losses(rng, block), db
+
+
+def _metal(
+    rng: np.random.Generator,
+    head: metal_lane.MetalHead,
+    soil: Soil,
+    objects: Sequence[Buried],
+    length_m: float,
+    speed: float,
+    height: _Height,
+) -> tuple[SampleBlock, list[float]]:
+    x = np.arange(0.0, length_m, speed / head.rate_hz)
+    ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, height(x, head.height_m))
+    counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
+    stream = StreamDescription(
+        stream_id=0, name="metal", kind=StreamKind.METAL_PI, channels=len(head.across_m),
+        values=len(head.coil.gates_s), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
+        axis=head.coil.gates_s,
+    )  # fmt: skip
+    sigma = metal_lane.gate_noise(head)
+    power = ((seen / sigma) ** 2).sum(axis=3).max(axis=(1, 2)) if objects else np.empty(0)
+    return _block(stream, x, speed, counts), [10 * np.log10(p) if p > 0 else -np.inf for p in power]
+
+
+def _block(stream: StreamDescription, x_m: F8, speed: float, raw: NDArray[np.generic]) -> SampleBlock:
+    tick = np.round(x_m / speed * TICK_HZ).astype(np.int64)
+    utc = EPOCH_NS + np.round(tick * (1e9 / TICK_HZ)).astype(np.int64)
+    odometer = np.round(x_m * 1e6).astype(np.int64)
+    return SampleBlock(stream, np.arange(len(tick), dtype=np.int64), tick, utc, odometer, raw)
+
+
+def _with_losses(rng: np.random.Generator, block: SampleBlock) -> SampleBlock:
+    """In one lane of three a few single A-scans never arrived."""
+    if rng.random() > 1 / 3:
+        return block
+    keep = rng.random(len(block)) > rng.uniform(0.0, 0.003)
+    return SampleBlock(
+        block.stream, block.seq[keep], block.tick[keep], block.utc_ns[keep], block.odometer_um[keep], block.raw[keep]
+    )
