@@ -36,7 +36,7 @@ class Profile(Settings):
     metal_alarm: AlarmSettings = AlarmSettings(top=1, radius_m=0.25)
     metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
-    radar_alarm: AlarmSettings = AlarmSettings(false_alarms_per_m=0.03)
+    radar_alarm: AlarmSettings = AlarmSettings()
     radar_search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
 
