@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.scatter import C_M_PER_S, add_echoes, ray_table
 from detector.simulate.buried import Buried
 from detector.simulate.noise import quantise, shift_rows
+from detector.simulate.scatter import C_M_PER_S, add_echoes, ray_table
 from detector.simulate.soil import Soil, correlated
 
 F8 = NDArray[np.float64]
@@ -91,7 +91,7 @@ def draw_head(rng: np.random.Generator) -> RadarHead:
 
 @dataclass(frozen=True, slots=True)
 class _Strips:
-    """Reflectors, see :func:`detector.kernels.scatter.add_echoes`; one row a reflector."""
+    """Reflectors, see :func:`detector.simulate.scatter.add_echoes`; one row a reflector."""
 
     x: F8
     depth: F8

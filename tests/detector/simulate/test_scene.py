@@ -16,11 +16,11 @@ from scipy import optimize
 from detector.detections import LabelClass
 from detector.errors import SampleError
 from detector.formats.gprmax_lane import load_lane
-from detector.kernels.scatter import C_M_PER_S, refracted
 from detector.simulate.buried import Buried
 from detector.simulate.metal_lane import MetalHead, target_volts
 from detector.simulate.pulse_induction import Head, sphere, target_signal
 from detector.simulate.radar_lane import RadarHead, radar_lane
+from detector.simulate.scatter import C_M_PER_S, refracted
 from detector.simulate.scene import dual_scene
 from detector.simulate.soil import Soil
 
