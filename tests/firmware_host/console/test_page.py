@@ -338,7 +338,7 @@ def test_a_stranger_is_asked_for_a_code_and_a_monitor_may_only_watch(
         page.wait_for_selector("#wrong:visible")
         page.fill("#code", sweep.code("monitor").lower())
         page.click("button")
-        wait(lambda: page.evaluate("window.groundsweep?.now.control !== null"))
+        wait(lambda: page.evaluate("Boolean(window.groundsweep?.now.control)"))
         wait(lambda: "Watching only" in page.inner_text("#control"))
         assert page.is_disabled("#control")
         page.evaluate("document.cookie.includes('groundsweep') && (document.title = 'cookie can be read')")
@@ -348,7 +348,7 @@ def test_a_stranger_is_asked_for_a_code_and_a_monitor_may_only_watch(
         page.goto(url)
         page.fill("#code", sweep.code("operator"))
         page.click("button")
-        wait(lambda: page.evaluate("window.groundsweep?.now.control !== null"))
+        wait(lambda: page.evaluate("Boolean(window.groundsweep?.now.control)"))
         control(page, "C. Deminer")
         page.context.close()
 
