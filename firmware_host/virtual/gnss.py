@@ -10,19 +10,17 @@ import contextlib
 import datetime
 import math
 import os
-import pty
 import select
 import threading
 import time
-import tty
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 
 from detector.positions import metres_per_degree
 from detector.samples import FixQuality
+from firmware_host.virtual.port import VirtualPort
 
 ERROR_TIME_S = 60.0
 """Time constant of the wandering error, s: a first-order Gauss-Markov process."""
@@ -162,7 +160,7 @@ def told(
         n += 1
 
 
-class VirtualGnss:
+class VirtualGnss(VirtualPort):
     """Plays sentences at their times. A context manager; `path` is the port to open.
 
     Parameters
@@ -174,22 +172,9 @@ class VirtualGnss:
     def __init__(self, moments: Iterator[tuple[float, bytes]], speed: float = 1.0) -> None:
         self._moments = moments
         self._speed = speed
-        self._stop = threading.Event()
         self._speaks = threading.Event()
         self._speaks.set()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        """Open this with pyserial."""
-        self._thread = threading.Thread(target=self._play, name="virtual-gnss", daemon=True)
-
-    def __enter__(self) -> VirtualGnss:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
-        self.unplug()
+        super().__init__(self._play, "virtual-gnss")
 
     def mute(self, silent: bool) -> None:
         """Say nothing, without closing the port; time passes all the same."""
@@ -197,17 +182,6 @@ class VirtualGnss:
             self._speaks.clear()
         else:
             self._speaks.set()
-
-    def unplug(self) -> None:
-        """Pull the cable: the port vanishes for whoever has it open."""
-        if self._stop.is_set():
-            return
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-        for fd in (self._master, self._slave):
-            with contextlib.suppress(OSError):
-                os.close(fd)
 
     def _play(self) -> None:
         began = time.monotonic()

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import select
 import threading
 import time
-import tty
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Final
 
 from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock
 from firmware_host.errors import WireError
+from firmware_host.virtual.port import VirtualPort
 from firmware_host.wire.framing import FrameDecoder, encode_frame, warm_up
 from firmware_host.wire.messages import (
     Command,
@@ -70,7 +68,7 @@ class Faults:
     """Faults that its status reports."""
 
 
-class VirtualHead:
+class VirtualHead(VirtualPort):
     """Plays records as a head would. A context manager; `path` is the port to open.
 
     Parameters
@@ -110,32 +108,8 @@ class VirtualHead:
         self._state = HeadState.IDLE
         self._tick = 0
         self._run = 0
-        self._stop = threading.Event()
         self._power_cut = threading.Event()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        """Open this with pyserial."""
-        self._thread = threading.Thread(target=self._serve, name="virtual-head", daemon=True)
-
-    def __enter__(self) -> VirtualHead:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
-        self.unplug()
-
-    def unplug(self) -> None:
-        """Pull the cable: the port vanishes for whoever has it open."""
-        if self._stop.is_set():
-            return
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-        for fd in (self._master, self._slave):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        super().__init__(self._serve, "virtual-head")
 
     def reset(self) -> None:
         """Switch it off and on: it stops, and parameters are as they were saved, the others at their defaults.
