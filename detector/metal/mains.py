@@ -56,6 +56,8 @@ class MainsTracker:
             else:
                 kept[h] = alias
         self._harmonics = np.array(sorted(kept), dtype=np.int64)
+        self.aliases_hz: tuple[float, ...] = tuple(kept[h] for h in sorted(kept))
+        """Where the harmonics that are removed lie in the record rate."""
         self._rate_hz = fs
         omega = 2 * np.pi * settings.frequency_hz / fs
         self._loop: F8 = np.array([0.0, omega, omega, 0.0])

@@ -65,6 +65,26 @@ class Filters:
             self._zi = np.ascontiguousarray(signal.sosfilt_zi(sos), dtype=np.float32)
         self._pad = max(0, min(g.samples - 2, round(_PAD_PERIODS * g.period_samples)))
 
+    @property
+    def sections(self) -> F4:
+        """(S, 6) of the band-pass as scipy.signal has them; none if it is left out."""
+        return self._sos.copy()
+
+    @property
+    def half_window(self) -> int:
+        """Samples on either side in the running mean; 0 = no dewow."""
+        return self._half
+
+    @property
+    def blank(self) -> int:
+        """Leading samples replaced by the first after them."""
+        return self._blank
+
+    @property
+    def pad(self) -> int:
+        """Samples of odd reflection at either end."""
+        return self._pad
+
     def process(self, raw: NDArray[Any], offset: float = 0.0, factor: float = 1.0) -> F4:
         """(n, channels, samples) as sampled to the same in float32: (raw - offset) * factor, filtered."""
         return filter_ascans(raw, offset, factor, self._blank, self._half, self._sos, self._zi, self._pad)
