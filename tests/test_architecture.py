@@ -22,6 +22,8 @@ ALLOWED = {
         *("samples", "detections", "errors", "positions", "formats", "plotting"),
         *("pipeline", "profile", "decide"),  # to run the stages anew
     },
+    # the filters of a tuned chain, as the chain has them
+    "detector/embedded": {"kernels", "samples", "errors", "metal", "radar", "profile", "embedded"},
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

@@ -137,7 +137,7 @@ def _metal(stream: StreamDescription, profile: Profile) -> Cascade:
         poles.append(1.0 - share)
         gain *= share
         holds.append(f"smoothing with a mean delay of {settings.search.time_ms:g} ms")
-    sos = signal.zpk2sos(zeros, poles, gain) if poles else np.zeros((0, 6))
+    sos = signal.zpk2sos(np.array(zeros), np.array(poles), gain) if poles else np.zeros((0, 6))
     return Cascade(
         stream=stream.name, lines=stream.width, rate_hz=fs, sos=np.atleast_2d(sos), holds=tuple(holds),
         left_out=(

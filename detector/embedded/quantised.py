@@ -197,8 +197,8 @@ def _refuse_unstable(sos: F8, cascade: Cascade, bits: int) -> None:
     for section in sos:
         if np.any(np.abs(np.roots(section[3:])) >= 1.0 - 1e-12):
             raise ProfileError(
-                f"In {bits} bits a pole of {cascade.stream!r}'s filter falls on the unit circle: it would never settle. "
-                "Use 32 bits or float32, or widen its narrowest band."
+                f"In {bits} bits a pole of {cascade.stream!r}'s filter falls on the unit circle: it would never "
+                "settle. Use 32 bits or float32, or widen its narrowest band."
             )
 
 

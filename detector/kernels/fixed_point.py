@@ -45,10 +45,7 @@ def run_cascade(x: I8, coefficients: I8, post_shift: int, word: int, state: I8, 
             c, z = coefficients[s], state[s]
             acc = c[0] * v + c[1] * z[0] + c[2] * z[1] + c[3] * z[2] + c[4] * z[3]
             y = acc >> shift
-            if word == 15:
-                y = min(max(y, low), high)
-            else:
-                y = ((y + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+            y = min(max(y, low), high) if word == 15 else ((y + 0x80000000) & 0xFFFFFFFF) - 0x80000000
             z[1] = z[0]
             z[0] = v
             z[3] = z[2]

@@ -1,4 +1,4 @@
-"""Commands about a head's firmware: firmware build, firmware run."""
+"""Commands about a head's firmware: firmware build, firmware run, firmware export."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from firmware_host.cli.firmware_export import export
 from firmware_host.cli.opening import console
 from firmware_host.device.build import BOARDS, DEFAULT_BOARD, build_firmware
 from firmware_host.virtual.emulated import EmulatedHead
 
 BoardOption = Annotated[str, typer.Option(help=f"Emulated board: {', '.join(BOARDS)}.")]
 
-group = typer.Typer(help="Build the reference firmware and run it on an emulated board.", no_args_is_help=True)
+group = typer.Typer(
+    help="Build the reference firmware, run it on an emulated board, export tuned filters to C.", no_args_is_help=True
+)
+group.command()(export)
 
 
 def register(app: typer.Typer) -> None:

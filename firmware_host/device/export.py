@@ -68,9 +68,11 @@ def write_sources(folder: Path, exported: Sequence[Exported], origin: Iterable[s
                 )
         header.append("")
         body += _stream(e)
-    header += ["extern const gsf_tuned *const exported_streams[];", "extern const unsigned exported_count;", "", "#endif"]
+    header += ["extern const gsf_tuned *const exported_streams[];", "extern const unsigned exported_count;"]
+    header += ["", "#endif"]
     names = ", ".join(f"&{e.name}" for e in exported)
-    body += [f"const gsf_tuned *const exported_streams[] = {{{names}}};", f"const unsigned exported_count = {len(exported)};"]
+    body.append(f"const gsf_tuned *const exported_streams[] = {{{names}}};")
+    body.append(f"const unsigned exported_count = {len(exported)};")
     for name, lines in zip(TUNED, (header, body), strict=True):
         (folder / name).write_text("\n".join(lines) + "\n")
     return [folder / name for name in (*CODE, *TUNED)]
@@ -88,8 +90,7 @@ def _stream(e: Exported) -> list[str]:
     if c.zero_phase:
         table = f"{name}_reciprocals" if q is not None and len(q.reciprocals) else "NULL"
         out.append(
-            f"static const gsf_ascan {name}_ascan = "
-            f"{{{head}, {c.samples}, {c.blank}, {c.half}, {c.pad}, {table}}};"
+            f"static const gsf_ascan {name}_ascan = {{{head}, {c.samples}, {c.blank}, {c.half}, {c.pad}, {table}}};"
         )
     out.append(f"static const gsf_input {name}_input = {head};")
     parts = {"q31": "NULL", "q15": "NULL"}
@@ -106,7 +107,8 @@ def _stream(e: Exported) -> list[str]:
             out.append(_table(f"{name}_{word}_rest", "int32_t", quantised.rest))
             tables = f"{name}_{word}_coefficients, {name}_{word}_rest"
         out.append(
-            f"static const gsf_cascade_{word} {name}_{word} = {{{len(k)}, {quantised.post_shift}, {quantised.shift}, {tables}}};"
+            f"static const gsf_cascade_{word} {name}_{word} = "
+            f"{{{len(k)}, {quantised.post_shift}, {quantised.shift}, {tables}}};"
         )
         parts[word] = f"&{name}_{word}"
     tables = "NULL, NULL"

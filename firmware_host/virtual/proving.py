@@ -63,14 +63,14 @@ def run_on_board(sources: Path, board: str, stream: int, word: str, samples: NDA
     compiler = shutil.which(COMPILER)
     if emulator is None or compiler is None:
         raise FirmwareError(
-            f"{EMULATOR if emulator is None else COMPILER} is not installed. On Debian and Ubuntu: sudo apt-get install "
-            "--no-install-recommends qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi"
+            f"{EMULATOR if emulator is None else COMPILER} is not installed. On Debian and Ubuntu: sudo apt-get "
+            "install --no-install-recommends qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi"
         )
     size = samples.size * 4
     if _HEADER + 2 * size > _RAM:
         raise FirmwareError(
-            f"{samples.size} samples and their results need {2 * size / 1e6:.1f} MB; the board has {_RAM / 1e6:.1f} MB. "
-            "Prove fewer at a time."
+            f"{samples.size} samples and their results need {2 * size / 1e6:.1f} MB; the board has {_RAM / 1e6:.1f} "
+            "MB. Prove fewer at a time."
         )
     with tempfile.TemporaryDirectory(prefix="groundsweep-proof-") as name:
         folder = Path(name)
@@ -79,9 +79,7 @@ def run_on_board(sources: Path, board: str, stream: int, word: str, samples: NDA
         with ram.open("w+b") as file:
             file.truncate(_RAM)
             with mmap.mmap(file.fileno(), _RAM) as memory:
-                memory[:28] = struct.pack(
-                    "<7I", 0, stream, WORDS[word], len(samples), _HEADER, _HEADER + size, 0
-                )
+                memory[:28] = struct.pack("<7I", 0, stream, WORDS[word], len(samples), _HEADER, _HEADER + size, 0)
                 memory[_HEADER : _HEADER + size] = np.ascontiguousarray(samples, dtype="<i4").tobytes()
                 _emulate(emulator, board, folder / "proof.elf", ram, memory)
                 ticks = struct.unpack_from("<I", memory, 24)[0]
@@ -108,7 +106,8 @@ def _build(compiler: str, sources: Path, board: str, folder: Path) -> tuple[int,
         _call([compiler, *flags, "-c", str(sources / name), "-o", str(objects[-1])], folder)
     link = [
         compiler, *flags, "-nostartfiles", "-specs=nosys.specs", "-T", str(SOURCES / "reference" / "mps2.ld"),
-        f"-DPSRAM={_PSRAM[board]}", str(SOURCES / "proof" / "proof.c"), *map(str, objects), "-o", str(folder / "proof.elf"),
+        f"-DPSRAM={_PSRAM[board]}", str(SOURCES / "proof" / "proof.c"), *map(str, objects),
+        "-o", str(folder / "proof.elf"),
     ]  # fmt: skip
     _call(link, folder)
     sizes = _call([compiler.removesuffix("gcc") + "size", *map(str, objects)], folder)
