@@ -22,6 +22,7 @@ from firmware_host.cli import (
     replay,
     score,
     simulate,
+    tune,
 )
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ evidence.register(app)
 compare.register(app)
 score.register(app)
 simulate.register(app)
+tune.register(app)
 convert.register(app)
 params.register(app)
 capture.register(app)
