@@ -58,6 +58,14 @@ class Source(Protocol):
     def items(self) -> Generator[Sequence[Item]]: ...
 
 
+class Chain(Protocol):
+    """What a session runs samples through: a pipeline, or something that decides nothing."""
+
+    def process(self, block: SampleBlock) -> Output: ...
+    def finish(self) -> Output: ...
+    def coverage(self) -> list[Coverage]: ...
+
+
 class Listener:
     """Someone who wants to know what happens in a session, in the order in which it happens."""
 
@@ -165,7 +173,7 @@ class Interrupt:
 
 def run(
     source: Source,
-    pipeline: Pipeline,
+    pipeline: Chain,
     listeners: Sequence[Listener],
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], int] = time.time_ns,

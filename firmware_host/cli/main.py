@@ -20,6 +20,7 @@ from firmware_host.cli import (
     params,
     plot,
     replay,
+    scope,
     score,
     simulate,
     tune,
@@ -39,6 +40,7 @@ gnss.register(app)
 replay.register(app)
 evidence.register(app)
 compare.register(app)
+scope.register(app)
 score.register(app)
 simulate.register(app)
 tune.register(app)

@@ -61,7 +61,7 @@ _HEADERS: Final = {
 }
 
 
-class _Cautious:
+class Cautious:
     """Puts the cautious headers on every answer, and answers only to names that are ours on loopback."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
@@ -146,7 +146,7 @@ class ConsoleServer:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
-            _Cautious(app, names if self.access.open_here else None),
+            Cautious(app, names if self.access.open_here else None),
             log_level="error",
             access_log=False,
             ws="websockets-sansio",
