@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -42,7 +43,7 @@ def test_curves_do_not_depend_on_how_the_samples_came(cuts: list[int], show: Sho
     whole, parts = StreamTraces(METAL), StreamTraces(METAL)
     whole.add(block(METAL, raw))
     edges = [0, *sorted(set(cuts)), len(raw)]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         parts.add(block(METAL, raw[a:b], a))
     view = View("m", show, 1, 2, 50)
     a, b = whole.curve(view), parts.curve(view)
