@@ -125,5 +125,5 @@ def why_missed(
     if best < 1.0:
         return f"below threshold: {text}", best
     gaps = [abs(d.x_m - o.x_m) for d in detections if math.isfinite(d.x_m)]
-    near = f"; the nearest alarm is {100 * min(gaps):.0f} cm from it" if gaps and o.first_seq < 0 else ""
-    return f"outside: {text}, but no alarm fell into its halo{near}", -math.inf
+    near = f", the nearest alarm {100 * min(gaps):.0f} cm from it" if gaps and o.first_seq < 0 else ""
+    return f"merged: {text}, on the flank of a larger peak: no alarm fell into its halo{near}", -math.inf

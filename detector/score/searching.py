@@ -14,6 +14,7 @@ import numpy as np
 from detector.detections import TrueObject
 from detector.score.along import Trace, inside, outside_halos, peaks_along
 
+
 @dataclass(frozen=True, slots=True)
 class SearchLane:
     """One lane's search signals."""

@@ -43,9 +43,16 @@ class Outcome:
     halo_m: float = math.nan
     """Radius within which an alarm counts for it."""
     why: str = ""
-    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...' or 'outside: ...'."""
+    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...' or 'not known'."""
+    confidence: str = ""
+    """How sure the truth is: 'simulated', 'surveyed', 'author', 'eye'."""
     weak: float = -math.inf
     """Of one below the threshold: the highest score in its halo, in units of the threshold."""
+
+    @property
+    def cause(self) -> str:
+        """The first words of why it was missed."""
+        return self.why.partition(":")[0]
 
     @property
     def is_target(self) -> bool:
@@ -187,6 +194,7 @@ def score_lane(
             halo_m=o.half_extent_m + HALO_MARGIN_M,
             why=why,
             weak=weak,
+            confidence=o.confidence,
         )
 
     free = 0.0 if lane_m is None else lane_m[1] - lane_m[0] - halo_length_m(truth, lane_m)

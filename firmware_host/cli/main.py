@@ -22,6 +22,7 @@ from firmware_host.cli import (
     replay,
     score,
     simulate,
+    train,
 )
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ replay.register(app)
 evidence.register(app)
 compare.register(app)
 score.register(app)
+train.register(app)
 simulate.register(app)
 convert.register(app)
 params.register(app)
