@@ -8,6 +8,7 @@ from typing import Final
 
 from detector.score.bars import bars
 from detector.score.picture import Line, plot
+from detector.score.report import by_size
 from detector.score.strip import LEGEND, strip
 from detector.score.summary import Trial
 from detector.score.trial import LaneScore
@@ -135,7 +136,7 @@ def _strata(t: Trial) -> list[str]:
         if not out:
             out.append("<h2>POD by stratum, 95 % Clopper-Pearson</h2>")
         out.append(f"<h3>By {escape(name)}</h3>")
-        out.append(bars(sorted(stratum.items()), f"probability of detection by {name}"))
+        out.append(bars(by_size(stratum), f"probability of detection by {name}"))
     return out
 
 

@@ -130,7 +130,7 @@ class Score:
                     f"{self.different_bounds[0]:.3f} to {self.different_bounds[1]:.3f}"
                 )
             for name, stratum in self.strata.items():
-                for value, s in sorted(stratum.items()):
+                for value, s in by_size(stratum):
                     lines.append(f"  {name}, {value}: {s.hits}/{s.trials} ({s.low:.2f} to {s.high:.2f})")
             lines.append("  called: " + (_counts(self.called) or "none"))
             lines.append("  seen by: " + (_counts(self.sensors) or "none"))
@@ -172,6 +172,16 @@ class Score:
         if self.duplicates:
             lines.append(f"Further alarms inside a halo, counted once: {self.duplicates}")
         return "\n".join(lines)
+
+
+def by_size(stratum: dict[str, Share]) -> list[tuple[str, Share]]:
+    """Its values in order: '5 to 10 cm' before '10 to 15 cm', then what begins with no number."""
+
+    def size(item: tuple[str, Share]) -> tuple[float, str]:
+        first = item[0].split(" ")[0]
+        return float(first) if first.isdigit() else float("inf"), item[0]
+
+    return sorted(stratum.items(), key=size)
 
 
 def _counts(of: dict[str, int]) -> str:

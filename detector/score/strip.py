@@ -9,7 +9,7 @@ from typing import Final
 from detector.score.trial import LaneScore, Outcome
 
 WIDTH: Final = 900
-LEFT: Final = 8
+LEFT: Final = 20
 MIDDLE: Final = 34
 HEIGHT: Final = 78
 HALF: Final = 12

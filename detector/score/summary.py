@@ -16,7 +16,7 @@ from detector.score.paired import (
     paired_targets,
     second_sensor,
 )
-from detector.score.report import Score, finite, pool
+from detector.score.report import Score, by_size, finite, pool
 from detector.score.roc import Curve, curve, ranked
 from detector.score.stored import RESULT_FORMAT, RESULT_VERSION, lanes_to_json
 from detector.score.trial import LaneScore
@@ -175,7 +175,7 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
         f"{value} ({s.trials})"
         for name, stratum in total.strata.items()
         if len(stratum) > 1
-        for value, s in sorted(stratum.items())
+        for value, s in by_size(stratum)
         if s.trials < 5
     ]
     if thin:

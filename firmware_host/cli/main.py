@@ -21,6 +21,7 @@ from firmware_host.cli import (
     plot,
     replay,
     score,
+    seal,
     simulate,
     train,
 )
@@ -40,6 +41,7 @@ replay.register(app)
 evidence.register(app)
 compare.register(app)
 score.register(app)
+seal.register(app)
 train.register(app)
 simulate.register(app)
 convert.register(app)

@@ -6,22 +6,21 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.progress import track
 
-from detector.decide.classifier import Model, model_hash
-from detector.detections import Detection, TrueObject
+from detector.decide.classifier import model_hash
+from detector.detections import TrueObject
 from detector.errors import ModelError
-from detector.formats.registry import read_foreign
-from detector.pipeline import Pipeline
-from detector.profile import DEFAULT_PROFILE, Profile, load_profile
-from detector.recording.reader import open_recording
+from detector.profile import DEFAULT_PROFILE, load_profile
+from detector.recording.reader import Recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.simulate.scene import dual_scene
 from detector.training import collect
 from detector.training import train as fit
-from firmware_host.cli.opening import ProfileOption, console, is_ours
+from firmware_host.cli.continuing import SHIPPED, Wish, continue_training
+from firmware_host.cli.opening import ProfileOption, console
+from firmware_host.cli.reading import reading
 
 
 def register(app: typer.Typer) -> None:
@@ -30,26 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
-    if is_ours(file):
-        with open_recording(file) as r:
-            return r.device, list(r.blocks(4096)), r.truth()
-    foreign = read_foreign(file)
-    return foreign.device, list(foreign.blocks), foreign.truth()
-
-
-def _span(blocks: list[SampleBlock]) -> tuple[float, float] | None:
-    """First and last place of a recording, m; None if any record has no place."""
-    x = np.concatenate([b.odometer_m for b in blocks])
-    return None if np.isnan(x).any() or len(x) == 0 else (float(x.min()), float(x.max()))
-
-
-def _run(
-    device: DeviceDescription, blocks: list[SampleBlock], profile: Profile, model: Model
-) -> list[Detection]:
-    pipeline = Pipeline(device, profile, model)
-    outputs = [pipeline.process(b) for b in blocks]
-    outputs.append(pipeline.finish())
-    return [d for o in outputs for d in o.detections]
+    with reading(file) as r:
+        blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
+        return r.device, blocks, r.truth()
 
 
 def train(
@@ -57,20 +39,49 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write (JSON).")],
     profile_name: ProfileOption = DEFAULT_PROFILE,
     name: Annotated[str, typer.Option(help="Name of the model.")] = "dual-1",
-    scenes: Annotated[int, typer.Option(min=0, max=10_000, help="Simulated scenes of 12 m to learn from too.")] = 0,
+    scenes: Annotated[
+        int | None, typer.Option(min=0, max=10_000, help="Simulated scenes of 12 m to learn from too.")
+    ] = None,
     first_scene: Annotated[int, typer.Option(min=0, help="Seed of the first of them.")] = 2000,
+    continue_from: Annotated[
+        str | None,
+        typer.Option("--continue", help=f"Go on from this model ({SHIPPED} = the shipped one) with what was dug."),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --continue: also judge on this recording, which is not trained on. Repeat it."),
+    ] = None,
+    reference_scenes: Annotated[
+        int, typer.Option(min=0, max=24, help="With --continue: scenes of the reference set to judge on.")
+    ] = 24,
+    report: Annotated[
+        Path | None, typer.Option(help="With --continue: write what changed as JSON, also if the model is refused.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="With --continue: processes.")] = 1,
 ) -> None:
     """Make a model: alarm tails from target-free ground, and a classifier from the known objects.
 
-    Split by lane throughout; the same files and scenes give the same model, to the bit.
+    Split by lane throughout; the same files and scenes give the same model, to the bit. With --continue the recordings
+    may hold labels of what was dug instead of a truth, and a model that finds fewer mines at equal false alarms on
+    the reference lanes, or calls more of them clutter, is refused with exit code 1.
     """
+    if continue_from is not None:
+        continue_training(
+            Wish(
+                files, continue_from, out, profile_name, name, reference or [], scenes, reference_scenes, report, jobs
+            )
+        )
+        return
+    if reference or report is not None:
+        raise ModelError("--reference and --report go with --continue: without an old model there is no change.")
+    count = scenes or 0
     profile = load_profile(profile_name)
     lanes = []
     for file in track(sorted(files), "recordings", console=console, transient=True):
         lane = collect(file.stem, *_load(file), profile)
         if lane is not None:
             lanes.append(lane)
-    for seed in track(range(first_scene, first_scene + scenes), "scenes", console=console, transient=True):
+    for seed in track(range(first_scene, first_scene + count), "scenes", console=console, transient=True):
         scene = dual_scene(seed)
         lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name)
         assert lane is not None
@@ -81,7 +92,7 @@ def train(
         profile,
         {
             "recordings": [f.name for f in sorted(files)],
-            "scenes": {"first": first_scene, "count": scenes},
+            "scenes": {"first": first_scene, "count": count},
             "what": "simulated lanes only: claims made with this model are claims about simulation",
         },
     )
