@@ -13,6 +13,7 @@ from firmware_host.cli import (
     capture,
     compare,
     convert,
+    dug,
     evidence,
     firmware,
     gnss,
@@ -43,6 +44,7 @@ compare.register(app)
 score.register(app)
 seal.register(app)
 train.register(app)
+dug.register(app)
 simulate.register(app)
 convert.register(app)
 params.register(app)
