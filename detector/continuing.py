@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from detector.decide.classifier import Model
-from detector.detections import LEVELS, Detection, Label, LabelClass, TrueObject
+from detector.decide.classifier import Model, model_from
+from detector.detections import LEVELS, UNKNOWN, Detection, Label, LabelClass, TrueObject
 from detector.errors import ModelError
 from detector.profile import Profile
 from detector.score.bounds import clopper_pearson
 from detector.score.calibration import mine_reliability
 from detector.score.paired import Paired, mcnemar
-from detector.score.trial import LaneScore, place_of
+from detector.score.roc import auc
+from detector.score.trial import FalseAlarm, LaneScore, Outcome, place_of
 from detector.training import Change, Collected, change, refit, scored
 
 REFERENCE_SEEDS: Final = range(700_000, 700_024)
@@ -95,6 +96,8 @@ class Side:
     """Clutter objects called clutter."""
     calibration_error: float
     """Of the probability of a mine at known objects; NaN if none alarmed."""
+    ranking: float
+    """Share of pairs of an alarmed mine and another alarm in which the mine is dug first; NaN without pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Comparison:
             lines.append(
                 f"  {name:<7}POD {s.found}/{self.targets} ({s.pod_bounds[0]:.3f} to {s.pod_bounds[1]:.3f}) at "
                 f"{s.false_alarms} false alarms; mines called clutter {s.called_clutter}; clutter called clutter "
-                f"{s.clutter}; calibration error {s.calibration_error:.3f}"
+                f"{s.clutter}; calibration error {s.calibration_error:.3f}, ranking {s.ranking:.3f}"
             )
         lines.append(
             f"  McNemar, exact: {self.mcnemar.only_a} mines only before, {self.mcnemar.only_b} only after, "
@@ -157,13 +160,41 @@ def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Pr
     return Comparison(
         lanes=len(lanes),
         targets=c.targets,
-        before=_side(c.found_before, c.false_before, c, old),
-        after=_side(c.found_after, c.false_after, c, new),
+        before=_side(c.found_before, c.false_before, c.targets, old),
+        after=_side(c.found_after, c.false_after, c.targets, new),
         mcnemar=_pairs(c),
         lost=c.lost,
         gained=c.gained,
         changed=tuple(_changes(old, new)),
     )
+
+
+def held_out(
+    before: Model, base: Sequence[Collected], labelled: Sequence[Collected], profile: Profile, folds: int = 3
+) -> tuple[Side, Side] | None:
+    """Before and after on the labelled ground itself, each place judged by a model that did not learn from it.
+
+    What digging did not reveal counts as a false alarm; only what alarmed was dug, so POD means little here.
+    None with fewer than two places, or without a dug mine.
+    """
+    places = sorted({place_of(c.lane) for c in labelled})
+    old: list[LaneScore] = []
+    new: list[LaneScore] = []
+    for k in range(min(folds, len(places))):
+        out = [c for c in labelled if place_of(c.lane) in places[k::folds]]
+        rest = [c for c in labelled if place_of(c.lane) not in places[k::folds]]
+        after = model_from(continued("held out", before, base, rest, profile, {}), "held out")
+        old += scored(out, before, profile)
+        new += scored(out, after, profile)
+    targets = sum(len(lane.targets) for lane in old)
+    if len(places) < 2 or targets == 0:
+        return None
+
+    def side(lanes: Sequence[LaneScore]) -> Side:
+        found = sum(o.found for lane in lanes for o in lane.targets)
+        return _side(found, sum(len(lane.alarms_outside) for lane in lanes), targets, lanes)
+
+    return side(old), side(new)
 
 
 def _pairs(c: Change) -> Paired:
@@ -175,17 +206,31 @@ def _pairs(c: Change) -> Paired:
     return mcnemar(a, b)
 
 
-def _side(found: int, false: int, c: Change, lanes: Sequence[LaneScore]) -> Side:
+def _side(found: int, false: int, targets: int, lanes: Sequence[LaneScore]) -> Side:
     outcomes = [o for lane in lanes for o in lane.outcomes]
     r = mine_reliability(outcomes)
     return Side(
         found=found,
-        pod_bounds=clopper_pearson(found, c.targets),
+        pod_bounds=clopper_pearson(found, targets),
         false_alarms=false,
         called_clutter=sum(o.is_target and o.found and not o.dug_first for o in outcomes),
         clutter=sum(not o.is_target and o.found and not o.dug_first for o in outcomes),
         calibration_error=float("nan") if r is None else r.ece,
+        ranking=_ranking(lanes),
     )
+
+
+def _ranking(lanes: Sequence[LaneScore]) -> float:
+    """What is called unknown is dug with the likeliest mines."""
+
+    def danger(a: Outcome | FalseAlarm) -> float:
+        return 1.0 if a.decision == UNKNOWN else a.probability[0]
+
+    alarmed = [o for lane in lanes for o in lane.outcomes if o.found]
+    mines = [danger(o) for o in alarmed if o.is_target]
+    others = [danger(o) for o in alarmed if not o.is_target]
+    others += [danger(a) for lane in lanes for a in lane.alarms_outside]
+    return auc(mines, others) if mines and others else float("nan")
 
 
 def _changes(old: Sequence[LaneScore], new: Sequence[LaneScore]) -> list[str]:

@@ -21,7 +21,7 @@ STYLE: Final = (
     "--ink1:#7ab8ff;--ink2:#ff9066;--ink3:#8fd46a;--ink4:#e39ac4;--ink5:#bbb}}"
     "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
     "background:var(--ground)}"
-    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
+    ".wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse}"
     "td,th{border:1px solid var(--rule);padding:.2rem .6rem;text-align:left}"
     "svg{max-width:40rem;width:100%;display:block}figure{margin:1rem 0}.strip svg{max-width:60rem}"
     "pre{white-space:pre-wrap;background:var(--panel);padding:1rem;overflow-x:auto}"
@@ -42,7 +42,10 @@ def table(head: Sequence[str], rows: Rows) -> str:
     """An HTML table; every cell is escaped."""
     cells = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{body}</table>"
+    name = escape(f"table: {', '.join(head)}")
+    # a narrow screen scrolls it, by key too
+    wide = f'<div class="wide" tabindex="0" role="group" aria-label="{name}">'
+    return f"{wide}<table><tr>{cells}</tr>{body}</table></div>"
 
 
 def page(title: str, t: Trial) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from detector.continuing import REFERENCE_SEEDS, Comparison, compare, continued, dug_objects
+from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, continued, dug_objects, held_out
 from detector.decide.classifier import Model, load_model, model_from, model_hash
 from detector.errors import ModelError
 from detector.profile import Profile, load_profile
@@ -116,11 +116,17 @@ def continue_training(wish: Wish) -> None:
     after = model_from(data, wish.name)
     found = compare(reference, before, after, profile)
     console.print(found.to_text(), markup=False, soft_wrap=True)
-    on_own = compare(labelled, before, after, profile) if any(o.label in ("mine", "erw") for c in labelled
-                                                             for o in c.truth) else None  # fmt: skip
-    if on_own is not None:
-        console.print(f"On the ground that it learned from, so no held-out figure: {len(on_own.changed)} of its "
-                      "detections change level or decision.", markup=False, soft_wrap=True)  # fmt: skip
+    on_own = held_out(before, base, labelled, profile)
+    if on_own is None:
+        console.print("On your own ground: not judged, it takes a dug mine and two places.")
+    else:
+        console.print("On your own ground, each place judged by a model that did not learn from it:")
+        for when, s in zip(("before", "after"), on_own, strict=True):
+            console.print(
+                f"  {when:<7}mines called clutter {s.called_clutter}; clutter called clutter {s.clutter}; calibration "
+                f"error {s.calibration_error:.3f}, ranking {s.ranking:.3f}",
+                markup=False, soft_wrap=True,
+            )  # fmt: skip
     if wish.report is not None:
         _report(wish.report, before, after, found, on_own)
     if found.worse:
@@ -155,7 +161,7 @@ def _scenes(seeds: Sequence[int], wish: Wish) -> list[Collected]:
     return list(answers)
 
 
-def _report(path: Path, before: Model, after: Model, found: Comparison, on_own: Comparison | None) -> None:
+def _report(path: Path, before: Model, after: Model, found: Comparison, on_own: tuple[Side, Side] | None) -> None:
     data = {
         "format": "groundsweep-model-change",
         "version": 1,
@@ -163,7 +169,7 @@ def _report(path: Path, before: Model, after: Model, found: Comparison, on_own: 
         "after": {"name": after.name, "hash": after.hash},
         "refused": found.worse,
         "reference": asdict(found),
-        "own": None if on_own is None else asdict(on_own),
+        "own_ground_held_out": None if on_own is None else {"before": asdict(on_own[0]), "after": asdict(on_own[1])},
     }
     try:
         path.write_text(json.dumps(finite(data), indent=1, allow_nan=False) + "\n")

@@ -59,7 +59,7 @@ def test_a_model_that_finds_fewer_mines_is_worse_and_says_which(lanes: list[Coll
 
 
 def test_a_model_that_calls_more_mines_clutter_is_worse() -> None:
-    side = Side(10, (0.7, 1.0), 2, 0, 3, 0.05)
+    side = Side(10, (0.7, 1.0), 2, 0, 3, 0.05, 0.8)
     c = Comparison(5, 10, side, replace(side, called_clutter=1), mcnemar([True], [True]), (), (), ())
     assert "calls 1 of 10 mines clutter" in c.worse
     assert replace(c, after=replace(side, clutter=0, calibration_error=0.2)).worse == ""

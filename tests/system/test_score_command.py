@@ -151,6 +151,7 @@ def test_what_was_dug_is_summed_up_and_learned_from(model: Model, tmp_path: Path
     assert done.exit_code == (1 if said["refused"] else 0), done.output
     assert out.exists() == (not said["refused"])
     assert said["reference"]["lanes"] == 3
+    assert said["own_ground_held_out"]["before"]["found"] > 0
     assert said["before"]["hash"] == model.hash
     assert ("Refused" in done.stdout) == bool(said["refused"])
     own = ("train", sweeps[0], "--continue", "shipped", "--reference", sweeps[0], "--out", out)
