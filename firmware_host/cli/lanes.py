@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +26,8 @@ Named = tuple[str, Path | None]
 """A profile's name and a model file: what a chain is made of anew in each process."""
 
 _TELL_EVERY = 100
+_COLLECT_EVERY = 20
+_asked = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,9 @@ def _chain(named: Named) -> Chain:
 
 def answer(q: Question) -> Scored | Failure:
     """Score one file. Whatever is wrong with it concerns it alone."""
+    if next(_asked) % _COLLECT_EVERY == 0:
+        # a pipeline refers to itself: left to itself Python keeps some hundred of them before it looks
+        gc.collect()
     try:
         with reading(q.file) as r:
             truth = q.truth or LaneTruth(tuple(r.truth()), soil_of(r.note))
