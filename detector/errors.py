@@ -31,3 +31,7 @@ class ModelError(GroundsweepError):
 
 class PlotError(GroundsweepError):
     """What was asked for cannot be drawn from this recording, or the drawing library is missing."""
+
+
+class TruthError(GroundsweepError):
+    """A truth file is damaged, does not say what lies where, or is not the one that was sealed."""

@@ -185,13 +185,17 @@ def train(name: str, lanes: Sequence[Collected], profile: Profile, provenance: M
     ModelError
         if there is too little clean ground, or too few objects.
     """
-    tails = tails_of(lanes)
-    start = model_from(untrained(tails), "untrained")
-    examples = [e for c in lanes for e in examples_of(c, start, profile)]
     clean = {s: round(sum(c.clean_m for c in lanes if s in c.sensors), 2) for s in SENSORS}
-    return fit_model(
-        name, examples, tails, {**provenance, "profile_hash": profile.hash, "clean_ground_m": clean}
-    )
+    return refit(name, lanes, tails_of(lanes), profile, {**provenance, "clean_ground_m": clean})
+
+
+def refit(
+    name: str, lanes: Sequence[Collected], tails: Mapping[str, Tail], profile: Profile, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same with thresholds that are given: labels tell what was dug, not that the rest of the ground is clean."""
+    start = model_from(untrained(dict(tails)), "untrained")
+    examples = [e for c in lanes for e in examples_of(c, start, profile)]
+    return fit_model(name, examples, dict(tails), {**provenance, "profile_hash": profile.hash})
 
 
 def scored(lanes: Sequence[Collected], model: Model, profile: Profile) -> list[LaneScore]:

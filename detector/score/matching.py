@@ -24,7 +24,7 @@ class Match:
     """Detections outside every halo: false alarms, unless the ground holds unlisted objects."""
 
 
-def _distance(o: TrueObject, d: Detection) -> float:
+def distance(o: TrueObject, d: Detection) -> float:
     """Metres, or records where the recording has no place; infinite outside the halo."""
     if o.stream and ((o.stream == "radar" and d.radar_peak_seq < 0) or (o.stream == "metal" and d.metal_peak_seq < 0)):
         return math.inf
@@ -43,7 +43,7 @@ def match(truth: Sequence[TrueObject], detections: Sequence[Detection]) -> Match
         (d, i, j)
         for i, o in enumerate(truth)
         for j, det in enumerate(detections)
-        if math.isfinite(d := _distance(o, det))
+        if math.isfinite(d := distance(o, det))
     )
     found: dict[int, int] = {}
     used: set[int] = set()

@@ -1,99 +1,193 @@
-"""The report as one HTML file that needs nothing else."""
+"""The report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Final
 
-from detector.score.paired import Paired, SecondSensor
+from detector.score.bars import bars
 from detector.score.picture import Line, plot
-from detector.score.report import Score
-from detector.score.roc import Curve
+from detector.score.report import by_size
+from detector.score.strip import LEGEND, strip
+from detector.score.summary import Trial
+from detector.score.trial import LaneScore
+from detector.score.words import against_text, curves_of, roc_rows, search_text, second_text
 
-STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#000;background:#fff}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #888;padding:.2rem .6rem;text-align:left}"
-    "svg{max-width:32rem}pre{white-space:pre-wrap;background:#f4f4f4;padding:1rem}"
+STYLE: Final = (
+    ":root{color-scheme:light dark;--ground:#fff;--text:#111;--panel:#f2f2f2;--rule:#8a8a8a;--grid:#d8d8d8;"
+    "--ink1:#0b5394;--ink2:#b02a00;--ink3:#2d6a12;--ink4:#741b47;--ink5:#555}"
+    "@media (prefers-color-scheme:dark){:root{--ground:#121212;--text:#eee;--panel:#1f1f1f;--rule:#777;--grid:#3a3a3a;"
+    "--ink1:#7ab8ff;--ink2:#ff9066;--ink3:#8fd46a;--ink4:#e39ac4;--ink5:#bbb}}"
+    "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
+    "background:var(--ground)}"
+    ".wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse}"
+    "td,th{border:1px solid var(--rule);padding:.2rem .6rem;text-align:left}"
+    "svg{max-width:40rem;width:100%;display:block}figure{margin:1rem 0}.strip svg{max-width:60rem}"
+    "pre{white-space:pre-wrap;background:var(--panel);padding:1rem;overflow-x:auto}"
+    ".figure{font-size:1.6rem;font-weight:bold}"
 )
+
+MOST_STRIPS: Final = 60
+"""Lanes that are drawn; those with misses first, then those with most false alarms."""
+
+MOST_MISSES: Final = 500
+
+RATE_TICKS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 Rows = Sequence[Sequence[str]]
 
 
 def table(head: Sequence[str], rows: Rows) -> str:
     """An HTML table; every cell is escaped."""
-    cells = "".join(f"<th>{escape(h)}</th>" for h in head)
+    cells = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{body}</table>"
+    name = escape(f"table: {', '.join(head)}")
+    # a narrow screen scrolls it, by key too
+    wide = f'<div class="wide" tabindex="0" role="group" aria-label="{name}">'
+    return f"{wide}<table><tr>{cells}</tr>{body}</table></div>"
 
 
-def page(
-    title: str,
-    score: Score,
-    provenance: Rows,
-    second: SecondSensor | None = None,
-    against: tuple[str, Paired] | None = None,
-    curves: Sequence[tuple[str, Curve]] = (),
-) -> str:
-    """Everything that was measured, what it was measured with, and what was not tested.
-
-    provenance : (what, value) rows; curves : further detectors on the same lanes, for the plot.
-    """
-    parts = [f"<h1>{escape(title)}</h1>", table(("what", "value"), provenance), f"<pre>{escape(score.to_text())}</pre>"]
-    if second is not None:
-        parts += ["<h2>Metal detector alone and both sensors</h2>", f"<pre>{escape(second_text(second))}</pre>"]
-    if against is not None:
-        parts += ["<h2>Against another chain</h2>", f"<pre>{escape(paired_text(*against))}</pre>"]
-    drawn = ([("this chain", score.roc)] if score.roc else []) + list(curves)
-    if drawn:
-        lines = [Line(name, c.far_per_m, c.pod, c.low, c.high) for name, c in drawn]
-        parts.append("<h2>Detection against false alarms</h2>")
-        ticks = (0.01, 0.03, 0.1, 0.3, 1, 3)
-        parts.append(plot(lines, "false alarms per metre", "probability of detection", (0.01, 3.0), ticks, log_x=True))
-        parts.append("<p>Bands: 95 %, bootstrap over places.</p>")
-        rows = [
-            [name, *(f"{c.pod[i]:.3f}" for i in _at(c, (0.02, 0.1, 0.3, 1.0))), f"{c.reached_per_m:.2f}"]
-            for name, c in drawn
-        ]
-        head = ("detector", "POD at 0.02/m", "at 0.1/m", "at 0.3/m", "at 1/m", "lowest threshold run: 1/m")
-        parts.append(table(head, rows))
-    if score.reliability is not None:
-        r = score.reliability
-        parts.append("<h2>Reliability of the stated probability of a mine</h2>")
-        lines = [Line("perfect", (0.0, 1.0), (0.0, 1.0)), Line("observed", r.stated, r.observed, dots=True)]
-        parts.append(plot(lines, "stated probability", "share that were mines", (0.0, 1.0), (0, 0.2, 0.4, 0.6, 0.8, 1)))
-        parts.append(f"<p>Expected calibration error {r.ece:.3f}, Brier score {r.brier:.3f}.</p>")
+def page(title: str, t: Trial) -> str:
+    """Everything that was measured, what it was measured with, and what was not tested."""
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        *_headline(t),
+        "<h2>Not tested</h2>",
+        "<ul>" + "".join(f"<li>{escape(n)}</li>" for n in t.not_tested) + "</ul>",
+        "<h2>Made with</h2>",
+        table(("what", "value"), t.provenance),
+        *_misses(t),
+        *_curves(t),
+        *_strata(t),
+        *_reliability(t),
+        *_modes(t),
+        *_lanes(t),
+        "<h2>All figures</h2>",
+        f"<pre>{escape(t.score.to_text())}</pre>",
+    ]
     body = "\n".join(parts)
     return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body>{body}</body></html>\n"
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
-def _at(c: Curve, rates: Sequence[float]) -> list[int]:
-    return [min(range(len(c.far_per_m)), key=lambda i: abs(c.far_per_m[i] - r)) for r in rates]
+def _headline(t: Trial) -> list[str]:
+    s = t.score
+    out = []
+    if s.pod is None or s.pod_bounds is None:
+        out.append('<p class="figure">No mines: detection was not tested</p>')
+    else:
+        out.append(
+            f'<p class="figure">POD {s.found}/{s.targets} = {s.pod:.3f}</p>'
+            f"<p>95 % Clopper-Pearson {s.pod_bounds[0]:.3f} to {s.pod_bounds[1]:.3f}.</p>"
+        )
+        if s.repeated and s.different_bounds is not None:
+            out.append(
+                f"<p>{s.different} different mines, {s.different_m:.1f} m of different ground; the rest are further "
+                f"sweeps of the same. 95 % of {s.different} mines: {s.different_bounds[0]:.3f} to "
+                f"{s.different_bounds[1]:.3f}.</p>"
+            )
+    if s.far_per_m is None or s.far_bounds is None:
+        out.append(f"<p>{s.false_alarms} false alarms; no rate, since places are not known.</p>")
+    else:
+        out.append(
+            f'<p class="figure">False alarms {s.false_alarms} = {s.far_per_m:.3f}/m</p><p>On {s.free_m:.1f} m outside '
+            f"halos; 95 % Poisson {s.far_bounds[0]:.3f} to {s.far_bounds[1]:.3f}.</p>"
+        )
+    if s.far_per_m2 is not None and s.far_m2_bounds is not None:
+        out.append(
+            f"<p>Per area, where the width is known: {s.far_per_m2:.4f}/m² on {s.free_m2:.1f} m²; 95 % Poisson "
+            f"{s.far_m2_bounds[0]:.4f} to {s.far_m2_bounds[1]:.4f}.</p>"
+        )
+    out.append(f"<p>Halo: half the target's extent + {100 * s.halo_margin_m:.0f} cm, one alarm to one object.</p>")
+    return out
 
 
-def paired_text(name: str, p: Paired) -> str:
-    """McNemar's table, for a person."""
-    return (
-        f"Mines found by both {p.both}, by this chain only {p.only_a}, by {name} only {p.only_b}, by neither "
-        f"{p.neither}; McNemar, exact, two-sided: p = {p.p_value:.3g}"
-    )
+def _misses(t: Trial) -> list[str]:
+    missed = t.score.missed
+    out = [f"<h2>Missed mines: {len(missed)} of {t.score.targets}</h2>"]
+    if missed:
+        causes = ", ".join(f"{cause} {n}" for cause, n in sorted(t.score.missed_by_cause.items()))
+        out.append(f"<p>{escape(causes)}</p>" if causes else "")
+        rows = [(o.where, o.soil or "soil not known", o.why or "not known") for o in missed[:MOST_MISSES]]
+        out.append(table(("mine", "soil", "why"), rows))
+        if len(missed) > MOST_MISSES:
+            out.append(f"<p>And {len(missed) - MOST_MISSES} more; --json has them all.</p>")
+    return out
 
 
-def second_text(s: SecondSensor) -> str:
-    """What the second sensor costs and spares, for a person."""
-    lines = [
-        f"POD metal detector alone {s.found_metal}/{s.targets} ({s.pod_metal[0]:.3f} to {s.pod_metal[1]:.3f}), "
-        f"both {s.found_dual}/{s.targets} ({s.pod_dual[0]:.3f} to {s.pod_dual[1]:.3f}); "
-        f"McNemar p = {s.mcnemar.p_value:.3g}",
-        f"False alarms alone {s.false_metal}, both {s.false_dual}, of these called mine-like or unknown "
-        f"{s.false_dual_first}, on {s.free_m:.1f} m",
-        f"Clutter on which the metal detector alarmed {s.clutter_metal}, of these called clutter by both "
-        f"{s.clutter_recognised}",
-        f"Mines that the second sensor rejected (called clutter; they still alarm and are dug): {len(s.rejected)}",
+def _curves(t: Trial) -> list[str]:
+    drawn = curves_of(t)
+    if not drawn:
+        return []
+    lines = [Line(name, c.far_per_m, c.pod, c.low, c.high) for name, c in drawn]
+    rows = roc_rows(t)
+    return [
+        "<h2>Detection against false alarms</h2>",
+        plot(lines, "false alarms per metre", "probability of detection", (0.01, 3.0), RATE_TICKS, log_x=True),
+        "<p>Bands: 95 %, bootstrap over grounds. Right of 'measured up to' a curve is level, not measured.</p>",
+        table(rows[0], rows[1:]),
     ]
-    lines += [f"  {o.where}: {o.decision}" for o in s.rejected]
-    lines.append(f"Mines that the metal detector found alone and both together lost: {len(s.lost)}")
-    lines += [f"  {o.where}" for o in s.lost]
-    return "\n".join(lines)
+
+
+def _strata(t: Trial) -> list[str]:
+    out: list[str] = []
+    for name, stratum in t.score.strata.items():
+        if not out:
+            out.append("<h2>POD by stratum, 95 % Clopper-Pearson</h2>")
+        out.append(f"<h3>By {escape(name)}</h3>")
+        out.append(bars(by_size(stratum), f"probability of detection by {name}"))
+    return out
+
+
+def _reliability(t: Trial) -> list[str]:
+    r = t.score.reliability
+    if r is None:
+        return []
+    lines = [Line("perfect", (0.0, 1.0), (0.0, 1.0)), Line("observed", r.stated, r.observed, dots=True)]
+    area = t.score.discrimination_auc
+    return [
+        "<h2>Reliability of the stated probability of a mine</h2>",
+        plot(lines, "stated probability", "share that were mines", (0.0, 1.0), (0, 0.2, 0.4, 0.6, 0.8, 1)),
+        f"<p>On {sum(r.count)} alarms at known objects, {len(r.stated)} bins of like count: expected calibration error "
+        f"{r.ece:.3f}, Brier score {r.brier:.3f}"
+        + ("" if area is None else f"; mines against clutter, area under the curve {area:.3f}")
+        + ".</p>",
+    ]
+
+
+def _modes(t: Trial) -> list[str]:
+    out = []
+    if t.search is not None:
+        out += ["<h2>Search mode: signals that sound at once</h2>", f"<pre>{escape(search_text(t.search))}</pre>"]
+    if t.second is not None:
+        out += ["<h2>Each sensor alone and both</h2>", f"<pre>{escape(second_text(t.second))}</pre>"]
+    if t.against is not None:
+        out.append(f"<h2>Against {escape(t.against.name)}</h2><pre>{escape(against_text(t.against))}</pre>")
+    return out
+
+
+def _lanes(t: Trial) -> list[str]:
+    def worst(lane: LaneScore) -> tuple[int, int]:
+        return -sum(not o.found for o in lane.targets), -len(lane.alarms_outside)
+
+    drawable = [lane for lane in t.lanes if lane.lane_m is not None and lane.lane_m[1] > lane.lane_m[0]]
+    shown = sorted(drawable, key=worst)[:MOST_STRIPS]
+    order = {id(lane) for lane in shown}
+    out = [f"<h2>Lanes</h2><p>{LEGEND}</p>"]
+    for lane in drawable:
+        if id(lane) in order:
+            found = sum(o.found for o in lane.targets)
+            out.append(
+                f'<figure class="strip"><figcaption>{escape(lane.lane)}: mines {found}/{len(lane.targets)}, '
+                f"false alarms {len(lane.alarms_outside)}{escape('; ' + lane.soil if lane.soil else '')}</figcaption>"
+                f"{strip(lane)}</figure>"
+            )
+    if len(drawable) > len(shown):
+        out.append(f"<p>{len(drawable) - len(shown)} more lanes are not drawn: those with fewest misses.</p>")
+    if len(drawable) < len(t.lanes):
+        out.append(f"<p>{len(t.lanes) - len(drawable)} lanes have no places to draw.</p>")
+    return out

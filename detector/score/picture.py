@@ -10,8 +10,8 @@ from math import log10
 WIDTH, HEIGHT = 480, 320
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 16, 44
 
-INKS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#434343")
-"""Told apart by dashes too, for the colour-blind and for black-and-white print."""
+INKS = tuple(f"var(--ink{i})" for i in range(1, 6))
+"""Of the page, for light and dark. Told apart by dashes too, for the colour-blind and for black-and-white print."""
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 
 
@@ -43,14 +43,15 @@ def plot(
 
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(y_label)} against {escape(x_label)}" font-family="sans-serif" font-size="12">'
+        f'aria-label="{escape(y_label)} against {escape(x_label)}" font-family="sans-serif" font-size="12" '
+        'fill="currentColor">'
     ]
     for k in range(6):
         y = k / 5
-        out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(y):.1f}" y2="{py(y):.1f}" stroke="#ddd"/>')
+        out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(y):.1f}" y2="{py(y):.1f}" stroke="var(--grid)"/>')
         out.append(f'<text x="{LEFT - 6}" y="{py(y) + 4:.1f}" text-anchor="end">{y:.1f}</text>')
     for t in ticks:
-        out.append(f'<line x1="{px(t):.1f}" x2="{px(t):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#ddd"/>')
+        out.append(f'<line x1="{px(t):.1f}" x2="{px(t):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="var(--grid)"/>')
         out.append(f'<text x="{px(t):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{t:g}</text>')
     for i, line in enumerate(lines):
         ink, dash = INKS[i % len(INKS)], DASHES[i % len(DASHES)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.calibration import Reliability, mine_reliability
 from detector.score.matching import HALO_MARGIN_M
-from detector.score.roc import Curve, curve, ranked
+from detector.score.roc import Curve, auc, curve, ranked
 from detector.score.trial import LaneScore, Outcome
 
 
@@ -80,7 +80,25 @@ class Score:
     duplicates: int
     roc: Curve | None
     reliability: Reliability | None
+    different: int = 0
+    """Mines that are not the same one swept again: what the bounds may count on."""
+    different_bounds: tuple[float, float] | None = None
+    """95 % Clopper-Pearson of the POD as if only these had been swept, once."""
+    different_m: float = 0.0
+    """Free ground that is not the same swept again, m."""
+    free_m2: float | None = None
+    """Free ground of the lanes whose width is known; halos are taken over the whole width. None if none is."""
+    far_per_m2: float | None = None
+    far_m2_bounds: tuple[float, float] | None = None
+    missed_by_cause: dict[str, int] = field(default_factory=dict)
+    discrimination_auc: float | None = None
+    """Share of pairs of an alarmed mine and an alarmed clutter object in which the mine was called likelier a mine."""
     halo_margin_m: float = HALO_MARGIN_M
+
+    @property
+    def repeated(self) -> bool:
+        """Whether mines or ground were swept more than once."""
+        return self.different < self.targets or self.different_m < self.free_m - 1e-9
 
     @property
     def by_kind(self) -> dict[str, tuple[int, int]]:
@@ -90,8 +108,7 @@ class Score:
     def to_json(self) -> dict[str, Any]:
         out = asdict(self)
         out["by_kind"] = self.by_kind
-        # strict JSON knows no NaN and no infinity: what is not known is null
-        clean: dict[str, Any] = _finite(out)
+        clean: dict[str, Any] = finite(out)
         return clean
 
     def to_text(self) -> str:
@@ -106,12 +123,18 @@ class Score:
             low, high = self.pod_bounds
             bounds = f"95 % Clopper-Pearson {low:.3f} to {high:.3f}"
             lines.append(f"POD {self.found}/{self.targets} = {self.pod:.3f}, {bounds}")
+            if self.repeated and self.different_bounds is not None:
+                lines.append(
+                    f"  These are {self.different} different mines on {self.different_m:.1f} m of different ground; "
+                    f"sweeps of one mine are not independent. 95 % of {self.different} mines: "
+                    f"{self.different_bounds[0]:.3f} to {self.different_bounds[1]:.3f}"
+                )
             for name, stratum in self.strata.items():
-                for value, s in sorted(stratum.items()):
+                for value, s in by_size(stratum):
                     lines.append(f"  {name}, {value}: {s.hits}/{s.trials} ({s.low:.2f} to {s.high:.2f})")
             lines.append("  called: " + (_counts(self.called) or "none"))
             lines.append("  seen by: " + (_counts(self.sensors) or "none"))
-            lines += [f"  missed: {o.where}" for o in self.missed[:20]]
+            lines += [f"  missed: {o.where}" + (f" ({o.why})" if o.why else "") for o in self.missed[:20]]
             if len(self.missed) > 20:
                 lines.append(f"  and {len(self.missed) - 20} more missed")
         if self.far_per_m is None or self.far_bounds is None:
@@ -126,6 +149,11 @@ class Score:
                 f"  {name}: {r.count} = {r.count / r.metres:.3f}/m ({r.low:.3f} to {r.high:.3f})"
                 for name, r in (*sorted(self.far_by_sensor.items()), *sorted(self.far_by_soil.items()))
             ]
+            if self.far_per_m2 is not None and self.far_m2_bounds is not None:
+                lines.append(
+                    f"  per area, where the width is known: {self.far_per_m2:.4f}/m2 "
+                    f"({self.far_m2_bounds[0]:.4f} to {self.far_m2_bounds[1]:.4f}) on {self.free_m2:.1f} m2"
+                )
             if self.false_called:
                 lines.append(f"  called: {_counts(self.false_called)}")
         called = _counts(self.clutter_called)
@@ -139,34 +167,52 @@ class Score:
             lines.append(
                 f"Probability of a mine, on {sum(r.count)} alarms at known objects: expected calibration error "
                 f"{r.ece:.3f}, Brier score {r.brier:.3f}"
+                + ("" if self.discrimination_auc is None else f", area under its curve {self.discrimination_auc:.3f}")
             )
         if self.duplicates:
             lines.append(f"Further alarms inside a halo, counted once: {self.duplicates}")
         return "\n".join(lines)
 
 
+def by_size(stratum: dict[str, Share]) -> list[tuple[str, Share]]:
+    """Its values in order: '5 to 10 cm' before '10 to 15 cm', then what begins with no number."""
+
+    def size(item: tuple[str, Share]) -> tuple[float, str]:
+        first = item[0].split(" ")[0]
+        return float(first) if first.isdigit() else float("inf"), item[0]
+
+    return sorted(stratum.items(), key=size)
+
+
 def _counts(of: dict[str, int]) -> str:
     return ", ".join(f"{c} {n}" for c, n in sorted(of.items()))
 
 
-def _finite(v: Any) -> Any:
+def finite(v: Any) -> Any:
+    """The same with null for what is not a finite number: strict JSON knows no NaN and no infinity."""
     if isinstance(v, dict):
-        return {k: _finite(x) for k, x in v.items()}
+        return {k: finite(x) for k, x in v.items()}
     if isinstance(v, list | tuple):
-        return [_finite(x) for x in v]
+        return [finite(x) for x in v]
     if isinstance(v, float) and (v != v or v in (float("inf"), float("-inf"))):
         return None
     return v
 
 
 def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
-    """All lanes as one trial. with_roc : the curve too, with a bootstrap by place."""
+    """All lanes as one trial. with_roc : the curve too, with a bootstrap by ground."""
     targets = [o for lane in lanes for o in lane.targets]
     clutter = [o for lane in lanes for o in lane.clutter]
     found = [o for o in targets if o.found]
     placed = [lane for lane in lanes if lane.free_m > 0]
     free = sum(lane.free_m for lane in placed)
     outside = [a for lane in placed for a in lane.alarms_outside]
+    wide = [lane for lane in placed if lane.width_m > 0]
+    area = sum(lane.free_m * lane.width_m for lane in wide)
+    count_m2 = sum(len(lane.alarms_outside) for lane in wide)
+    grounds = {lane.ground: lane for lane in lanes}
+    different = sum(len(lane.targets) for lane in grounds.values())
+    mine_p, clutter_p = ([o.probability[0] for o in some if o.found and o.probability] for some in (targets, clutter))
     strata = {
         name: {
             value: Share.of(
@@ -190,7 +236,7 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
         by_sensor[f"seen by {seen_by}"] = Rate(count, free, *poisson_rate(count, free))
     return Score(
         lanes=len(lanes),
-        places=len({lane.place for lane in lanes}),
+        places=len(grounds),
         targets=len(targets),
         found=len(found),
         pod=len(found) / len(targets) if targets else None,
@@ -221,4 +267,12 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
         duplicates=sum(lane.duplicates for lane in lanes),
         roc=curve([ranked(lane) for lane in placed]) if with_roc and any(x.targets for x in placed) else None,
         reliability=mine_reliability([*targets, *clutter]),
+        different=different,
+        different_bounds=clopper_pearson(round(different * len(found) / len(targets)), different) if targets else None,
+        different_m=sum(lane.free_m for lane in grounds.values()),
+        free_m2=area if wide else None,
+        far_per_m2=count_m2 / area if area > 0 else None,
+        far_m2_bounds=poisson_rate(count_m2, area) if area > 0 else None,
+        missed_by_cause=dict(Counter(o.cause for o in targets if not o.found and o.why)),
+        discrimination_auc=auc(mine_p, clutter_p) if mine_p and clutter_p else None,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from detector.score.trial import LaneScore
 
@@ -18,7 +19,7 @@ class Ranked:
     """One sweep's scores, from whatever detector: what a curve needs."""
 
     place: str
-    """Ground; sweeps of one place are resampled together."""
+    """Ground; sweeps of one ground are resampled together."""
     targets: F8
     """Score of the detection of each mine; -inf where there was none."""
     outside: F8
@@ -28,7 +29,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """POD at given false-alarm rates, with the 95 % band of a bootstrap over places."""
+    """POD at given false-alarm rates, with the 95 % band of a bootstrap over grounds."""
 
     far_per_m: tuple[float, ...]
     pod: tuple[float, ...]
@@ -42,18 +43,52 @@ RATES_PER_M = tuple(float(r) for r in np.round(np.geomspace(0.01, 3.0, 26), 5))
 
 
 def ranked(lane: LaneScore) -> Ranked:
-    """The scores of a scored lane, by alarm score."""
-    targets = np.array([o.score for o in lane.targets], dtype=np.float64)
-    return Ranked(lane.place, targets, np.array([a.score for a in lane.alarms_outside], dtype=np.float64), lane.free_m)
+    """The scores of a scored lane, by alarm score; below the threshold that was run, the peaks that stayed under it."""
+    targets = np.array([max(o.score, o.weak) for o in lane.targets], dtype=np.float64)
+    outside = np.array([*(a.score for a in lane.alarms_outside), *lane.weak_outside], dtype=np.float64)
+    return Ranked(lane.ground, targets, outside, lane.free_m)
+
+
+def pods_at(lanes: Sequence[Ranked], rates_per_m: Sequence[float]) -> F8:
+    """POD at each rate, with the lowest threshold that keeps false alarms at or under it. Needs a target and ground."""
+    outside = np.sort(np.concatenate([lane.outside for lane in lanes]))[::-1]
+    targets = np.concatenate([lane.targets for lane in lanes])
+    high = np.sort(targets[np.isfinite(targets)])
+    allowed = np.floor(np.asarray(rates_per_m) * sum(lane.free_m for lane in lanes) + 1e-9).astype(np.int64)
+    threshold = np.append(outside, -np.inf)[np.minimum(allowed, len(outside))]
+    found: F8 = (len(high) - np.searchsorted(high, threshold, side="right")) / len(targets)
+    return found
 
 
 def pod_at(lanes: Sequence[Ranked], far_per_m: float) -> float:
-    """POD with the lowest threshold that keeps false alarms at or under that rate. Needs a target and ground."""
-    outside = np.sort(np.concatenate([lane.outside for lane in lanes]))[::-1]
-    targets = np.concatenate([lane.targets for lane in lanes])
-    allowed = int(np.floor(far_per_m * sum(lane.free_m for lane in lanes) + 1e-9))
-    threshold = -np.inf if allowed >= len(outside) else float(outside[allowed])
-    return float(np.mean((targets > threshold) & np.isfinite(targets)))
+    """POD at one rate."""
+    return float(pods_at(lanes, (far_per_m,))[0])
+
+
+def auc(higher: Sequence[float], lower: Sequence[float]) -> float:
+    """Area under the curve of a ranking: the share of pairs in which the first is above the second, ties half.
+
+    Mann and Whitney 1947; Bamber 1975. Raises ValueError without a pair.
+
+    >>> auc([3.0, 2.0], [1.0, 2.0])
+    0.875
+    """
+    if not higher or not lower:
+        raise ValueError("an area under a curve needs cases of both kinds")
+    ranks = stats.rankdata(np.concatenate((np.asarray(higher, float), np.asarray(lower, float))))
+    n, m = len(higher), len(lower)
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def grouped(lanes: Sequence[Ranked], draws: int, seed: int) -> Iterator[list[Ranked]]:
+    """Draws of as many grounds as there are, with replacement; those without mines or ground are passed over."""
+    grounds = sorted({lane.place for lane in lanes})
+    members = {p: [lane for lane in lanes if lane.place == p] for p in grounds}
+    rng = np.random.default_rng(seed)
+    for _ in range(draws):
+        pick = [lane for i in rng.integers(len(grounds), size=len(grounds)) for lane in members[grounds[i]]]
+        if any(len(lane.targets) for lane in pick) and sum(lane.free_m for lane in pick) > 0:
+            yield pick
 
 
 def curve(
@@ -61,23 +96,16 @@ def curve(
 ) -> Curve:
     """The pooled curve and its band.
 
-    Lanes are resampled with replacement by place, so that targets and clutter of one ground stay together.
+    Lanes are resampled with replacement by ground, so that targets and clutter of one ground stay together.
     """
     if not any(len(lane.targets) for lane in lanes) or sum(lane.free_m for lane in lanes) <= 0:
         raise ValueError("a curve needs mines and ground outside halos")
-    places = sorted({lane.place for lane in lanes})
-    members = {p: [lane for lane in lanes if lane.place == p] for p in places}
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(draws):
-        pick = [lane for i in rng.integers(len(places), size=len(places)) for lane in members[places[i]]]
-        if any(len(lane.targets) for lane in pick) and sum(lane.free_m for lane in pick) > 0:
-            drawn.append([pod_at(pick, r) for r in rates_per_m])
+    drawn = [pods_at(pick, rates_per_m) for pick in grouped(lanes, draws, seed)]
     band = np.quantile(np.array(drawn), [0.025, 0.975], axis=0)
     total = sum(len(lane.outside) for lane in lanes) / sum(lane.free_m for lane in lanes)
     return Curve(
         tuple(rates_per_m),
-        tuple(pod_at(lanes, r) for r in rates_per_m),
+        tuple(float(v) for v in pods_at(lanes, rates_per_m)),
         tuple(float(v) for v in band[0]),
         tuple(float(v) for v in band[1]),
         float(total),

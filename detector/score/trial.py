@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.detections import CLASSES, UNKNOWN, Detection, LabelClass, TrueObject
-from detector.score.matching import halo_length_m, match
+from detector.score.along import Trace, weak_peaks, why_missed
+from detector.score.matching import HALO_MARGIN_M, halo_length_m, match
+from detector.score.searching import SearchLane
 
 DEPTHS_M = (0.05, 0.10, 0.15, 0.20)
 """Edges of the depth strata, of the object's top below the surface."""
@@ -35,6 +37,22 @@ class Outcome:
     """-1 if it was not found."""
     probability: tuple[float, ...]
     """Of each of CLASSES; () if it was not found."""
+    novelty: float = math.nan
+    alarm_x_m: float = math.nan
+    """Where the detection that counts for it was placed."""
+    halo_m: float = math.nan
+    """Radius within which an alarm counts for it."""
+    why: str = ""
+    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...' or 'not known'."""
+    confidence: str = ""
+    """How sure the truth is: 'simulated', 'surveyed', 'author', 'eye'."""
+    weak: float = -math.inf
+    """Of one below the threshold: the highest score in its halo, in units of the threshold."""
+
+    @property
+    def cause(self) -> str:
+        """The first words of why it was missed."""
+        return self.why.partition(":")[0]
 
     @property
     def is_target(self) -> bool:
@@ -88,11 +106,26 @@ class LaneScore:
     duplicates: int
     free_m: float
     """Lane length outside all halos, m; 0 where the place is not known."""
+    lane_m: tuple[float, float] | None = None
+    """First and last place, m; None where they are not known."""
+    width_m: float = math.nan
+    """Of the lane, m; NaN where it is not known."""
+    further_m: tuple[float, ...] = ()
+    """Places of the duplicates."""
+    weak_outside: tuple[float, ...] = ()
+    """Peaks of the alarm score outside halos that stayed below the threshold, in units of it."""
+    search: SearchLane | None = None
+    """What the search signals did on it; None where they were not looked at."""
 
     @property
     def place(self) -> str:
         """The ground it is a sweep of: lanes 'NAME-1' and 'NAME-2' are two sweeps of NAME, not two lanes."""
-        return self.lane.split("-")[0]
+        return place_of(self.lane)
+
+    @property
+    def ground(self) -> str:
+        """Its place and what lies there: the same for two sweeps of one lane, not for two lanes of like names."""
+        return f"{self.place} {[(str(o.label), o.kind, repr(o.x_m), repr(o.depth_m)) for o in self.outcomes]}"
 
     @property
     def targets(self) -> list[Outcome]:
@@ -101,6 +134,15 @@ class LaneScore:
     @property
     def clutter(self) -> list[Outcome]:
         return [o for o in self.outcomes if not o.is_target]
+
+
+def place_of(lane: str) -> str:
+    """Name of the ground that a lane is a sweep of: 'dev04-2' and 'dev04-101' are sweeps of 'dev04'.
+
+    >>> place_of("dev04-101"), place_of("sweep-20260101T080000Z")
+    ('dev04', 'sweep-20260101T080000Z')
+    """
+    return re.sub(r"-\d{1,4}$", "", lane)
 
 
 def soil_of(note: str) -> str:
@@ -115,16 +157,24 @@ def score_lane(
     detections: Sequence[Detection],
     lane_m: tuple[float, float] | None,
     soil: str = "",
+    width_m: float = math.nan,
+    traces: Sequence[Trace] = (),
+    search: SearchLane | None = None,
 ) -> LaneScore:
     """Match detections to what is known to lie there.
 
-    lane_m : first and last place of the lane, m; None where it has no odometer; soil : for the strata, '' = not known.
+    Parameters
+    ----------
+    lane_m : first and last place of the lane, m; None where it has no odometer
+    soil : for the strata, '' = not known; width_m : of the lane, NaN = not known
+    traces : the alarm score along each stream, without which nobody can say why a mine was missed
     """
     m = match(truth, detections)
 
     def outcome(i: int, o: TrueObject) -> Outcome:
         j = m.found.get(i)
         d = None if j is None else detections[j]
+        why, weak = ("", -math.inf) if d is not None else why_missed(i, truth, detections, m, traces)
         return Outcome(
             lane=lane,
             kind=o.kind,
@@ -139,6 +189,12 @@ def score_lane(
             decision="" if d is None else d.decision,
             level=-1 if d is None else d.level,
             probability=() if d is None else d.probability,
+            novelty=math.nan if d is None else d.novelty,
+            alarm_x_m=math.nan if d is None else d.x_m,
+            halo_m=o.half_extent_m + HALO_MARGIN_M,
+            why=why,
+            weak=weak,
+            confidence=o.confidence,
         )
 
     free = 0.0 if lane_m is None else lane_m[1] - lane_m[0] - halo_length_m(truth, lane_m)
@@ -152,6 +208,11 @@ def score_lane(
         ),
         duplicates=len(m.duplicates),
         free_m=max(0.0, free),
+        lane_m=lane_m,
+        width_m=width_m,
+        further_m=tuple(detections[j].x_m for j in m.duplicates),
+        weak_outside=() if lane_m is None else weak_peaks(truth, detections, traces),
+        search=search,
     )
 
 

@@ -13,6 +13,7 @@ from firmware_host.cli import (
     capture,
     compare,
     convert,
+    dug,
     evidence,
     firmware,
     gnss,
@@ -22,7 +23,9 @@ from firmware_host.cli import (
     replay,
     scope,
     score,
+    seal,
     simulate,
+    train,
     tune,
 )
 
@@ -42,6 +45,9 @@ evidence.register(app)
 compare.register(app)
 scope.register(app)
 score.register(app)
+seal.register(app)
+train.register(app)
+dug.register(app)
 simulate.register(app)
 tune.register(app)
 convert.register(app)

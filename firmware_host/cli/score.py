@@ -1,126 +1,221 @@
-"""Commands on truth: score, train."""
+"""The command that says how good it was: score."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from rich.progress import track
+from rich.console import Console
 
-from detector.decide.classifier import Model, model_hash
-from detector.detections import Detection, TrueObject
-from detector.errors import ModelError
-from detector.formats.registry import read_foreign
-from detector.pipeline import Pipeline
-from detector.profile import DEFAULT_PROFILE, Profile, load_profile
-from detector.recording.reader import open_recording
-from detector.samples import DeviceDescription, SampleBlock
-from detector.score.report import pool
-from detector.score.trial import score_lane
-from detector.simulate.scene import dual_scene
-from detector.training import collect
-from detector.training import train as fit
-from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
+from detector import __version__
+from detector.decide.classifier import MODEL_FORMAT
+from detector.errors import RecordingError, TruthError
+from detector.profile import DEFAULT_PROFILE
+from detector.score.matching import HALO_MARGIN_M
+from detector.score.page import page
+from detector.score.seal import check_seal
+from detector.score.stored import RESULT_FORMAT, lanes_from_json
+from detector.score.summary import Trial, trial
+from detector.score.trial import LaneScore, place_of
+from detector.score.truth_file import Truth, read_truth
+from detector.score.words import text_of
+from detector.scoring import Scored
+from firmware_host.cli.lanes import Failure, Named, Question, question_of, scored_files
+from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console
 
 
 def register(app: typer.Typer) -> None:
-    """Add this group's commands."""
+    """Add this command."""
     app.command()(score)
-    app.command()(train)
-
-
-def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
-    if is_ours(file):
-        with open_recording(file) as r:
-            return r.device, list(r.blocks(4096)), r.truth()
-    foreign = read_foreign(file)
-    return foreign.device, list(foreign.blocks), foreign.truth()
-
-
-def _span(blocks: list[SampleBlock]) -> tuple[float, float] | None:
-    """First and last place of a recording, m; None if any record has no place."""
-    x = np.concatenate([b.odometer_m for b in blocks])
-    return None if np.isnan(x).any() or len(x) == 0 else (float(x.min()), float(x.max()))
-
-
-def _run(
-    device: DeviceDescription, blocks: list[SampleBlock], profile: Profile, model: Model
-) -> list[Detection]:
-    pipeline = Pipeline(device, profile, model)
-    outputs = [pipeline.process(b) for b in blocks]
-    outputs.append(pipeline.finish())
-    return [d for o in outputs for d in o.detections]
 
 
 def score(
-    files: Annotated[list[Path], typer.Argument(help="Recordings with truth, ours or of other programs.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings, ours or of other programs.")],
     profile_name: ProfileOption = DEFAULT_PROFILE,
     model_path: ModelOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write everything as JSON to this .json file; - prints it instead.")
+    ] = None,
+    html_out: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with plots to this .html file; it needs nothing else.")
+    ] = None,
+    roc: Annotated[bool, typer.Option("--roc", help="Print POD at several false-alarm rates, with bands.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="A profile, a model (.json) or an earlier --json result, compared on the same lanes."),
+    ] = None,
+    truth_file: Annotated[
+        Path | None, typer.Option("--truth", help="What lies where (.csv, .json), instead of what the files say.")
+    ] = None,
+    sealed: Annotated[
+        str | None, typer.Option(help="The hash that was published before the trial; any other --truth is refused.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(min=0.01, max=1000.0, help="Width of the lanes, m, for false alarms per m2.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Processes. Same results, same order.")] = 1,
 ) -> None:
-    """Replay recordings and score them against their truth: POD and false alarms with exact bounds."""
-    profile, model = chain(profile_name, model_path)
-    lanes = []
-    for file in track(files, "scoring", console=console, transient=True, disable=as_json):
-        device, blocks, truth = _load(file)
-        detections = _run(device, blocks, profile, model)
-        lanes.append(score_lane(file.stem, truth, detections, _span(blocks)))
-    total = pool(lanes)
-    if as_json:
-        print(json.dumps(total.to_json(), indent=1))
-        return
-    for lane in lanes:
-        hits = sum(o.found for o in lane.targets)
-        alarmed = sum(o.found for o in lane.clutter)
-        console.print(
-            f"{lane.lane}: mines {hits}/{len(lane.targets)}, clutter alarmed {alarmed}/{len(lane.clutter)}, "
-            f"outside {len(lane.alarms_outside)}"
-        )
-    console.print(total.to_text())
+    """Replay recordings and score them against their truth: POD and false alarms with exact bounds.
 
-
-def train(
-    files: Annotated[list[Path], typer.Argument(help="Recordings with truth; 'NAME-seed.h5' share the lane NAME.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write (JSON).")],
-    profile_name: ProfileOption = DEFAULT_PROFILE,
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "dual-1",
-    scenes: Annotated[int, typer.Option(min=0, max=10_000, help="Simulated scenes of 12 m to learn from too.")] = 0,
-    first_scene: Annotated[int, typer.Option(min=0, help="Seed of the first of them.")] = 2000,
-) -> None:
-    """Make a model: alarm tails from target-free ground, and a classifier from the known objects.
-
-    Split by lane throughout; the same files and scenes give the same model, to the bit.
+    Exit code 1 if some file could not be scored: the figures are those of the others.
     """
-    profile = load_profile(profile_name)
-    lanes = []
-    for file in track(sorted(files), "recordings", console=console, transient=True):
-        lane = collect(file.stem, *_load(file), profile)
-        if lane is not None:
-            lanes.append(lane)
-    for seed in track(range(first_scene, first_scene + scenes), "scenes", console=console, transient=True):
-        scene = dual_scene(seed)
-        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name)
-        assert lane is not None
-        lanes.append(lane)
-    data = fit(
-        name,
+    for out, suffix in ((json_out, ".json"), (html_out, ".html")):
+        if out is not None and str(out) != "-" and out.suffix.lower() != suffix:
+            raise RecordingError(f"{suffix[1:].upper()} goes to a file that ends in {suffix}, not to {out}. Name one.")
+    if sealed is not None and truth_file is None:
+        raise TruthError("--sealed needs --truth: the file that the organiser opens after the trial.")
+    truth = None if truth_file is None else read_truth(truth_file)
+    if sealed is not None and truth is not None:
+        check_seal(truth, sealed, str(truth_file))
+    named: Named = (profile_name, model_path)
+    profile, model = chain(*named)
+    rival, earlier = _rival(against, named)
+    asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    good, failed = _run(asked, jobs, errors)
+    if not good:
+        if len(failed) == 1:
+            raise RecordingError(failed[0].why)
+        raise RecordingError(f"None of the {len(failed)} files could be scored; what is wrong with each stands above.")
+    lanes = [g.lane for g in good]
+    others = [g.rival for g in good if g.rival is not None] if rival is not None else earlier
+    t = trial(
         lanes,
-        profile,
-        {
-            "recordings": [f.name for f in sorted(files)],
-            "scenes": {"first": first_scene, "count": scenes},
-            "what": "simulated lanes only: claims made with this model are claims about simulation",
-        },
+        [g.alone for g in good],
+        None if others is None else (str(against), others),
+        with_roc=roc or html_out is not None,
+        not_tested=_not_tested(good, failed, truth),
+        provenance=(
+            ("software", f"groundsweep {__version__}"),
+            ("profile", f"{profile_name}, {profile.hash[:12]}"),
+            ("model", f"{model.name}, {model.hash[:12]}"),
+            (
+                "false alarms asked for",
+                f"metal {profile.metal_alarm.false_alarms_per_m:g}/m, "
+                f"radar {profile.radar_alarm.false_alarms_per_m:g}/m",
+            ),
+            ("truth", _truth_said(truth_file, sealed)),
+            ("heads", ", ".join(sorted({g.head for g in good})[:6])),
+            ("halo", f"half the target's extent + {100 * HALO_MARGIN_M:.0f} cm"),
+            ("files", f"{len(good)} scored, {len(failed)} not"),
+        ),
     )
+    _write(t, json_out, html_out)
+    if str(json_out) != "-":
+        if len(lanes) <= 40:
+            for lane in lanes:
+                console.print(_lane_text(lane), markup=False, soft_wrap=True)
+        console.print(text_of(t), markup=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run(
+    asked: Sequence[Question | Failure], jobs: int, errors: Console
+) -> tuple[list[Scored], list[Failure]]:
+    good: list[Scored] = []
+    failed: list[Failure] = []
+    answers = scored_files([q for q in asked if isinstance(q, Question)], jobs, errors)
+    for q in asked:
+        a = q if isinstance(q, Failure) else next(answers)
+        if isinstance(a, Scored):
+            good.append(a)
+            continue
+        failed.append(a)
+        if len(asked) > 1:
+            errors.print(f"not scored: {a.why}", markup=False)
+    return good, failed
+
+
+def _rival(against: str | None, named: Named) -> tuple[Named | None, list[LaneScore] | None]:
+    """Another chain to run, or lanes that were scored before."""
+    if against is None:
+        return None, None
+    path = Path(against)
+    if path.suffix.lower() != ".json":
+        chain(against, None)
+        return (against, named[1]), None
     try:
-        out.write_text(json.dumps(data, indent=1) + "\n")
-    except OSError as e:
-        raise ModelError(f"{out} cannot be written ({e}). Choose another --out.") from e
-    held = data["provenance"]["leave_one_lane_out"]
-    console.print(
-        f"{data['provenance']['examples']} examples; leave-one-lane-out accuracy {held['accuracy']:.2f} "
-        f"(n = {held['n']}), log loss {held['log_loss']:.2f}. Wrote {out}, hash {model_hash(data)[:12]}."
+        data = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as e:
+        raise TruthError(f"{path} cannot be read ({e}). --against takes a profile, a model or a result.") from e
+    kind = data.get("format") if isinstance(data, dict) else None
+    if kind == MODEL_FORMAT:
+        chain(named[0], path)
+        return (named[0], path), None
+    if kind == RESULT_FORMAT:
+        return None, lanes_from_json(data, against)
+    raise TruthError(f"{path} is neither a model nor a result of 'groundsweep score --json'.")
+
+
+def _truth_said(truth_file: Path | None, sealed: str | None) -> str:
+    if truth_file is None:
+        return "as the recordings say"
+    return f"{truth_file.name}, " + (f"sealed, {sealed.strip().lower()}" if sealed else "not sealed")
+
+
+def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth | None) -> list[str]:
+    out = [f"{f.file.name}, which could not be scored: {f.why}" for f in failed]
+    if truth is not None:
+        swept = {g.lane.lane for g in good} | {place_of(g.lane.lane) for g in good}
+        absent = sorted(set(truth.lanes) - swept)
+        mines = sum(o.label in ("mine", "erw") for name in absent for o in truth.lanes[name].objects)
+        if absent:
+            found, all_ = (sum(f(g.lane) for g in good) for f in (_found, _targets))
+            out.append(
+                f"{len(absent)} lanes of the truth with {mines} mines, of which there is no recording: "
+                f"{', '.join(absent[:8])}. With their mines as missed POD is {found}/{all_ + mines}."
+            )
+    if nowhere := sum(g.records_without_place for g in good):
+        out.append(f"{nowhere} records have no place: lanes that hold one have no rate per metre.")
+    totals: dict[str, list[int]] = {}
+    for g in good:
+        for c in g.coverage:
+            t = totals.setdefault(c.stream, [0, 0, 0, 0])
+            for i, n in enumerate((c.received, c.missing, c.untested, c.unswept)):
+                t[i] += n
+    for stream, (received, missing, untested, unswept) in sorted(totals.items()):
+        if missing or untested or unswept:
+            out.append(
+                f"{stream}: of {received + missing} records {missing} were lost, {untested} had too little ground "
+                f"round them, {unswept} cannot be trusted. Mines under them count as missed; their ground counts in "
+                "the rates per metre."
+            )
+    return out
+
+
+def _found(lane: LaneScore) -> int:
+    return sum(o.found for o in lane.targets)
+
+
+def _targets(lane: LaneScore) -> int:
+    return len(lane.targets)
+
+
+def _lane_text(lane: LaneScore) -> str:
+    alarmed = sum(o.found for o in lane.clutter)
+    return (
+        f"{lane.lane}: mines {_found(lane)}/{len(lane.targets)}, clutter alarmed {alarmed}/{len(lane.clutter)}, "
+        f"outside {len(lane.alarms_outside)}"
     )
+
+
+def _write(t: Trial, json_out: Path | None, html_out: Path | None) -> None:
+    if json_out is not None:
+        _put(json_out, json.dumps(t.to_json(), indent=1, allow_nan=False) + "\n")
+    if html_out is not None:
+        _put(html_out, page("groundsweep score", t))
+
+
+def _put(out: Path, text: str) -> None:
+    if str(out) == "-":
+        print(text, end="")
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise RecordingError(f"{out} cannot be written ({e}). Choose another file.") from e

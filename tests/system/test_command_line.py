@@ -105,7 +105,7 @@ def test_score_prints_bounds_and_json(recordings: Path) -> None:
     text = groundsweep("score", *files).stdout
     assert "Clopper-Pearson" in text
     assert "/m" in text
-    report = json.loads(groundsweep("score", "--json", *files).stdout)
+    report = json.loads(groundsweep("score", "--json", "-", *files).stdout)
     assert report["lanes"] == 3
     low, high = report["pod_bounds"]
     assert 0.0 < low <= report["pod"] <= high <= 1.0

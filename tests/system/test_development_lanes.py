@@ -72,7 +72,7 @@ def test_mines_on_lanes_that_the_model_never_saw(tmp_path: Path, capsys: pytest.
         known = [f for p in lanes if p not in held_out for f in training[p]]
         groundsweep("train", *known, *clean, "--scenes", 60, "--out", model)
         files = [f for p in held_out for f in scored[p]]
-        report = json.loads(groundsweep("score", "--json", "--model", model, *files))
+        report = json.loads(groundsweep("score", "--json", "-", "--model", model, *files))
         targets, found = targets + report["targets"], found + report["found"]
         alarms, free_m = alarms + report["false_alarms"], free_m + report["free_m"]
         clutter, alarmed = clutter + report["clutter"], alarmed + report["clutter_alarmed"]

@@ -11,8 +11,7 @@ from detector.score.calibration import reliability
 from detector.score.matching import halo_length_m, match
 from detector.score.paired import mcnemar, second_sensor
 from detector.score.report import pool
-from detector.score.roc import Ranked, pod_at
-from detector.score.seal import seal
+from detector.score.roc import Ranked, auc, curve, pod_at
 from detector.score.trial import score_lane
 
 NAN = float("nan")
@@ -121,11 +120,33 @@ def test_a_curve_reads_pod_at_a_false_alarm_rate() -> None:
     assert pod_at([lane], 1.0) == 0.75
 
 
-def test_a_seal_opens_only_with_the_same_truth_and_salt() -> None:
-    lanes = {"a": [mine(1.0), mine(2.0)], "b": []}
-    assert seal(lanes, "s") == seal({"b": [], "a": [mine(2.0), mine(1.0)]}, "s")
-    assert seal(lanes, "s") != seal({"a": [mine(1.0), mine(2.001)], "b": []}, "s")
-    assert seal(lanes, "s") != seal(lanes, "t")
+def test_mcnemar_known_value() -> None:
+    # 15 against 5 of 20 discordant pairs: 2 * (1 + 20 + 190 + 1140 + 4845 + 15504) / 2^20
+    a, b = [True] * 15 + [False] * 5, [False] * 15 + [True] * 5
+    assert mcnemar(a, b).p_value == pytest.approx(43400 / 2**20)
+
+
+def test_area_under_a_curve_known_values() -> None:
+    assert auc([2.0, 3.0], [0.0, 1.0]) == 1.0
+    assert auc([0.0], [1.0]) == 0.0
+    assert auc([1.0, 1.0], [1.0]) == 0.5
+    # Mann-Whitney by hand: of 3 x 4 pairs 9 are in order and one is a tie
+    assert auc([5.0, 4.0, 2.0], [4.0, 3.0, 1.0, 0.0]) == pytest.approx(9.5 / 12)
+    with pytest.raises(ValueError, match="both kinds"):
+        auc([], [1.0])
+
+
+def test_the_bootstrap_is_repeatable_and_knows_that_one_ground_gives_no_band() -> None:
+    rng = np.random.default_rng(3)
+    lanes = [Ranked(f"g{i}", rng.normal(2, 1, 4), rng.normal(0, 1, 8), 10.0) for i in range(6)]
+    first, again = curve(lanes, draws=50, seed=7), curve(lanes, draws=50, seed=7)
+    assert first == again
+    assert first.low != curve(lanes, draws=50, seed=8).low
+    assert all(a <= p <= b for a, p, b in zip(first.low, first.pod, first.high, strict=True))
+    assert any(a < b for a, b in zip(first.low, first.high, strict=True))
+    # sweeps of one ground are drawn together: the curve of the pool is all that there is
+    one = curve([Ranked("g", lane.targets, lane.outside, 10.0) for lane in lanes], draws=20)
+    assert one.low == one.high == one.pod
 
 
 def test_a_mine_called_clutter_by_both_sensors_is_the_safety_number() -> None:

@@ -1,0 +1,177 @@
+"""What 'groundsweep train --continue' does: learn from labels, compare, and refuse what is worse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, continued, dug_objects, held_out
+from detector.decide.classifier import Model, load_model, model_from, model_hash
+from detector.errors import ModelError
+from detector.profile import Profile, load_profile
+from detector.recording.reader import Recording
+from detector.score.report import finite
+from detector.score.trial import place_of, soil_of
+from detector.simulate.scene import dual_scene
+from detector.training import Collected, collect
+from firmware_host.cli.batch import in_order
+from firmware_host.cli.opening import console
+from firmware_host.cli.reading import reading
+
+SHIPPED = "shipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    files: Sequence[Path]
+    before: str
+    """A model file, or SHIPPED."""
+    out: Path
+    profile_name: str
+    name: str
+    reference: Sequence[Path]
+    base_scenes: int | None
+    """Scenes to make again; None = as many as the old model learned from."""
+    reference_scenes: int
+    report: Path | None
+    jobs: int
+
+
+def collected_scene(seed: int, profile_name: str) -> Collected:
+    """A simulated scene under open thresholds."""
+    scene = dual_scene(seed)
+    lane = collect(
+        f"scene{seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name), scene.soil.name
+    )
+    assert lane is not None  # a simulated scene has places
+    return lane
+
+
+def collected_file(file: Path, profile: Profile) -> Collected | str:
+    """A recording with its truth, or else with what was dug; or why it teaches nothing."""
+    with reading(file) as r:
+        blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
+        objects = tuple(r.truth())
+        said = ""
+        if not objects:
+            dug = dug_objects(r.detections(), r.labels())
+            objects = dug.objects
+            said = f"nothing found at {dug.nothing} places, {dug.opinions} opinions, {dug.without_place} without place"
+        if not objects:
+            return f"{file.name}: nothing that was dug and named ({said})"
+        lane = collect(file.stem, r.device, blocks, objects, profile, soil_of(r.note))
+    return lane if lane is not None else f"{file.name}: records without a place"
+
+
+def continue_training(wish: Wish) -> None:
+    """Writes the model, or refuses and ends with exit code 1."""
+    profile = load_profile(wish.profile_name)
+    before = load_model(None if wish.before == SHIPPED else Path(wish.before))
+    scenes = before.provenance.get("scenes") or {"first": 0, "count": 0}
+    first, count = int(scenes["first"]), int(scenes["count"])
+    if wish.base_scenes is not None:
+        count = min(count, wish.base_scenes)
+    seeds = list(REFERENCE_SEEDS[: wish.reference_scenes])
+    if set(seeds) & set(range(first, first + int(scenes["count"]))):
+        raise ModelError(f"{before.name} learned from scenes of the reference set: it cannot be judged on them.")
+    learned = {Path(f).stem for f in before.provenance.get("recordings", [])}
+    own = {place_of(f.stem) for f in wish.files}
+    if mixed := sorted(f.name for f in wish.reference if place_of(f.stem) in own or f.stem in learned):
+        raise ModelError(f"{', '.join(mixed)}: trained on too, so no reference. Take other ground for --reference.")
+    labelled = _files(wish.files, profile)
+    if not labelled:
+        raise ModelError("There is nothing to learn from: label what was dug with 'groundsweep label', then train.")
+    reference = _files(wish.reference, profile)
+    made = _scenes([*range(first, first + count), *seeds], wish)
+    base, reference = made[:count], made[count:] + reference
+    if missing := sorted(learned - {f.stem for f in wish.files}):
+        console.print(
+            f"{before.name} also learned from {len(missing)} recordings that are not given: "
+            f"{', '.join(missing[:4])}... What only they taught is gone; the reference says what that costs.",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+    data = continued(
+        wish.name,
+        before,
+        base,
+        labelled,
+        profile,
+        {
+            "recordings": sorted(f.name for f in wish.files),
+            "scenes": {"first": first, "count": count},
+            "labelled_objects": sum(len(c.truth) for c in labelled),
+            "reference": {"scenes": seeds, "recordings": sorted(f.name for f in wish.reference)},
+            "what": "simulated scenes and labelled recordings; judged on the reference lanes named here",
+        },
+    )
+    after = model_from(data, wish.name)
+    found = compare(reference, before, after, profile)
+    console.print(found.to_text(), markup=False, soft_wrap=True)
+    on_own = held_out(before, base, labelled, profile)
+    if on_own is None:
+        console.print("On your own ground: not judged, it takes a dug mine and two places.")
+    else:
+        console.print("On your own ground, each place judged by a model that did not learn from it:")
+        for when, s in zip(("before", "after"), on_own, strict=True):
+            console.print(
+                f"  {when:<7}mines called clutter {s.called_clutter}; clutter called clutter {s.clutter}; calibration "
+                f"error {s.calibration_error:.3f}, ranking {s.ranking:.3f}",
+                markup=False, soft_wrap=True,
+            )  # fmt: skip
+    if wish.report is not None:
+        _report(wish.report, before, after, found, on_own)
+    if found.worse:
+        console.print(f"Refused: {found.worse}. {wish.out} is not written.", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+    try:
+        wish.out.write_text(json.dumps(data, indent=1) + "\n")
+    except OSError as e:
+        raise ModelError(f"{wish.out} cannot be written ({e}). Choose another --out.") from e
+    console.print(f"Wrote {wish.out}, hash {model_hash(data)[:12]}.", markup=False, soft_wrap=True)
+
+
+def _files(files: Sequence[Path], profile: Profile) -> list[Collected]:
+    out = []
+    for file in track(sorted(files), "recordings", console=console, transient=True):
+        lane = collected_file(file, profile)
+        if isinstance(lane, str):
+            console.print(f"not used: {lane}", markup=False, soft_wrap=True)
+        else:
+            out.append(lane)
+    return out
+
+
+def _scenes(seeds: Sequence[int], wish: Wish) -> list[Collected]:
+    def died(seed: int) -> Collected:
+        raise ModelError(f"The process that made scene {seed} died, perhaps for want of memory. Try fewer --jobs.")
+
+    errors = Console(stderr=True)
+    answers = in_order(partial(collected_scene, profile_name=wish.profile_name), seeds, wish.jobs, died)
+    if errors.is_terminal:
+        return list(track(answers, "scenes", total=len(seeds), console=errors, transient=True))
+    return list(answers)
+
+
+def _report(path: Path, before: Model, after: Model, found: Comparison, on_own: tuple[Side, Side] | None) -> None:
+    data = {
+        "format": "groundsweep-model-change",
+        "version": 1,
+        "before": {"name": before.name, "hash": before.hash},
+        "after": {"name": after.name, "hash": after.hash},
+        "refused": found.worse,
+        "reference": asdict(found),
+        "own_ground_held_out": None if on_own is None else {"before": asdict(on_own[0]), "after": asdict(on_own[1])},
+    }
+    try:
+        path.write_text(json.dumps(finite(data), indent=1, allow_nan=False) + "\n")
+    except OSError as e:
+        raise ModelError(f"The report {path} cannot be written ({e}). Choose another --report.") from e

@@ -1,0 +1,107 @@
+"""The command that makes a model: train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+
+from detector.decide.classifier import model_hash
+from detector.detections import TrueObject
+from detector.errors import ModelError
+from detector.profile import DEFAULT_PROFILE, load_profile
+from detector.recording.reader import Recording
+from detector.samples import DeviceDescription, SampleBlock
+from detector.simulate.scene import dual_scene
+from detector.training import collect
+from detector.training import train as fit
+from firmware_host.cli.continuing import SHIPPED, Wish, continue_training
+from firmware_host.cli.opening import ProfileOption, console
+from firmware_host.cli.reading import reading
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(train)
+
+
+def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
+    with reading(file) as r:
+        blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
+        return r.device, blocks, r.truth()
+
+
+def train(
+    files: Annotated[list[Path], typer.Argument(help="Recordings with truth; 'NAME-seed.h5' share the lane NAME.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write (JSON).")],
+    profile_name: ProfileOption = DEFAULT_PROFILE,
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "dual-1",
+    scenes: Annotated[
+        int | None, typer.Option(min=0, max=10_000, help="Simulated scenes of 12 m to learn from too.")
+    ] = None,
+    first_scene: Annotated[int, typer.Option(min=0, help="Seed of the first of them.")] = 2000,
+    continue_from: Annotated[
+        str | None,
+        typer.Option("--continue", help=f"Go on from this model ({SHIPPED} = the shipped one) with what was dug."),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --continue: also judge on this recording, which is not trained on. Repeat it."),
+    ] = None,
+    reference_scenes: Annotated[
+        int, typer.Option(min=0, max=24, help="With --continue: scenes of the reference set to judge on.")
+    ] = 24,
+    report: Annotated[
+        Path | None, typer.Option(help="With --continue: write what changed as JSON, also if the model is refused.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="With --continue: processes.")] = 1,
+) -> None:
+    """Make a model: alarm tails from target-free ground, and a classifier from the known objects.
+
+    Split by lane throughout; the same files and scenes give the same model, to the bit. With --continue the recordings
+    may hold labels of what was dug instead of a truth, and a model that finds fewer mines at equal false alarms on
+    the reference lanes, or calls more of them clutter, is refused with exit code 1.
+    """
+    if continue_from is not None:
+        continue_training(
+            Wish(
+                files, continue_from, out, profile_name, name, reference or [], scenes, reference_scenes, report, jobs
+            )
+        )
+        return
+    if reference or report is not None:
+        raise ModelError("--reference and --report go with --continue: without an old model there is no change.")
+    count = scenes or 0
+    profile = load_profile(profile_name)
+    lanes = []
+    for file in track(sorted(files), "recordings", console=console, transient=True):
+        lane = collect(file.stem, *_load(file), profile)
+        if lane is not None:
+            lanes.append(lane)
+    for seed in track(range(first_scene, first_scene + count), "scenes", console=console, transient=True):
+        scene = dual_scene(seed)
+        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name)
+        assert lane is not None
+        lanes.append(lane)
+    data = fit(
+        name,
+        lanes,
+        profile,
+        {
+            "recordings": [f.name for f in sorted(files)],
+            "scenes": {"first": first_scene, "count": count},
+            "what": "simulated lanes only: claims made with this model are claims about simulation",
+        },
+    )
+    try:
+        out.write_text(json.dumps(data, indent=1) + "\n")
+    except OSError as e:
+        raise ModelError(f"{out} cannot be written ({e}). Choose another --out.") from e
+    held = data["provenance"]["leave_one_lane_out"]
+    console.print(
+        f"{data['provenance']['examples']} examples; leave-one-lane-out accuracy {held['accuracy']:.2f} "
+        f"(n = {held['n']}), log loss {held['log_loss']:.2f}. Wrote {out}, hash {model_hash(data)[:12]}."
+    )
