@@ -155,6 +155,23 @@ class Recording:
             if name not in file and minor >= schema.ADDED_IN.get(name, 0):
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
+    @property
+    def kind(self) -> schema.RecordingType:
+        """What it was made for.
+
+        Raises
+        ------
+        RecordingError
+            where its type is none that this software knows: such ground does not count as swept either.
+        """
+        try:
+            return schema.RecordingType(self.recording_type)
+        except ValueError:
+            raise RecordingError(
+                f"{self.path} is a recording of type {self.recording_type!r}, which this software does not know: use "
+                f"one of {', '.join(schema.RECORDING_TYPES)}, or update it."
+            ) from None
+
     def __enter__(self) -> Recording:
         return self
 

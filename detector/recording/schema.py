@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,32 @@ from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 FORMAT: Final = "groundsweep-recording"
 SCHEMA_VERSION: Final = "1.2"
 
-RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
+
+class RecordingType(StrEnum):
+    """What a recording was made for."""
+
+    SURVEY = "survey"
+    BACKGROUND = "background"
+    """Ground without targets, to learn it from."""
+    FUNCTION_TEST = "function-test"
+    BENCH = "bench"
+    TRAINING = "training"
+    """Made to teach people or models: never evidence of ground, nor of how well either finds."""
+    TRIAL = "trial"
+    """Over known targets, to judge a detector by."""
+
+    @property
+    def counts_as_swept(self) -> bool:
+        """Whether ground under it may be called swept at all."""
+        return self is RecordingType.SURVEY
+
+    @property
+    def judges(self) -> bool:
+        """Whether figures of detection and false alarms may be drawn from it, where there is truth."""
+        return self in (RecordingType.SURVEY, RecordingType.TRIAL)
+
+
+RECORDING_TYPES: Final = tuple(str(t) for t in RecordingType)
 
 DEVICE: Final = "device"
 STREAMS: Final = "streams"

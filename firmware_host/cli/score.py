@@ -8,11 +8,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from detector.decide.classifier import Model, model_hash
 from detector.detections import Detection, TrueObject
-from detector.errors import ModelError
+from detector.errors import ModelError, RecordingError
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, load_profile
@@ -30,6 +32,24 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     app.command()(score)
     app.command()(train)
+
+
+def _judging(files: list[Path], as_json: bool) -> list[Path]:
+    """Files that may be scored; the others are named, since figures from what taught a model judge nothing."""
+    kept = []
+    for file in files:
+        if is_ours(file):
+            with open_recording(file) as r:
+                kind = r.kind
+            if not kind.judges:
+                # beside JSON on standard output, a person reads this
+                where = Console(stderr=True, soft_wrap=True) if as_json else console
+                where.print(f"[yellow]{escape(str(file))} is left out[/]: a {kind} recording is not scored.")
+                continue
+        kept.append(file)
+    if not kept:
+        raise RecordingError("None of these is a survey or a trial, and nothing else is scored.")
+    return kept
 
 
 def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
@@ -64,7 +84,7 @@ def score(
     """Replay recordings and score them against their truth: POD and false alarms with exact bounds."""
     profile, model = chain(profile_name, model_path)
     lanes = []
-    for file in track(files, "scoring", console=console, transient=True, disable=as_json):
+    for file in track(_judging(files, as_json), "scoring", console=console, transient=True, disable=as_json):
         device, blocks, truth = _load(file)
         detections = _run(device, blocks, profile, model)
         lanes.append(score_lane(file.stem, truth, detections, _span(blocks)))
