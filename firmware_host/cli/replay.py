@@ -129,7 +129,7 @@ def replay(
                 wish = replace(wish, span=recording.span_of_detection(around))
             elif part:
                 to_s = float("inf") if stop is None else _seconds(stop)
-                wish = replace(wish, span=recording.span_of_time(_seconds(start or "0s"), to_s))
+                wish = replace(wish, span=recording.span_of_time(_seconds("0s" if start is None else start), to_s))
             total = sum(recording.n_records(s.name) for s in recording.device.streams)
             most = _PACED_RECORDS if wish.paced else 256
             _replay(RecordingSource(recording, most), total, recording, wish, file)
@@ -178,9 +178,7 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
                 listeners.append(SaidBefore(recording, recorder, file.name))
         if wish.paced:
             keys = stack.enter_context(terminal_keys())
-            span = wish.span
-            first, last = (None, None) if span is None else (span.start, span.stop)
-            source = PacedSource(source, Pace(wish.speed, wish.paused), first, last, keys)
+            source = PacedSource(source, Pace(wish.speed, wish.paused), *_part(wish.span, pipeline, source), keys=keys)
             console.print(f"[dim]{KEYS}[/]")
             watch = Watch(source.device)
             listeners += [watch, stack.enter_context(TerminalView(console, source.device, watch))]
@@ -214,6 +212,21 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     console.print(f"[bold yellow]Differs[/]: {len(recorded)} recorded, {len(found)} replayed.")
     raise typer.Exit(1)
+
+
+def _part(span: Span | None, pipeline: Pipeline, source: Source) -> tuple[int | None, int | None, int]:
+    """First and last tick that are paced, and how many ticks pass after them.
+
+    What lies at the end of a part is decided by what comes after it, as it was in the session.
+    """
+    if span is None:
+        return None, None, 0
+    ahead_s = _SETTLED_S + 2.0 * max(pipeline.latency_s().values(), default=0.0)
+    return span.start, span.stop, round(ahead_s * source.device.tick_hz)
+
+
+_SETTLED_S = 5.0
+"""Beside twice the nominal latency: by then an object that began in the part has been passed, s."""
 
 
 def _copy_of(
