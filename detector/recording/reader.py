@@ -272,11 +272,12 @@ class Recording:
     def refresh(self) -> None:
         """Look again at how much a running session has written."""
         try:
-            for dataset in self._columns.values():
-                dataset.id.refresh()
-            for name in (*schema.TABLES, schema.CLOSED):
+            # whether it has ended comes first: once that is seen, all that came before it is there to be seen
+            for name in (schema.CLOSED, *schema.TABLES):
                 if name in self._file:
-                    self._file[name].id.refresh()
+                    self._file[name].refresh()
+            for dataset in self._columns.values():
+                dataset.refresh()  # not of its id alone: h5py keeps the length that it had
         except DAMAGE as e:
             raise self._damaged("what was added", e) from e
 
