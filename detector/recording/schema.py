@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
+import h5py
 import numpy as np
 
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
@@ -347,6 +348,14 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
     },
 }
 """Unit and meaning of every column; kept in the file as the attributes column_NAME of its table."""
+
+
+def stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A table's type as HDF5 is told it: the same bytes, and texts marked as UTF-8, which numpy's cannot be."""
+    names = dtype.names or ()
+    return np.dtype([
+        (n, h5py.string_dtype("utf-8", dtype[n].itemsize) if dtype[n].kind == "S" else dtype[n]) for n in names
+    ])  # fmt: skip
 
 
 def row_of(dtype: np.dtype[Any], item: Any) -> Any:

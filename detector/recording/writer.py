@@ -165,7 +165,8 @@ class RecordingWriter:
             self._make_stream(stream, filters, self._several_heads)
         for name, (dtype, text) in schema.TABLES.items():
             table = self._file.create_dataset(
-                name, (0,), dtype, maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),), **filters
+                name, (0,), schema.stored(dtype), maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),),
+                **filters,
             )
             columns = {f"column_{column}": said for column, said in schema.TABLE_COLUMNS[name].items()}
             table.attrs.update(_fixed({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns}))
@@ -406,7 +407,8 @@ class RecordingWriter:
             dataset = self._datasets[name] = self._file[name]
         start = dataset.shape[0]
         dataset.resize(start + len(rows), axis=0)
-        dataset[start:] = rows
+        # HDF5 refuses to make ASCII, as which it sees numpy's texts, into UTF-8
+        dataset[start:] = rows.view(dataset.dtype) if dataset.dtype.names else rows
 
     def _keep(self, table: str, item: Any) -> None:
         self._keep_row(table, schema.row_of(schema.TABLES[table][0], item))
