@@ -246,7 +246,7 @@ def attacked(path: Path, version: str, attacks: list[Callable[[h5py.File, Path],
             f["streams/mine"].attrs["name"] = "mine"
         for attack in attacks:
             # one attack may have taken away what the next one spoils
-            with contextlib.suppress(KeyError, ValueError, OSError, AttributeError, RuntimeError):
+            with contextlib.suppress(KeyError, ValueError, OSError, AttributeError, RuntimeError, TypeError):
                 attack(f, other)
     return path
 
