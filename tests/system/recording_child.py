@@ -1,4 +1,4 @@
-"""Records made-up samples at full rate for a while, labels what happens, and ends in order. Run by test_following.py."""
+"""Records made-up samples at full rate for a while, tells events, and ends in order. Run by test_following.py."""
 
 from __future__ import annotations
 
