@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from detector.profile import load_profile
 from detector.recording.reader import open_recording
 from detector.samples import (
     NO_ODOMETER,
-    NO_TIME,
     DeviceDescription,
     FixQuality,
     Position,
@@ -35,20 +33,9 @@ from detector.plotting.ground import plot_coverage, plot_map
 from detector.plotting.metal import plot_decay, plot_gate_noise, plot_metal, strongest_record
 from detector.plotting.radar import plot_ascan, plot_bscan, plot_spectrum
 from detector.plotting.stages import StageOutput, stages
+from tests.detector.made_sweep import Sweep, fix
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep(ForeignRecording):
-    found: tuple[Detection, ...] = ()
-    said: tuple[Label, ...] = ()
-
-    def detections(self) -> list[Detection]:
-        return list(self.found)
-
-    def labels(self) -> list[Label]:
-        return list(self.said)
 
 
 def a_detection(id_: int, x_m: float, utc_ns: int) -> Detection:
@@ -63,13 +50,8 @@ def a_true_object(label: LabelClass, x_m: float, two_way_s: float = math.nan) ->
 
 
 def a_fix(second: float, east_m: float, quality: FixQuality = FixQuality.RTK_FIXED) -> Position:
-    known = quality.measured
-    longitude = 15.975 + east_m / 77_600
-    return Position(
-        round(second * 1e9), NO_TIME, 45.8 + 1e-6 * math.sin(east_m) if known else math.nan,
-        longitude if known else math.nan, 100.0, quality, 0.05 if known else math.nan, "gst" if known else "", 9, 0.8,
-        math.nan, "",
-    )  # fmt: skip
+    latitude, longitude = 45.8 + 1e-6 * math.sin(east_m), 15.975 + east_m / 77_600
+    return fix(round(second * 1e9), latitude, longitude, 100.0, quality, 0.05)
 
 
 @pytest.fixture
