@@ -16,6 +16,7 @@ from detector.formats.foreign import ForeignRecording
 from detector.positions import Places
 from detector.profile import load_profile
 from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
 from detector.samples import (
     NO_ODOMETER,
     DeviceDescription,
@@ -71,6 +72,21 @@ def sweep(dual_head: DualHead) -> Sweep:
 
 def texts(ax) -> set[str]:
     return {t.get_text() for t in ax.texts} | set(ax.get_legend_handles_labels()[1])
+
+
+@pytest.mark.parametrize("kind", ["survey", "training"])
+def test_coverage_of_what_is_no_survey_says_that_no_ground_counts(
+    tmp_path: Path, dual_head: DualHead, kind: str
+) -> None:
+    device, blocks = dual_head
+    path = tmp_path / "a.h5"
+    with RecordingWriter(path, device, software="t", created_utc_ns=1, recording_type=kind) as w:
+        for b in blocks:
+            w.write(b)
+    with open_recording(path) as r:
+        title = plot_coverage(r).get_title(loc="left")
+    warned = title == "recorded: a training recording, NO GROUND COUNTS AS SWEPT"
+    assert warned if kind == "training" else title == "recorded"
 
 
 def test_a_bscan_is_in_ns_and_metres_with_its_gap_as_a_gap(sweep: Sweep) -> None:
