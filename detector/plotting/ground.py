@@ -11,8 +11,6 @@ from detector.errors import PlotError
 from detector.formats.readable import Readable
 from detector.plotting.canvas import BLUE, GAP, GREEN, SKY, VERMILION, axes_of
 from detector.positions import Places, east_north_m
-from detector.recording.reader import Recording
-from detector.recording.schema import RecordingType
 from detector.samples import NO_ODOMETER
 
 if TYPE_CHECKING:
@@ -113,9 +111,8 @@ def plot_coverage(recording: Readable, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.5, len(streams) - 0.5)
     ax.margins(x=0.0)
     ax.set_xlabel("along the track (m)" if placed else "time (s)")
-    kind = recording.recording_type if isinstance(recording, Recording) else RecordingType.SURVEY
-    warning = "" if kind == RecordingType.SURVEY else f": a {kind} recording, NO GROUND COUNTS AS SWEPT"
-    ax.set_title(f"recorded{warning}", fontsize=10, loc="left")
+    other = f": a {recording.recording_type} recording, NO GROUND COUNTS AS SWEPT"
+    ax.set_title("recorded" if recording.counts_as_swept else f"recorded{other}", fontsize=10, loc="left")
     ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
     return ax
 

@@ -172,6 +172,11 @@ class Recording:
                 f"one of {', '.join(schema.RECORDING_TYPES)}, or update it."
             ) from None
 
+    @property
+    def counts_as_swept(self) -> bool:
+        """Whether ground under it may be called swept; not where its type is unknown."""
+        return self.recording_type == schema.RecordingType.SURVEY
+
     def __enter__(self) -> Recording:
         return self
 

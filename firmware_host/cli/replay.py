@@ -30,7 +30,6 @@ from detector.profile import DEFAULT_PROFILE, Profile, parse_profile
 from detector.recording.amending import append_labels
 from detector.recording.integrity import verify as verify_recording
 from detector.recording.reader import Recording, Span, open_recording
-from detector.recording.schema import RecordingType
 from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
@@ -328,7 +327,7 @@ def _head_lines(r: Readable) -> list[str]:
         ),
         head,
     ]
-    if r.recording_type != RecordingType.SURVEY:
+    if not r.counts_as_swept:
         lines.append(f"[yellow]a {escape(r.recording_type)} recording: no ground under it counts as swept[/]")
     lines += [f"{k}: {escape(v)}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]
     if r.profile_hash:
