@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -134,19 +135,18 @@ def terminal_keys() -> Iterator[Callable[[], str]]:
         import termios
         import tty
 
-        before = termios.tcgetattr(sys.stdin)
+        stdin = sys.stdin.fileno()
+        before = termios.tcgetattr(stdin)
     except (ImportError, OSError, ValueError, termios.error):
         yield lambda: ""
         return
 
     def pressed() -> str:
-        out = ""
-        while select.select([sys.stdin], [], [], 0)[0] and (key := sys.stdin.read(1)):
-            out += key
-        return out
+        # not through sys.stdin, which would take all that was typed and give one of it
+        return os.read(stdin, 64).decode(errors="ignore") if select.select([stdin], [], [], 0)[0] else ""
 
-    tty.setcbreak(sys.stdin)
+    tty.setcbreak(stdin)
     try:
         yield pressed
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)
