@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -53,7 +54,8 @@ class PacedSource:
     ----------
     source : blocks in time order
     pace : changed by whoever listens to keys
-    start_tick, stop_tick : part that is paced; nothing comes after it
+    start_tick, stop_tick : part that is paced
+    after_ticks : so much more passes at once, since what is at the end is decided by what follows; then nothing
     keys : keys pressed since it was asked last
     monotonic, sleep : s
     """
@@ -64,13 +66,14 @@ class PacedSource:
         pace: Pace,
         start_tick: int | None = None,
         stop_tick: int | None = None,
+        after_ticks: int = 0,
         keys: Callable[[], str] = lambda: "",
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source = source
         self._pace = pace
-        self._start, self._stop = start_tick, stop_tick
+        self._start, self._stop, self._after = start_tick, stop_tick, after_ticks
         self._keys = keys
         self._monotonic = monotonic
         self._sleep = sleep
@@ -89,11 +92,11 @@ class PacedSource:
                 if not isinstance(item, SampleBlock):
                     yield [item]
                     continue
-                block = item if self._stop is None else item[: int((item.tick < self._stop).sum())]
+                block = item if self._stop is None else item[: int((item.tick < self._stop + self._after).sum())]
                 if not len(block):
                     continue
                 tick = int(block.tick[-1])
-                if self._start is None or tick >= self._start:
+                if (self._start is None or tick >= self._start) and (self._stop is None or tick < self._stop):
                     if before is None:
                         before = (int(block.tick[0]), self._monotonic())
                     before = (max(tick, before[0]), self._wait((max(0, tick - before[0])) / hz, before[1]))
@@ -132,19 +135,18 @@ def terminal_keys() -> Iterator[Callable[[], str]]:
         import termios
         import tty
 
-        before = termios.tcgetattr(sys.stdin)
+        stdin = sys.stdin.fileno()
+        before = termios.tcgetattr(stdin)
     except (ImportError, OSError, ValueError, termios.error):
         yield lambda: ""
         return
 
     def pressed() -> str:
-        out = ""
-        while select.select([sys.stdin], [], [], 0)[0] and (key := sys.stdin.read(1)):
-            out += key
-        return out
+        # not through sys.stdin, which would take all that was typed and give one of it
+        return os.read(stdin, 64).decode(errors="ignore") if select.select([stdin], [], [], 0)[0] else ""
 
-    tty.setcbreak(sys.stdin)
+    tty.setcbreak(stdin)
     try:
         yield pressed
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)

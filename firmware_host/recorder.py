@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
@@ -15,7 +14,8 @@ from detector.detections import Detection, Label
 from detector.errors import RecordingError
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
-from detector.samples import ClockFit, Event, Gap, ParameterReading, Position, SampleBlock
+from detector.samples import Check, ClockFit, Event, Gap, ParameterReading, Position, SampleBlock, Severity
+from firmware_host.disk_room import Room, RoomWatch
 from firmware_host.session import Listener
 
 FLUSH_S: Final = 0.5
@@ -31,34 +31,16 @@ STALLED_S: Final = 2.0
 """A flush that is overdue by so much is told, s: what comes meanwhile is not safe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How long the disk lasts at the present rate."""
-
-    free_bytes: int
-    """Beyond the reserve with which a recording ends in order."""
-    bytes_per_s: float
-    """Written in the last minute; 0 before there is enough to tell."""
-
-    @property
-    def hours_left(self) -> float:
-        """Infinite before there is a rate."""
-        return self.free_bytes / self.bytes_per_s / 3600 if self.bytes_per_s > 0 else float("inf")
-
-    @property
-    def text(self) -> str:
-        """For a person."""
-        if self.hours_left == float("inf"):
-            return f"{self.free_bytes / 1e9:.1f} GB free"
-        hours = self.hours_left
-        return f"disk lasts {hours:.0f} h" if hours >= 10 else f"disk lasts {hours:.1f} h"
-
-
 class Recorder(Listener):
     """Keeps what a session hears. A context manager; at its end everything is on disk.
 
     Alarms are recorded as the detections that they end in. An error of the disk is raised by the next call on the
-    session's side, `tick` at the latest, and by the end of the context.
+    session's side, `tick` at the latest, and by the end of the context. A disk that runs low is told by an event.
+
+    Parameters
+    ----------
+    publish : takes that event to the session, which hands it to every listener, so back here too; False if it cannot.
+        Without one it goes into the recording alone
 
     Raises
     ------
@@ -66,9 +48,18 @@ class Recorder(Listener):
         when the disk is full or gone, or has taken nothing for so long that no more can wait for it.
     """
 
-    def __init__(self, writer: RecordingWriter, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        writer: RecordingWriter,
+        monotonic: Callable[[], float] = time.monotonic,
+        publish: Callable[[Event], object] | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._writer = writer
         self._monotonic = monotonic
+        self._publish = publish or writer.event
+        self._clock = clock
+        self._room_watch = RoomWatch()
         self._waiting: deque[tuple[Callable[[Any], None], Any, int]] = deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
@@ -116,6 +107,10 @@ class Recorder(Listener):
 
     def parameter(self, reading: ParameterReading) -> None:
         self._put(self._writer.parameter, reading)
+
+    def check(self, check: Check) -> None:
+        """A calibration or function check of the head, as it ends."""
+        self._put(self._writer.check, check)
 
     def position(self, position: Position) -> None:
         self._put(self._writer.position, position)
@@ -183,4 +178,8 @@ class Recorder(Listener):
         (t0, size0), (t1, size1) = self._sizes[0], self._sizes[-1]
         rate = (size1 - size0) / (t1 - t0) if t1 - t0 >= 5.0 else 0.0
         free = shutil.disk_usage(self._writer.path.parent).free - RESERVE_BYTES
-        self._room = Room(max(0, free), rate)
+        self._room = room = Room(max(0, free), rate)
+        if said := self._room_watch.look(room):
+            event = Event(self._clock(), Severity.WARNING, "disk", said)
+            if self._publish(event) is False:
+                self._writer.event(event)

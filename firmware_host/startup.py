@@ -2,7 +2,7 @@
 
 Self-check, noise with the head in the air, ground balance, and a function test with the test piece, the last and
 the noise against the references of the same head. Everything is measured on the samples of the session itself,
-so it is in its recording; every outcome is an event there.
+so it is in its recording; every outcome is an event there, and its figures are rows of the table of checks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
+from firmware_host.startup_checks import BY_ITSELF, CheckKeeper, Figure
 
 F8 = NDArray[np.float64]
 
@@ -191,6 +192,10 @@ class Readiness(Listener):
         self._settings = settings or StartupSettings()
         self._head_settings = head_settings
         self._clock = clock
+        self.checks = CheckKeeper(clock)
+        """Where the outcomes go as rows of the recording's table of checks."""
+        self._figures: list[Figure] = []
+        self._who = BY_ITSELF
         self._now = monotonic
         self._measurement: _Measurement | None = None
         self._running: Step | None = None
@@ -201,9 +206,7 @@ class Readiness(Listener):
         self._status_seen = False
         self._fault_bits = 0
         if skip_reason:
-            self._tell(
-                Severity.WARNING, f"The start-up checks are skipped: {skip_reason}. This head was not shown to work."
-            )
+            self._skip(f"The start-up checks are skipped: {skip_reason}. This head was not shown to work.", BY_ITSELF)
         else:
             self._begin(self.steps[0])
 
@@ -241,12 +244,12 @@ class Readiness(Listener):
             case "begin":
                 step = next((s for s in self.steps if s.name == order.text), self.current)
                 if step is not None:
-                    self._begin(step)
+                    self._begin(step, order.who)
             case "store":
                 self._store(order.who)
             case "skip" if order.text.strip() and not self.skipped:
                 self.skipped = f"{order.text.strip()} ({order.who})"
-                self._tell(Severity.WARNING, f"The start-up checks are skipped: {self.skipped}.")
+                self._skip(f"The start-up checks are skipped: {self.skipped}.", order.who)
 
     def block(self, block: SampleBlock) -> None:
         now = self._now()
@@ -276,7 +279,11 @@ class Readiness(Listener):
         if status.battery_mv:
             self._battery[status.head] = min(battery or status.battery_mv, status.battery_mv)
 
-    def _begin(self, step: Step) -> None:
+    def _skip(self, text: str, who: str) -> None:
+        self._tell(Severity.WARNING, text)
+        self.checks.step_ended("start-up", [], False, who, text)
+
+    def _begin(self, step: Step, who: str = BY_ITSELF) -> None:
         for other in self.steps:
             if other.outcome is Outcome.RUNNING:
                 other.outcome = Outcome.OPEN
@@ -284,6 +291,7 @@ class Readiness(Listener):
         seconds = self._settings.check_s if first else self._settings.measure_s
         step.outcome, step.text, step.progress = Outcome.RUNNING, "", 0.0
         self._running, self._measurement = step, _Measurement(seconds)
+        self._figures, self._who = [], who
 
     def _advance(self, step: Step, m: _Measurement) -> None:
         spans = [m.seconds(s.stream_id, self._device.tick_hz) for s in self._device.streams]
@@ -313,6 +321,8 @@ class Readiness(Listener):
         self._running = self._measurement = None
         bad = outcome in (Outcome.FAILED, Outcome.NO_REFERENCE)
         self._tell(Severity.WARNING if bad else Severity.INFO, f"{step.name} {outcome}: {text}")
+        self.checks.step_ended(step.name, self._figures, not bad, self._who, text)
+        self._figures = []
         if step is self.steps[0] and not self._metals and outcome is Outcome.PASSED:
             balance = self.steps[STEPS.index("ground balance")]
             balance.outcome, balance.text = Outcome.NOT_NEEDED, "this head has no metal detector"
@@ -333,7 +343,11 @@ class Readiness(Listener):
             seconds = m.seconds(s.stream_id, self._device.tick_hz)
             rate = (len(raw) - 1) / seconds
             # an odometer triggers as fast as it is moved
-            if not s.step_m and abs(rate / s.rate_hz - 1.0) > self._settings.rate_tolerance:
+            low, high = (
+                (np.nan, np.nan) if s.step_m else s.rate_hz * (1.0 + np.array([-1, 1]) * self._settings.rate_tolerance)
+            )
+            self._figures.append(Figure(f"{s.name} rate", "1/s", rate, float(low), float(high)))
+            if not self._figures[-1].passed:
                 troubles.append(f"{s.name} sends {rate:.0f} records/s, not {s.rate_hz:.0f}")
             if len(raw) > 3 and not np.any(np.diff(raw, axis=0)):
                 troubles.append(f"{s.name} is frozen: every record is the same")
@@ -352,6 +366,8 @@ class Readiness(Listener):
     def _noise(self, m: _Measurement) -> tuple[Outcome, str]:
         measured = {s.name: noise_sigma(m.physical(s)) for s in self._device.streams}
         self._results["noise"] = {name: [float(v) for v in sigma] for name, sigma in measured.items()}
+        for s in self._device.streams:
+            self._figures.append(Figure(f"{s.name} median 1 sigma", s.unit, float(np.median(measured[s.name]))))
         dead = [name for name, sigma in measured.items() if not np.all(sigma > 0)]
         if dead:
             return Outcome.FAILED, f"{', '.join(dead)}: a value without any noise is dead. Do not sweep with it."
@@ -362,6 +378,11 @@ class Readiness(Listener):
         worst: list[str] = []
         for name, sigma in measured.items():
             ratio = sigma / np.asarray(reference.values[name])
+            low = 1.0 / self._settings.noise_low
+            self._figures.append(Figure(f"{name} least over reference", "1", float(ratio.min()), low))
+            self._figures.append(
+                Figure(f"{name} most over reference", "1", float(ratio.max()), high=self._settings.noise_high)
+            )
             if ratio.max() > self._settings.noise_high:
                 at, most = int(ratio.argmax()), self._settings.noise_high
                 worst.append(f"{name} value {at} is {ratio.max():.1f} times its reference, allowed {most:g}")
@@ -385,6 +406,8 @@ class Readiness(Listener):
             for c in range(s.channels):
                 soil, left = soil_residual(x[:, c], sigma[c])
                 coil = f"{s.name} coil {c}" if s.channels > 1 else s.name
+                self._figures.append(Figure(f"{coil} soil", "sigma", soil))
+                self._figures.append(Figure(f"{coil} left after balance", "sigma", left, high=self._settings.residual))
                 if left > self._settings.residual:
                     return Outcome.FAILED, (
                         f"{coil}: {left:.1f} sigma are left after balance, allowed {self._settings.residual:g}. Is "
@@ -401,7 +424,8 @@ class Readiness(Listener):
         self._results.pop("function", None)
         for name, response in measured.items():
             stands_out = float(np.max(np.abs(response) / np.asarray(noise[name])))
-            if stands_out < self._settings.response_noise:
+            self._figures.append(Figure(f"{name} over noise", "sigma", stands_out, self._settings.response_noise))
+            if not self._figures[-1].passed:
                 return Outcome.FAILED, (
                     f"{name} did not see the test piece: {stands_out:.1f} sigma, wanted "
                     f"{self._settings.response_noise:g}. Pass it at its marked distance; if it stays so, do not sweep."
@@ -417,7 +441,8 @@ class Readiness(Listener):
             ratio = float(measured[s.name] @ stored / (stored @ stored))
             limit = self._settings.response_metal if s.kind.is_metal else self._settings.response_radar
             texts.append(f"{s.name} {100 * ratio:.0f} % of its reference")
-            if abs(ratio - 1.0) > limit:
+            self._figures.append(Figure(f"{s.name} over reference", "1", ratio, 1.0 - limit, 1.0 + limit))
+            if not self._figures[-1].passed:
                 return Outcome.FAILED, (
                     f"{texts[-1]}, allowed {100 * (1 - limit):.0f} to {100 * (1 + limit):.0f} %. Check distance "
                     "and test piece, measure again. If it stays so: all since the last passed test is in doubt."
@@ -445,6 +470,7 @@ class Readiness(Listener):
         reference = Reference(
             key, who, self._clock(), self._device.firmware, self._head_settings, self._results[key]
         )
+        self._who = who
         try:
             self._references.add(self._device.serial, reference)
         except ReferenceFileError as e:

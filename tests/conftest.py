@@ -22,6 +22,8 @@ PACKAGES = {
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
     "qemu-ppc": "qemu-user",
     "chromium": "chromium",
+    "h5dump": "hdf5-tools",
+    "h5ls": "hdf5-tools",
 }
 """Programs that some tests need beside Python, and the Debian packages that have them."""
 

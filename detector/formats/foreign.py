@@ -38,6 +38,16 @@ class ForeignRecording:
     marks: tuple[Event, ...] = ()
     """What the operator marked."""
 
+    @property
+    def recording_type(self) -> str:
+        """Other programs do not say what a file was made for."""
+        return "survey"
+
+    @property
+    def counts_as_swept(self) -> bool:
+        """Nothing in such a file speaks against it."""
+        return True
+
     def n_records(self, stream_name: str) -> int:
         """Records of a stream."""
         return sum(len(b) for b in self.blocks if b.stream.name == stream_name)

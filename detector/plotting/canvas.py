@@ -77,6 +77,19 @@ def stretch(recording: Readable, stream: StreamDescription, first: int, last: in
     return recording.block(stream.name, first, stop)
 
 
+def drawn(
+    recording: Readable, name: str, metal: bool, channel: int, first: int, last: int | None
+) -> tuple[StreamDescription, SampleBlock]:
+    """The stream and the records that a picture was asked for. PlotError as the two above."""
+    s = stream_named(recording, name, metal, channel)
+    return s, stretch(recording, s, first, last)
+
+
+def physical(block: SampleBlock, channel: int) -> NDArray[np.float64]:
+    """(n, values) of one channel in the stream's unit."""
+    return block.raw[:, channel].astype(np.float64) * block.stream.scale + block.stream.offset
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """Where each record of a stretch is drawn: along the track in m, or in time in s."""

@@ -111,7 +111,8 @@ def plot_coverage(recording: Readable, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.5, len(streams) - 0.5)
     ax.margins(x=0.0)
     ax.set_xlabel("along the track (m)" if placed else "time (s)")
-    ax.set_title("recorded", fontsize=10, loc="left")
+    other = f": a {recording.recording_type} recording, NO GROUND COUNTS AS SWEPT"
+    ax.set_title("recorded" if recording.counts_as_swept else f"recorded{other}", fontsize=10, loc="left")
     ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
     return ax
 

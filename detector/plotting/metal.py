@@ -10,9 +10,21 @@ from scipy.ndimage import median_filter
 
 from detector.errors import PlotError
 from detector.formats.readable import Readable
-from detector.plotting.canvas import BLUE, VERMILION, Line, axes_of, legend, line_of, shade_gaps, stream_named, stretch
+from detector.plotting.canvas import (
+    BLUE,
+    VERMILION,
+    Line,
+    axes_of,
+    drawn,
+    legend,
+    line_of,
+    physical,
+    shade_gaps,
+    stream_named,
+    stretch,
+)
 from detector.plotting.found import draw_detections, draw_truth
-from detector.samples import SampleBlock, StreamDescription, StreamKind
+from detector.samples import StreamDescription, StreamKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,14 +58,13 @@ def plot_metal(
     PlotError
         if there is no such stream, channel or stretch, or matplotlib is not installed.
     """
-    s = stream_named(recording, stream, True, channel)
-    block = stretch(recording, s, first, last)
+    s, block = drawn(recording, stream, True, channel, first, last)
     ax = axes_of(ax, 10.0, 3.6)
     import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
-    values = _physical(block, channel)
+    values = physical(block, channel)
     values = values - np.median(values, axis=0)
     line = line_of(block)
     shade_gaps(ax, line)
@@ -107,7 +118,7 @@ def plot_decay(
     start = max(0, record - around)
     block = stretch(recording, s, start, record + around)
     ax = axes_of(ax, 6.0, 4.5)
-    values = _physical(block, channel)
+    values = physical(block, channel)
     ground = np.median(values, axis=0)
     noise = _noise(values, block.seq)
     target = values[record - start] - ground
@@ -145,7 +156,7 @@ def strongest_record(recording: Readable, stream: str = "", channel: int = 0) ->
     """
     s = stream_named(recording, stream, True, channel)
     block = stretch(recording, s, 0, min(recording.n_records(s.name), 200_000))
-    values = _physical(block, channel)
+    values = physical(block, channel)
     noise = _noise(values, block.seq)
     strength = (np.abs(values - np.median(values, axis=0)) / np.where(noise > 0, noise, 1.0)).sum(axis=1)
     # over a metal object the signal stands for many records; a single one is an impulse
@@ -163,10 +174,9 @@ def plot_gate_noise(
     ax: Axes | None = None,
 ) -> Axes:
     """Noise of every gate or value, 1 sigma, from the differences of neighbouring records. PlotError as above."""
-    s = stream_named(recording, stream, True, channel)
-    block = stretch(recording, s, first, last)
+    s, block = drawn(recording, stream, True, channel, first, last)
     ax = axes_of(ax, 8.0, 3.5)
-    noise = _noise(_physical(block, channel), block.seq)
+    noise = _noise(physical(block, channel), block.seq)
     where = np.arange(s.values)
     ax.bar(where, noise, color=BLUE, width=0.7)
     ax.set_xticks(where, value_names(s), rotation=45 if s.values > 10 else 0, fontsize=8)
@@ -191,10 +201,6 @@ def _tick_gates(axis: Any, s: StreamDescription) -> None:
     shown = [t * 1e6 for t in s.axis[:: max(1, len(s.axis) // 10)]]
     axis.set_ticks(shown, labels=[f"{t:.3g}" for t in shown])
     axis.set_ticks([], minor=True)
-
-
-def _physical(block: SampleBlock, channel: int) -> NDArray[np.float64]:
-    return block.raw[:, channel].astype(np.float64) * block.stream.scale + block.stream.offset
 
 
 def _noise(values: NDArray[np.float64], seq: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detector.errors import PlotError
 from detector.formats.readable import Readable
-from detector.plotting.canvas import BLUE, GAP, VERMILION, axes_of, cells, legend, line_of, stream_named, stretch
+from detector.plotting.canvas import BLUE, GAP, VERMILION, axes_of, cells, drawn, legend, line_of, physical
 from detector.plotting.found import draw_detections, draw_truth
 from detector.plotting.stages import StageOutput
 from detector.samples import SampleBlock
@@ -46,11 +46,10 @@ def plot_bscan(
     PlotError
         if there is no such stream, channel or stretch, or matplotlib is not installed.
     """
-    s = stream_named(recording, stream, False, channel)
-    block = stretch(recording, s, first, last)
+    s, block = drawn(recording, stream, False, channel, first, last)
     ax = axes_of(ax)
     if stage is None:
-        values = _physical(block, channel)
+        values = physical(block, channel)
         if remove_mean:
             values = values - values.mean(axis=0)
         title = f"{s.name}, antenna {channel}, as received" + (", mean A-scan removed" if remove_mean else "")
@@ -92,10 +91,9 @@ def plot_ascan(
 
     record : counted in the file
     """
-    s = stream_named(recording, stream, False, channel)
-    block = stretch(recording, s, record, record + 1)
+    s, block = drawn(recording, stream, False, channel, record, record + 1)
     ax = axes_of(ax, 8.0, 3.5)
-    values = _physical(block, channel)[0]
+    values = physical(block, channel)[0]
     ax.plot(np.arange(s.values) * s.sampling_interval_s * 1e9, values, color=BLUE, linewidth=1)
     ax.set_xlabel("two-way time (ns)")
     ax.set_ylabel(f"amplitude ({s.unit})")
@@ -118,10 +116,9 @@ def plot_spectrum(
 
     Of samples less their mean A-scan, Hann window. PlotError as :func:`plot_bscan`.
     """
-    s = stream_named(recording, stream, False, channel)
-    block = stretch(recording, s, first, last)
+    s, block = drawn(recording, stream, False, channel, first, last)
     ax = axes_of(ax, 8.0, 3.5)
-    values = _physical(block, channel)
+    values = physical(block, channel)
     if len(values) > 1:
         values = values - values.mean(axis=0)
     values = (values - values.mean(axis=1, keepdims=True)) * np.hanning(s.values)
@@ -141,10 +138,6 @@ def plot_spectrum(
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=8)
     return ax
-
-
-def _physical(block: SampleBlock, channel: int) -> NDArray[np.float64]:
-    return block.raw[:, channel].astype(np.float64) * block.stream.scale + block.stream.offset
 
 
 def _matched(block: SampleBlock, stage: StageOutput, channel: int) -> tuple[SampleBlock, NDArray[Any]]:

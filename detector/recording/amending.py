@@ -45,7 +45,8 @@ def _append(path: Path, table: str, items: Sequence[Any]) -> None:
     rows = np.array([schema.row_of(dtype, item) for item in items], dtype)
     with amended(path) as file:
         if table not in file:
-            file.create_dataset(table, (0,), dtype, maxshape=(None,), chunks=(16,)).attrs["description"] = text
+            made = file.create_dataset(table, (0,), schema.stored(dtype), maxshape=(None,), chunks=(16,))
+            made.attrs["description"] = text
         dataset = file[table]
         start = dataset.shape[0]
         rows = rows.astype(dataset.dtype)

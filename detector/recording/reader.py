@@ -155,6 +155,28 @@ class Recording:
             if name not in file and minor >= schema.ADDED_IN.get(name, 0):
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
+    @property
+    def kind(self) -> schema.RecordingType:
+        """What it was made for.
+
+        Raises
+        ------
+        RecordingError
+            where its type is none that this software knows: such ground does not count as swept either.
+        """
+        try:
+            return schema.RecordingType(self.recording_type)
+        except ValueError:
+            raise RecordingError(
+                f"{self.path} is a recording of type {self.recording_type!r}, which this software does not know: use "
+                f"one of {', '.join(schema.RECORDING_TYPES)}, or update it."
+            ) from None
+
+    @property
+    def counts_as_swept(self) -> bool:
+        """Whether ground under it may be called swept; not where its type is unknown."""
+        return self.recording_type == schema.RecordingType.SURVEY
+
     def __enter__(self) -> Recording:
         return self
 
@@ -255,11 +277,12 @@ class Recording:
     def refresh(self) -> None:
         """Look again at how much a running session has written."""
         try:
-            for dataset in self._columns.values():
-                dataset.id.refresh()
-            for name in (*schema.TABLES, schema.CLOSED):
+            # whether it has ended comes first: once that is seen, all that came before it is there to be seen
+            for name in (schema.CLOSED, *schema.TABLES):
                 if name in self._file:
-                    self._file[name].id.refresh()
+                    self._file[name].refresh()
+            for dataset in self._columns.values():
+                dataset.refresh()  # not of its id alone: h5py keeps the length that it had
         except DAMAGE as e:
             raise self._damaged("what was added", e) from e
 

@@ -23,6 +23,7 @@ from detector.recording.entries import (
 )
 from detector.recording.integrity import verify
 from detector.recording.journal import SUFFIX, JournalReader, being_written, journal_of
+from detector.recording.proof import proof_of
 from detector.recording.reader import Recording, open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, Gap, Severity, StreamDescription
@@ -52,7 +53,8 @@ class Recovered:
 def recover(path: Path, out: Path, utc_ns: int) -> Recovered:
     """Make a whole recording of what a fault left of another. Memory stays flat.
 
-    The journal comes first; what it lacks is taken from the file. Records that neither has become gaps.
+    The journal comes first; what it lacks is taken from the file, where the chain of digests proves it. Records that
+    neither has become gaps.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def recover(path: Path, out: Path, utc_ns: int) -> Recovered:
         partial.unlink(missing_ok=True)
         try:
             writer = stack.enter_context(_writer(partial, attributes, device, several))
-            merge = _Merge(writer, device, several, file, result)
+            merge = _Merge(writer, device, several, file, result, reader is not None)
             if reader is not None:
                 merge.add_journal(reader)
             merge.add_rest()
@@ -151,6 +153,7 @@ class _Merge:
         several_heads: bool,
         file: Recording | None,
         result: Recovered,
+        journal: bool,
     ) -> None:
         self._writer = writer
         self._several = several_heads
@@ -163,6 +166,7 @@ class _Merge:
         self._last: dict[str, tuple[int, int]] = {}
         """Record number and tick of a stream's last record so far."""
         self._torn: set[str] = set()
+        self._proof = None if file is None else proof_of(file, journal, result.damage)
 
     def add_journal(self, reader: JournalReader) -> None:
         try:
@@ -198,12 +202,23 @@ class _Merge:
     def _fill(self, target: str, stop: int) -> None:
         start = self._next[target]
         there = min(stop, self._in_file(target))
-        for at in range(start, max(start, there), _PIECE):
-            for entry in self._readable(target, at, min(there, at + _PIECE)):
-                self._add(entry)
+        for first, end, sound in self._parts(target, start, max(start, there)):
+            if not sound:
+                self._lose(target, first, end)
+                continue
+            for at in range(first, end, _PIECE):
+                for entry in self._readable(target, at, min(end, at + _PIECE)):
+                    self._add(entry)
         if max(start, there) < stop:
             self._lose(target, max(start, there), stop)
         self._next[target] = max(self._next[target], stop)
+
+    def _parts(self, target: str, start: int, stop: int) -> Iterator[tuple[int, int, bool]]:
+        """Rows of the file, and whether they may be believed: samples that damage made up are worse than a gap."""
+        if self._proof is None:
+            yield start, stop, True
+        else:
+            yield from self._proof.parts(target, start, stop)
 
     def _readable(self, target: str, start: int, stop: int) -> Iterator[Entry]:
         assert self._file is not None

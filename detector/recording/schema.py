@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
+import h5py
 import numpy as np
 
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
@@ -11,7 +13,32 @@ from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 FORMAT: Final = "groundsweep-recording"
 SCHEMA_VERSION: Final = "1.2"
 
-RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
+
+class RecordingType(StrEnum):
+    """What a recording was made for."""
+
+    SURVEY = "survey"
+    BACKGROUND = "background"
+    """Ground without targets, to learn it from."""
+    FUNCTION_TEST = "function-test"
+    BENCH = "bench"
+    TRAINING = "training"
+    """Made to teach people or models: never evidence of ground, nor of how well either finds."""
+    TRIAL = "trial"
+    """Over known targets, to judge a detector by."""
+
+    @property
+    def counts_as_swept(self) -> bool:
+        """Whether ground under it may be called swept at all."""
+        return self is RecordingType.SURVEY
+
+    @property
+    def judges(self) -> bool:
+        """Whether figures of detection and false alarms may be drawn from it, where there is truth."""
+        return self in (RecordingType.SURVEY, RecordingType.TRIAL)
+
+
+RECORDING_TYPES: Final = tuple(str(t) for t in RecordingType)
 
 DEVICE: Final = "device"
 STREAMS: Final = "streams"
@@ -321,6 +348,14 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
     },
 }
 """Unit and meaning of every column; kept in the file as the attributes column_NAME of its table."""
+
+
+def stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A table's type as HDF5 is told it: the same bytes, and texts marked as UTF-8, which numpy's cannot be."""
+    names = dtype.names or ()
+    return np.dtype([
+        (n, h5py.string_dtype("utf-8", dtype[n].itemsize) if dtype[n].kind == "S" else dtype[n]) for n in names
+    ])  # fmt: skip
 
 
 def row_of(dtype: np.dtype[Any], item: Any) -> Any:

@@ -46,6 +46,9 @@ from detector.samples import (
     StreamDescription,
 )
 
+FILE_FORMAT: Final = ("v110", "v110")
+"""Of HDF5: the oldest that can be read while it is written. What is newer, many programs cannot open yet."""
+
 _CHUNK_BYTES: Final = 1 << 16
 _ROOM_BYTES: Final = 4 << 20
 """Set aside beyond the end of the file: the first chunk of every column and table, and what closing takes."""
@@ -108,6 +111,7 @@ class RecordingWriter:
         self._several_heads = several_heads
         self._streams = {s.stream_id: s for s in device.streams}
         self._names = {stream_target(s): s.name for s in device.streams}
+        self._datasets: dict[str, Any] = {}
         self._pending: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in device.streams}
         self._pending_rows: dict[str, list[Any]] = {name: [] for name in schema.TABLES}
         self._pending_bytes = 0
@@ -122,7 +126,7 @@ class RecordingWriter:
                 f"{path}' first, or choose another name."
             )
         try:
-            self._file = h5py.File(path, "x", libver="latest", locking=False)
+            self._file = h5py.File(path, "x", libver=FILE_FORMAT, locking=False)
         except FileExistsError as e:
             raise RecordingError(f"{path} exists already, and a recording is never overwritten. Choose another.") from e
         except OSError as e:
@@ -161,7 +165,8 @@ class RecordingWriter:
             self._make_stream(stream, filters, self._several_heads)
         for name, (dtype, text) in schema.TABLES.items():
             table = self._file.create_dataset(
-                name, (0,), dtype, maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),), **filters
+                name, (0,), schema.stored(dtype), maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),),
+                **filters,
             )
             columns = {f"column_{column}": said for column, said in schema.TABLE_COLUMNS[name].items()}
             table.attrs.update(_fixed({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns}))
@@ -371,7 +376,7 @@ class RecordingWriter:
             if entry.target in self._names:
                 self._append_records(entry)
             elif entry.target != ENDED:
-                self._grow(self._file[entry.target], np.frombuffer(entry.payload, schema.TABLES[entry.target][0]))
+                self._grow(entry.target, np.frombuffer(entry.payload, schema.TABLES[entry.target][0]))
         self._note_digests(done)
 
     def _make_room(self, n_bytes: int) -> None:
@@ -387,21 +392,23 @@ class RecordingWriter:
 
     def _append_records(self, entry: Entry) -> None:
         stream = next(s for s in self.device.streams if stream_target(s) == entry.target)
-        group = self._file[f"{schema.STREAMS}/{stream.name}"]
         # raw comes last: a reader takes the shortest column as the stream's length
         for name, values in entry_columns(entry, stream, self._several_heads).items():
-            self._grow(group[name], values)
+            self._grow(f"{schema.STREAMS}/{stream.name}/{name}", values)
 
     def _note_digests(self, done: Sequence[tuple[Entry, bytes]]) -> None:
         rows = [(e.target.encode(), e.first, e.n, digest.hex().encode()) for e, digest in done]
-        self._grow(self._file["digests"], np.array(rows, schema.DIGEST_DTYPE))
+        self._grow("digests", np.array(rows, schema.DIGEST_DTYPE))
         self._file.flush()
 
-    @staticmethod
-    def _grow(dataset: Any, rows: Any) -> None:
+    def _grow(self, name: str, rows: Any) -> None:
+        dataset = self._datasets.get(name)
+        if dataset is None:  # opened once: that takes HDF5 as long as a small write
+            dataset = self._datasets[name] = self._file[name]
         start = dataset.shape[0]
         dataset.resize(start + len(rows), axis=0)
-        dataset[start:] = rows
+        # HDF5 refuses to make ASCII, as which it sees numpy's texts, into UTF-8
+        dataset[start:] = rows.view(dataset.dtype) if dataset.dtype.names else rows
 
     def _keep(self, table: str, item: Any) -> None:
         self._keep_row(table, schema.row_of(schema.TABLES[table][0], item))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from detector.recording.schema import RecordingType
 from detector.samples import Event, Severity
 from firmware_host.cli.opening import console
 from firmware_host.console.desk import AttendedSource, Desk
@@ -52,6 +53,7 @@ class Attendance:
     page_port: int = PAGE_PORT
     bind: str = "127.0.0.1"
     sound: SoundChoice = SoundChoice.NONE
+    kind: RecordingType = RecordingType.SURVEY
 
 
 def head_settings(heads: Sequence[Head]) -> str:
@@ -87,6 +89,7 @@ class Attended:
         desk = Desk()
         who = how.operator or _user()
         self.source = AttendedSource(source, desk)
+        self._desk = desk
         self.readiness = Readiness(
             device,
             References(default_folder()),
@@ -96,7 +99,10 @@ class Attended:
             clock=clock,
         )
         self._watch = Watch(device, self.readiness)
-        sweeping = Sweeping(device, self._watch)
+        sweeping = Sweeping(device, self._watch, how.kind.counts_as_swept)
+        if not how.kind.counts_as_swept:
+            text = f"This is a {how.kind} recording: no ground under it counts as swept."
+            desk.put(Event(clock(), Severity.WARNING, "session", text))
         keyboard = Keyboard(desk, who, clock)
         self._stack = contextlib.ExitStack()
         self._view = TerminalView(console, device, self._watch, self.readiness, lambda: keyboard.prompt)
@@ -137,6 +143,10 @@ class Attended:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+
+    def publish(self, event: Event) -> bool:
+        """Have the session tell everyone, at its next turn; False if it cannot. May be called from any thread."""
+        return self._desk.put(event)
 
     def watch_disk(self, disk: Callable[[], Text]) -> None:
         """Have the terminal say how the disk is."""

@@ -29,6 +29,7 @@ from detector.formats.out.segy import write_segy
 from detector.formats.out.tables import write_detection_table, write_position_table
 from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
+from detector.recording.schema import RecordingType
 from detector.recording.writer import RecordingWriter
 from detector.samples import Position
 from firmware_host.cli.opening import console
@@ -101,6 +102,7 @@ def import_file(
     out: Annotated[Path, typer.Argument(help="Recording to write.")],
     licence: Annotated[str, typer.Option(help="Licence of the data.")] = "",
     source: Annotated[str, typer.Option(help="Where the data come from.")] = "",
+    kind: Annotated[RecordingType, typer.Option(help="What it was made for.")] = RecordingType.SURVEY,
 ) -> None:
     """Make a recording from a file of another program: same samples, truth and positions beside it included."""
     foreign = read_foreign(file)
@@ -110,6 +112,7 @@ def import_file(
         foreign.device,
         software=f"groundsweep {__version__}",
         created_utc_ns=first_utc_ns,
+        recording_type=kind,
         note=foreign.note,
         licence=licence,
         source=source,

@@ -24,6 +24,7 @@ from detector.errors import RecordingError
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
+from detector.recording.schema import RecordingType
 from detector.samples import Event, Severity
 from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundChoice
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
@@ -146,6 +147,9 @@ def live(
     uere: Annotated[
         float, typer.Option(help="Its range error, 1 sigma, m, if it does not state accuracy.", min=0.1, max=100)
     ] = UERE_M,
+    kind: Annotated[
+        RecordingType, typer.Option(help="What the recording is for. Only under a survey does ground count as swept.")
+    ] = RecordingType.SURVEY,
     skip_checks: Annotated[
         str, typer.Option(metavar="REASON", help="Leave out the start-up checks: the reason is recorded and shown.")
     ] = "",
@@ -164,7 +168,7 @@ def live(
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
     receiver = None if gnss is None else _Receiver(gnss, gnss_baud, uere)
-    how = Attendance(skip_checks.strip(), operator, page, page_port, bind, sound)
+    how = Attendance(skip_checks.strip(), operator, page, page_port, bind, sound, kind)
     summary = _live(port, baud, out, profile, model, how, duration, give_up, receiver)
     console.print(detection_table(summary.detections))
     _report(summary, out)
@@ -213,12 +217,13 @@ def _live(
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
         attended = Attended(source, heads, out, how, clock)
         with (
-            new_writer(out, device, profile, model, note=note, several_heads=len(heads) > 1) as writer,
-            Recorder(writer) as recorder,
+            new_writer(out, device, profile, model, kind=how.kind, note=note, several_heads=len(heads) > 1) as writer,
+            Recorder(writer, publish=attended.publish, clock=clock) as recorder,
             attended,
             Interrupt() as stop,
         ):
             attended.watch_disk(lambda: disk_text(recorder))
+            attended.readiness.checks.record(recorder.check)
             for head in heads:
                 _record_settings(head, recorder)
             try:

@@ -19,18 +19,21 @@ from rich.table import Table
 from rich.text import Text
 
 from detector import __version__
+from detector.decide.classifier import Model
 from detector.detections import Label, LabelClass
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
 from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
 from detector.pipeline import Pipeline
-from detector.profile import DEFAULT_PROFILE, parse_profile
+from detector.profile import DEFAULT_PROFILE, Profile, parse_profile
 from detector.recording.amending import append_labels
+from detector.recording.integrity import verify as verify_recording
 from detector.recording.reader import Recording, Span, open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
+from firmware_host.cli.again import SaidBefore, copy_tables
 from firmware_host.cli.compare import reasons, side_by_side
 from firmware_host.cli.opening import (
     ForeignSource,
@@ -125,7 +128,7 @@ def replay(
                 wish = replace(wish, span=recording.span_of_detection(around))
             elif part:
                 to_s = float("inf") if stop is None else _seconds(stop)
-                wish = replace(wish, span=recording.span_of_time(_seconds(start or "0s"), to_s))
+                wish = replace(wish, span=recording.span_of_time(_seconds("0s" if start is None else start), to_s))
             total = sum(recording.n_records(s.name) for s in recording.device.streams)
             most = _PACED_RECORDS if wish.paced else 256
             _replay(RecordingSource(recording, most), total, recording, wish, file)
@@ -167,21 +170,14 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         if wish.out is not None:
             if wish.out.exists():
                 raise RecordingError(f"{wish.out} exists already, and is not overwritten. Choose another --out.")
-            note = f"replay of {file.name}"
-            several = recording is not None and recording.several_heads
-            writer = stack.enter_context(
-                new_writer(
-                    wish.out, source.device, profile, model, note=note, several_heads=several, journal=False
-                )
-            )
+            writer = stack.enter_context(_copy_of(recording, source, wish.out, profile, model, file))
+            recorder = stack.enter_context(Recorder(writer))
+            listeners.append(recorder)
             if recording is not None:
-                _copy_tables(recording, writer)
-            listeners.append(stack.enter_context(Recorder(writer)))
+                listeners.append(SaidBefore(recording, recorder, file.name))
         if wish.paced:
             keys = stack.enter_context(terminal_keys())
-            span = wish.span
-            first, last = (None, None) if span is None else (span.start, span.stop)
-            source = PacedSource(source, Pace(wish.speed, wish.paused), first, last, keys)
+            source = PacedSource(source, Pace(wish.speed, wish.paused), *_part(wish.span, pipeline, source), keys=keys)
             console.print(f"[dim]{KEYS}[/]")
             watch = Watch(source.device)
             listeners += [watch, stack.enter_context(TerminalView(console, source.device, watch))]
@@ -209,19 +205,41 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         console.print(f"[bold green]Identical to the bit[/]: {len(recorded)} recorded, {len(recorded)} replayed.")
         return
     why = reasons(recording, profile.to_toml(), profile.hash, model.hash, f"groundsweep {__version__}")
+    if wish.verify and (problems := verify_recording(file).problems):
+        why.insert(0, f"The recording itself is not as it was written ({problems[0]}): see 'groundsweep verify'.")
     for text in why or ["Profile, model and software are the recorded ones: the machine or its libraries differ."]:
         console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     console.print(f"[bold yellow]Differs[/]: {len(recorded)} recorded, {len(found)} replayed.")
     raise typer.Exit(1)
 
 
-_COPIED = ("gaps", "events", "clock", "truth", "positions", "parameters", "checks")
-"""Tables that a replay does not make anew."""
+def _part(span: Span | None, pipeline: Pipeline, source: Source) -> tuple[int | None, int | None, int]:
+    """First and last tick that are paced, and how many ticks pass after them.
+
+    What lies at the end of a part is decided by what comes after it, as it was in the session.
+    """
+    if span is None:
+        return None, None, 0
+    ahead_s = _SETTLED_S + 2.0 * max(pipeline.latency_s().values(), default=0.0)
+    return span.start, span.stop, round(ahead_s * source.device.tick_hz)
 
 
-def _copy_tables(recording: Recording, writer: RecordingWriter) -> None:
-    for name in _COPIED:
-        writer.rows(name, recording.table(name))
+_SETTLED_S = 5.0
+"""Beside twice the nominal latency: by then an object that began in the part has been passed, s."""
+
+
+def _copy_of(
+    recording: Recording | None, source: Source, out: Path, profile: Profile, model: Model, file: Path
+) -> RecordingWriter:
+    """A recording of the same samples, with all that a replay does not make anew."""
+    if recording is None:
+        return new_writer(out, source.device, profile, model, note=f"replay of {file.name}", journal=False)
+    writer = new_writer(
+        out, source.device, profile, model, kind=recording.kind, note=f"replay of {file.name}",
+        several_heads=recording.several_heads, journal=False,
+    )  # fmt: skip
+    copy_tables(recording, writer)
+    return writer
 
 
 def _time(utc_ns: int) -> str:
@@ -309,7 +327,9 @@ def _head_lines(r: Readable) -> list[str]:
         ),
         head,
     ]
-    lines += [f"{k}: {v}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]
+    if not r.counts_as_swept:
+        lines.append(f"[yellow]a {escape(r.recording_type)} recording: no ground under it counts as swept[/]")
+    lines += [f"{k}: {escape(v)}" for k, v in (("note", r.note), ("licence", r.licence), ("source", r.source)) if v]
     if r.profile_hash:
         lines.append(f"profile {r.profile_hash[:12]}, model {r.model_hash[:12]}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ from rich.console import Console
 
 from detector import __version__
 from detector.decide.classifier import MODEL_FORMAT
-from detector.errors import RecordingError, TruthError
+from detector.errors import GroundsweepError, RecordingError, TruthError
 from detector.profile import DEFAULT_PROFILE
+from detector.recording.reader import open_recording
 from detector.score.matching import HALO_MARGIN_M
 from detector.score.page import page
 from detector.score.seal import check_seal
@@ -25,7 +27,7 @@ from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
 from detector.scoring import Scored
 from firmware_host.cli.lanes import Failure, Named, Question, question_of, scored_files
-from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console
+from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +76,9 @@ def score(
     named: Named = (profile_name, model_path)
     profile, model = chain(*named)
     rival, earlier = _rival(against, named)
-    asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    files = _judging(files, errors)
+    asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
     good, failed = _run(asked, jobs, errors)
     if not good:
         if len(failed) == 1:
@@ -112,6 +115,25 @@ def score(
         console.print(text_of(t), markup=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _judging(files: list[Path], errors: Console) -> list[Path]:
+    """Files that may be scored; the others are named, since figures from what taught a model judge nothing."""
+    kept = []
+    for file in files:
+        kind = None
+        # what cannot be opened is told with the others that could not be scored
+        with contextlib.suppress(GroundsweepError):
+            if is_ours(file):
+                with open_recording(file) as r:
+                    kind = r.kind
+        if kind is None or kind.judges:
+            kept.append(file)
+        else:
+            errors.print(f"{file} is left out: a {kind} recording is not scored.", markup=False)
+    if not kept:
+        raise RecordingError("None of these is a survey or a trial, and nothing else is scored.")
+    return kept
 
 
 def _run(

@@ -28,9 +28,11 @@ _ALONG_M: Final = 0.05
 class Sweeping(Listener):
     """Coverage along the track by the head's odometer. Records without a place cover nothing."""
 
-    def __init__(self, device: DeviceDescription, watch: Watch) -> None:
+    def __init__(self, device: DeviceDescription, watch: Watch, counts: bool = True) -> None:
         self._device = device
         self._watch = watch
+        self._counts = counts
+        """False where the session is no survey: nothing under it is swept then."""
         self._names = [s.name for s in device.streams]
         self.coverage = Coverage(_FIRST_M, _ALONG_M, self._names)
         self.origin_m: float | None = None
@@ -47,7 +49,7 @@ class Sweeping(Listener):
         Coverage(_FIRST_M, _ALONG_M, ["scratch"]).add("scratch", one, one, one, one > 0)
 
     def block(self, block: SampleBlock) -> None:
-        valid = self._watch.state().kind is not Kind.NOT_VALID
+        valid = self._counts and self._watch.state().kind is not Kind.NOT_VALID
         self._held.append((block, valid))
 
     def marks(self, marks: BlockMarks) -> None:

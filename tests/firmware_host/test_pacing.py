@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import sys
+import termios
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from detector.recording.reader import open_recording
-from firmware_host.pacing import Pace, PacedSource
+from firmware_host.pacing import Pace, PacedSource, terminal_keys
 from firmware_host.session import RecordingSource
 
 
@@ -56,3 +61,27 @@ def test_paused_it_waits_and_each_step_gives_one_block(recordings: Path) -> None
             RecordingSource(r, 8), Pace(1.0, paused=True), keys=lambda: next(typed), monotonic=clock, sleep=clock.sleep
         )
         assert len(list(source.items())) == 2
+
+
+def test_keys_that_are_typed_together_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    with os.fdopen(slave, "r") as keyboard:
+        monkeypatch.setattr(sys, "stdin", keyboard)
+        with terminal_keys() as keys:
+            assert keys() == ""
+            os.write(master, b"nn+q")
+            until = time.monotonic() + 30
+            while not (typed := keys()) and time.monotonic() < until:
+                time.sleep(0.01)
+            assert typed == "nn+q"
+            assert keys() == ""
+        assert termios.tcgetattr(keyboard.fileno()) == before  # the terminal is as it was
+    os.close(master)
+
+
+def test_where_there_is_no_terminal_no_key_is_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with terminal_keys() as keys:
+            assert keys() == ""

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +14,10 @@ import firmware_host.recorder as module
 from detector.errors import RecordingError
 from detector.recording.journal import JournalWriter
 from detector.recording.reader import open_recording
-from detector.recording.writer import RecordingWriter
-from detector.samples import DeviceDescription, SampleBlock
-from firmware_host.recorder import Recorder, Room
+from detector.recording.writer import RESERVE_BYTES, RecordingWriter
+from detector.samples import DeviceDescription, Event, SampleBlock, Severity
+from firmware_host.disk_room import Room, RoomWatch
+from firmware_host.recorder import Recorder
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 
@@ -92,4 +94,57 @@ def test_an_error_of_the_disk_reaches_the_session(
 def test_hours_left_follow_from_the_rate() -> None:
     assert Room(7_200_000_000, 1e6).hours_left == 2.0
     assert Room(7_200_000_000, 1e6).text == "disk lasts 2.0 h"
+    assert Room(1_800_000_000, 1e6).text == "disk lasts 30 min"
     assert Room(7_200_000_000, 0.0).hours_left == float("inf")
+
+
+def test_a_disk_that_runs_low_is_told_once_at_each_threshold() -> None:
+    watch = RoomWatch()
+
+    def look(hours: float) -> bool:
+        return watch.look(Room(round(hours * 3.6e9), 1e6)) is not None
+
+    assert [look(h) for h in (100, 4.1, 3.9, 4.1, 3.9, 1.1)] == [False, False, True, False, False, False]
+    assert [look(h) for h in (0.9, 1.2, 0.9, 0.2, 0.2, 0.0)] == [True, False, False, True, False, False]
+    assert [look(h) for h in (0.3, 0.2)] == [False, False]  # it wavers: nothing new
+    assert [look(h) for h in (6.0, 3.9)] == [False, True]  # room was made, and is used up again
+    # one that is nearly full from the start is told once, with what is left
+    assert "disk lasts 6 min" in str(RoomWatch().look(Room(360_000_000, 1e6)))
+
+
+def test_no_rate_is_no_alarm() -> None:
+    assert RoomWatch().look(Room(1000, 0.0)) is None
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_disk_that_runs_low_is_an_event_of_the_session_and_in_the_record(
+    tmp_path: Path, dual_head: DualHead, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """10 MB of room beyond the reserve, and 60 s of the recorder's clock pass between two flushes."""
+    _, (metal, _) = dual_head
+    free = RESERVE_BYTES + 10_000_000
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    now = [0.0]
+    told: list[Event] = []
+
+    def session(event: Event) -> bool:
+        told.append(event)
+        return taken
+
+    with (
+        writer_at(tmp_path / "a.h5", dual_head) as w,
+        Recorder(w, lambda: now[0], publish=session, clock=lambda: 77) as recorder,
+    ):
+        until = time.monotonic() + 60
+        for at in range(0, 1200, 10):
+            recorder.block(metal[at : at + 10])
+            now[0] += 1.0
+            waited = recorder.room
+            while recorder.room is waited and time.monotonic() < until:
+                time.sleep(0.001)
+            if told:
+                break
+    assert [(e.kind, e.severity, e.utc_ns) for e in told] == [("disk", Severity.WARNING, 77)]
+    assert "The disk runs low: disk lasts" in told[0].text
+    with open_recording(tmp_path / "a.h5") as r:
+        assert ("disk" in [e.kind for e in r.events()]) is not taken  # where the session cannot take it, it is kept

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.samples import Event, Gap, SampleBlock, Severity
+from detector.samples import Check, Event, Gap, SampleBlock, Severity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import Reference, References
@@ -217,6 +217,51 @@ def test_a_skip_without_a_reason_is_none(bench: Bench) -> None:
     assert bench.readiness.skipped == ""
     bench.order("skip", "in a hurry")
     assert WHO in bench.readiness.skipped
+
+
+def test_every_step_leaves_its_figures_and_limits_as_checks(bench: Bench, tmp_path: Path) -> None:
+    bench.pass_all()
+    again = Bench(tmp_path)
+    again.feed(2.5)
+    kept: list[Check] = []
+    again.readiness.checks.record(kept.append)  # what was checked before there was a recording is not lost
+    assert [c.name for c in kept] == ["self-check: metal rate", "self-check: radar rate", "self-check"]
+    for step, scene in ((1, "air"), (2, "soil"), (3, "piece")):
+        again.run(step, scene)
+    checks = {c.name: c for c in kept}
+    assert all(c.passed for c in kept)
+    rate = checks["self-check: metal rate"]
+    assert (rate.unit, rate.low, rate.high) == ("1/s", pytest.approx(160), pytest.approx(240))
+    assert rate.value == pytest.approx(200, rel=0.05)
+    assert checks["noise: metal median 1 sigma"].unit == "V"
+    assert 0.2 < checks["noise: metal most over reference"].value < checks["noise: metal most over reference"].high
+    assert checks["ground balance: metal left after balance"].kind == "calibration"
+    assert checks["function test: radar over reference"].value == pytest.approx(1.0, abs=0.3)
+    assert checks["function test"].who == WHO
+    assert checks["function test"].note == again.readiness.steps[3].text
+
+
+def test_a_failed_step_is_a_check_that_did_not_pass(bench: Bench, tmp_path: Path) -> None:
+    bench.pass_all()
+    again = Bench(tmp_path)
+    kept: list[Check] = []
+    again.readiness.checks.record(kept.append)
+    again.feed(2.5)
+    again.run(1, "air")
+    again.run(2, "soil")
+    again.stage.piece = 0.5
+    again.run(3, "piece")
+    failed = [c for c in kept if not c.passed]
+    assert [c.name for c in failed] == ["function test: metal over reference", "function test"]
+    assert failed[0].value == pytest.approx(0.5, abs=0.1)
+    assert failed[0].value < failed[0].low == pytest.approx(0.8)
+
+
+def test_a_skip_is_a_check_that_did_not_pass(tmp_path: Path) -> None:
+    kept: list[Check] = []
+    Bench(tmp_path, skip="no test piece here").readiness.checks.record(kept.append)
+    assert [(c.name, c.passed) for c in kept] == [("start-up", False)]
+    assert "no test piece here" in kept[0].note
 
 
 def test_noise_is_measured_right_under_drift_and_outliers() -> None:

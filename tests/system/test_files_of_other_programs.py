@@ -43,10 +43,10 @@ def test_a_radar_goes_out_as_segy_and_comes_back(recordings: Path, tmp_path: Pat
     assert "SEG-Y rebar.sgy" in shown
     replayed = done("replay", segy, "-p", "concrete")
     assert "holds no detections of ours" in replayed
-    assert "332 records" in done("import", segy, tmp_path / "back.h5", "--licence", "CC0")
+    assert "332 records" in done("import", segy, tmp_path / "back.h5", "--licence", "CC0", "--kind", "trial")
     with open_recording(recordings / "rebar_real.h5") as a, open_recording(tmp_path / "back.h5") as b:
         sent, back = (r.block("radar", 0, 999) for r in (a, b))
-        assert b.licence == "CC0"
+        assert (b.licence, b.recording_type) == ("CC0", "trial")
     np.testing.assert_array_equal(back.raw.astype(int), sent.raw.astype(int) - 32768)
     np.testing.assert_allclose(back.odometer_m, sent.odometer_m, atol=5.1e-5)
     # the same samples: the same places are found

@@ -33,7 +33,6 @@ from detector.formats.registry import read_foreign
 from detector.positions import Places
 from detector.samples import (
     NO_ODOMETER,
-    NO_TIME,
     DeviceDescription,
     FixQuality,
     Position,
@@ -41,23 +40,10 @@ from detector.samples import (
     StreamDescription,
     StreamKind,
 )
+from tests.detector.made_sweep import Sweep, fix
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 UTC = 1_700_000_000_123_456_789
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep(ForeignRecording):
-    """A recording in memory that has detections and labels too."""
-
-    found: tuple[Detection, ...] = ()
-    said: tuple[Label, ...] = ()
-
-    def detections(self) -> list[Detection]:
-        return list(self.found)
-
-    def labels(self) -> list[Label]:
-        return list(self.said)
 
 
 def a_detection(id_: int) -> Detection:
@@ -69,12 +55,7 @@ def a_detection(id_: int) -> Detection:
 
 
 def a_fix(second: int, quality: FixQuality, longitude: float = 15.975000123) -> Position:
-    known = quality.measured
-    return Position(
-        UTC + second * 10**9, NO_TIME, 45.8000001234 + second * 1e-7 if known else math.nan,
-        longitude if known else math.nan, 101.5, quality, 0.02 if known else math.nan, "gst" if known else "", 9, 0.8,
-        math.nan, "",
-    )  # fmt: skip
+    return fix(UTC + second * 10**9, 45.8000001234 + second * 1e-7, longitude, 101.5, quality, 0.02)
 
 
 @pytest.fixture

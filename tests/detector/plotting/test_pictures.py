@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -17,9 +16,9 @@ from detector.formats.foreign import ForeignRecording
 from detector.positions import Places
 from detector.profile import load_profile
 from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
 from detector.samples import (
     NO_ODOMETER,
-    NO_TIME,
     DeviceDescription,
     FixQuality,
     Position,
@@ -35,20 +34,9 @@ from detector.plotting.ground import plot_coverage, plot_map
 from detector.plotting.metal import plot_decay, plot_gate_noise, plot_metal, strongest_record
 from detector.plotting.radar import plot_ascan, plot_bscan, plot_spectrum
 from detector.plotting.stages import StageOutput, stages
+from tests.detector.made_sweep import Sweep, fix
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep(ForeignRecording):
-    found: tuple[Detection, ...] = ()
-    said: tuple[Label, ...] = ()
-
-    def detections(self) -> list[Detection]:
-        return list(self.found)
-
-    def labels(self) -> list[Label]:
-        return list(self.said)
 
 
 def a_detection(id_: int, x_m: float, utc_ns: int) -> Detection:
@@ -63,13 +51,8 @@ def a_true_object(label: LabelClass, x_m: float, two_way_s: float = math.nan) ->
 
 
 def a_fix(second: float, east_m: float, quality: FixQuality = FixQuality.RTK_FIXED) -> Position:
-    known = quality.measured
-    longitude = 15.975 + east_m / 77_600
-    return Position(
-        round(second * 1e9), NO_TIME, 45.8 + 1e-6 * math.sin(east_m) if known else math.nan,
-        longitude if known else math.nan, 100.0, quality, 0.05 if known else math.nan, "gst" if known else "", 9, 0.8,
-        math.nan, "",
-    )  # fmt: skip
+    latitude, longitude = 45.8 + 1e-6 * math.sin(east_m), 15.975 + east_m / 77_600
+    return fix(round(second * 1e9), latitude, longitude, 100.0, quality, 0.05)
 
 
 @pytest.fixture
@@ -89,6 +72,21 @@ def sweep(dual_head: DualHead) -> Sweep:
 
 def texts(ax) -> set[str]:
     return {t.get_text() for t in ax.texts} | set(ax.get_legend_handles_labels()[1])
+
+
+@pytest.mark.parametrize("kind", ["survey", "training"])
+def test_coverage_of_what_is_no_survey_says_that_no_ground_counts(
+    tmp_path: Path, dual_head: DualHead, kind: str
+) -> None:
+    device, blocks = dual_head
+    path = tmp_path / "a.h5"
+    with RecordingWriter(path, device, software="t", created_utc_ns=1, recording_type=kind) as w:
+        for b in blocks:
+            w.write(b)
+    with open_recording(path) as r:
+        title = plot_coverage(r).get_title(loc="left")
+    warned = title == "recorded: a training recording, NO GROUND COUNTS AS SWEPT"
+    assert warned if kind == "training" else title == "recorded"
 
 
 def test_a_bscan_is_in_ns_and_metres_with_its_gap_as_a_gap(sweep: Sweep) -> None:

@@ -158,6 +158,56 @@ def test_what_the_journal_lost_is_taken_from_the_file(tmp_path: Path, dual_head:
         assert r.block("metal", 0, 1200).raw.tobytes() == blocks[0].raw.tobytes()
 
 
+def test_what_the_journal_lost_and_the_file_has_spoilt_is_a_gap_and_not_a_signal(
+    tmp_path: Path, dual_head: DualHead
+) -> None:
+    """A power cut: the journal ends early, and the file's samples after that end are zeros in one place."""
+    _, (metal, _) = dual_head
+    w = begin(tmp_path / "a.h5", dual_head)
+    w.flush()
+    journal, file = journal_of(w.path).read_bytes(), bytearray(w.path.read_bytes())
+    w.close()
+    spoilt = metal.raw[640:650].tobytes()
+    assert file.count(spoilt) == 1
+    at = file.index(spoilt)
+    file[at : at + len(spoilt)] = bytes(len(spoilt))
+    (tmp_path / "b.h5").write_bytes(file)
+    (tmp_path / "b.h5.journal").write_bytes(journal[: len(journal) // 4])
+    found = recover(tmp_path / "b.h5", tmp_path / "out.h5", 1)
+    assert found.lost == ["records of 'metal', 600 to 699"]
+    with open_recording(tmp_path / "out.h5") as r:
+        (gap,) = r.gaps()
+        assert (gap.first_seq, gap.n_records) == (600, 100)
+        kept = np.r_[0:600, 700:1200]
+        assert r.block("metal", 0, 1200).raw.tobytes() == metal.raw[kept].tobytes()
+    assert verify(tmp_path / "out.h5").sound
+
+
+def test_rows_that_no_digest_covers_are_not_believed_beside_a_journal(tmp_path: Path, dual_head: DualHead) -> None:
+    w = begin(tmp_path / "a.h5", dual_head)
+    w.flush()
+    journal = journal_of(w.path).read_bytes()
+    w.close()
+    (tmp_path / "b.h5").write_bytes(w.path.read_bytes())
+    with h5py.File(tmp_path / "b.h5", "r+") as f:
+        f["digests"].resize(10, axis=0)  # up to record 899
+    (tmp_path / "b.h5.journal").write_bytes(journal[: len(journal) // 4])
+    found = recover(tmp_path / "b.h5", tmp_path / "out.h5", 1)
+    assert found.lost[0] == "records of 'metal', 900 to 1199"
+    with open_recording(tmp_path / "out.h5") as r:
+        assert r.n_records("metal") == 900
+
+
+def test_a_file_alone_whose_chain_is_gone_is_brought_back_and_said_to_be_unproven(path: Path, tmp_path: Path) -> None:
+    with h5py.File(path, "r+") as f:
+        f["digests"].resize(0, axis=0)
+    found = recover(path, tmp_path / "out.h5", 1)
+    assert any("nothing proves what the file holds" in d for d in found.damage)
+    with open_recording(tmp_path / "out.h5") as r:
+        assert r.n_records("metal") == 1200
+        assert any("nothing proves" in e.text for e in r.events())
+
+
 def test_a_recording_that_still_runs_is_neither_recovered_nor_labelled(tmp_path: Path, dual_head: DualHead) -> None:
     w = begin(tmp_path / "a.h5", dual_head)
     with pytest.raises(RecordingError, match="still being recorded"):

@@ -256,3 +256,18 @@ def test_a_recording_of_schema_1_1_without_its_parameters_is_damaged(tmp_path: P
         del f["parameters"]
     with pytest.raises(RecordingError, match="no table 'parameters'"):
         open_recording(tmp_path / "a.h5")
+
+
+def test_a_type_that_this_software_does_not_know_is_read_and_counts_as_nothing(
+    tmp_path: Path, dual_head: DualHead
+) -> None:
+    make(tmp_path / "a.h5", dual_head[0]).close()
+    with h5py.File(tmp_path / "a.h5", "r+") as f:
+        f.attrs["recording_type"] = "rehearsal"
+    with open_recording(tmp_path / "a.h5") as r:
+        assert r.recording_type == "rehearsal"
+        assert not r.counts_as_swept
+        with pytest.raises(RecordingError, match="type 'rehearsal', which this software does not know"):
+            _ = r.kind
+    with pytest.raises(RecordingError, match="'rehearsal' is not a type of recording"):
+        make(tmp_path / "b.h5", dual_head[0], recording_type="rehearsal")

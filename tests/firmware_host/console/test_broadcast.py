@@ -198,6 +198,17 @@ def test_ground_passed_while_not_valid_is_reached_and_does_not_count(dual_head: 
     assert metres["invalid"] > 2.0
 
 
+def test_no_ground_counts_under_a_session_that_is_no_survey(swept: Scene, recordings: Path, model: Model) -> None:
+    assert swept.sweeping.summary()["metres"]["valid"] > 0.5
+    with open_recording(recordings / "lane_dev01.h5") as r:
+        watch = Watch(r.device, swept.readiness)
+        training = Sweeping(r.device, watch, counts=False)
+        run(RecordingSource(r), Pipeline(r.device, Profile(), model), [watch, training])
+    metres = training.summary()["metres"]
+    assert metres["valid"] == metres["overlapped"] == 0
+    assert metres["invalid"] > 0.5
+
+
 def test_marked_records_do_not_count_and_the_others_do(scene: Scene, dual_head: DualHead) -> None:
     for block in dual_head[1]:
         scene.watch.block(block[:1])
