@@ -70,6 +70,8 @@ class Mark(IntFlag):
     """The soil's own response is beyond what the ground balance can take out."""
     SURFACE_LOST = 16
     """The radar's surface echo was not where it can be, so depth and background mean nothing."""
+    LATE = 32
+    """The record came after its stream had been given up as silent, see Silence: it is kept, and was not tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,19 @@ class Gap:
     utc_ns: int
     """When the host noticed, ns since 1970 UTC."""
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stream that says nothing while others go on: nothing of it up to a tick is waited for any more."""
+
+    utc_ns: int
+    """When the host gave it up, ns since 1970 UTC."""
+    stream_id: int
+    after_seq: int
+    """Its last record before; -1 if none had come."""
+    until_tick: int
+    """A record that comes after this silence with a tick up to here is kept, and not tested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
     StreamDescription,
     StreamKind,
 )
@@ -389,6 +390,10 @@ class Recording:
 
     def gaps(self) -> list[Gap]:
         return self._items("gaps", lambda r: Gap(**r))
+
+    def silences(self) -> list[Silence]:
+        """Streams given up while others went on, in the order in which it was done."""
+        return self._items("silences", lambda r: Silence(**r))
 
     def events(self) -> list[Event]:
         return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))

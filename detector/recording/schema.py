@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -39,6 +39,9 @@ GAP_DTYPE: Final = np.dtype(
         ("utc_ns", "<i8"),
         ("cause", "S80"),
     ]
+)
+SILENCE_DTYPE: Final = np.dtype(
+    [("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")]
 )
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
 PARAMETER_DTYPE: Final = np.dtype(
@@ -155,6 +158,7 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "coverage": (COVERAGE_DTYPE, "how much of each stream was really tested; what was not tested was not swept"),
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
+    "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }
@@ -165,6 +169,7 @@ UNCHAINED: Final = ("digests", "signatures")
 ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
+    "silences": 3,
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
@@ -305,6 +310,12 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "what": "what is corrected: an attribute, a table's row, anything named so that a person finds it",
         "value": "what is right",
         "why": "how that is known",
+    },
+    "silences": {
+        "utc_ns": f"{_UTC}; when the host gave the stream up",
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "after_seq": "its last record before; -1 if none had come",
+        "until_tick": "tick; a record after after_seq with a tick up to here came too late, and was not tested",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

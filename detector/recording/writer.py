@@ -43,6 +43,7 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
     StreamDescription,
 )
 
@@ -230,6 +231,9 @@ class RecordingWriter:
 
     def gap(self, gap: Gap) -> None:
         self._keep("gaps", gap)
+
+    def silence(self, silence: Silence) -> None:
+        self._keep("silences", silence)
 
     def event(self, event: Event) -> None:
         self._keep("events", event)
