@@ -16,7 +16,7 @@ from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.geometry import MetalGeometry
 from detector.profile import Profile
 from detector.samples import SampleBlock, StreamDescription
-from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
 
@@ -31,18 +31,7 @@ class MetalSegment:
         tails: Mapping[str, Tail],
         watchers: Mapping[str, list[Watcher]],
     ) -> None:
-        low, high = stream.limits
-        self._geometry = MetalGeometry(
-            kind=stream.kind,
-            channels=stream.channels,
-            values=stream.values,
-            axis=stream.axis,
-            rate_hz=stream.rate_hz,
-            step_m=stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz,
-            lsb=abs(stream.scale) if COUNTS[stream.sample_type] else 0.0,
-            low=low,
-            high=high,
-        )
+        self._geometry = MetalGeometry.of(stream, profile.nominal_speed_m_per_s)
         self._profile, self._stream = profile, stream
         self._threshold = tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m)
         self._search_threshold = max(

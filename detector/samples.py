@@ -286,6 +286,35 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What a metal stream learned of the soil on a person's command, and from which record on it is used."""
+
+    utc_ns: int
+    """When it was learned, ns since 1970 UTC."""
+    who: str
+    stream_id: int
+    first_seq: int
+    """First and ..."""
+    last_seq: int
+    """... last record that it was learned from."""
+    n_records: int
+    from_seq: int
+    """The first record that is balanced with it; -1: the next one that comes."""
+    direction: tuple[tuple[float, ...], ...]
+    """Coil by coil: the soil's answer in each value, unit length."""
+    snr: tuple[float, ...]
+    """Coil by coil: the soil's standard deviation over the noise's."""
+    share: tuple[float, ...]
+    """Coil by coil: share of the change along the direction, 0 to 1."""
+    residual: tuple[float, ...]
+    """Coil by coil: standard deviation of the largest change that is left, over the noise's; 1 = noise alone."""
+    exponent: tuple[float, ...]
+    """Coil by coil: p of the fitted 1/t^p; NaN where there are no gates."""
+    swing: tuple[float, ...]
+    """Coil by coil: largest less smallest answer along the direction, stream's unit."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockFit:
     """How a head's ticks lie in host time, as fitted on arrival times up to now."""
 

@@ -28,6 +28,7 @@ from detector.samples import (
     DeviceDescription,
     Event,
     Gap,
+    Ground,
     ParameterReading,
     Position,
     SampleBlock,
@@ -49,7 +50,7 @@ class Order:
     """Which step, or why."""
 
 
-Item = SampleBlock | Gap | Silence | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
+Item = SampleBlock | Gap | Silence | Ground | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
 
 
 class Source(Protocol):
@@ -71,6 +72,9 @@ class Listener:
 
     def silence(self, silence: Silence) -> None:
         """A stream is given up up to a tick: the others settle without it. Told anew as it lasts."""
+
+    def ground(self, ground: Ground) -> None:
+        """What was learned of the soil, and from which record on it is used."""
 
     def event(self, event: Event) -> None:
         """Something a person should know of."""
@@ -224,6 +228,11 @@ def run(
                         for listener in listeners:
                             listener.silence(item)
                         tell(pipeline.skip(item))
+                    case Ground():
+                        used, out = pipeline.learn(item)
+                        for listener in listeners:
+                            listener.ground(used)
+                        tell(out)
                     case HeadStatus():
                         for listener in listeners:
                             listener.status(item)

@@ -8,31 +8,36 @@ from collections.abc import Iterator
 import numpy as np
 
 from detector.recording.reader import Recording
-from detector.samples import SampleBlock, Silence
+from detector.samples import Ground, SampleBlock, Silence
 
-Played = SampleBlock | Silence
+Played = SampleBlock | Silence | Ground
 
 
 def played(recording: Recording, max_records: int = 256) -> Iterator[Played]:
-    """Blocks in time order across the streams, of at most max_records; a silence right after the record before it.
+    """Blocks in time order across the streams, of at most max_records, and between the same two records of a stream
+    as in its session what gave the stream up or changed its balance.
 
     Only the order within a stream matters to the pipeline, so the detections are those of the session, to the bit.
     """
-    silences: dict[int, deque[Silence]] = {s.stream_id: deque() for s in recording.device.streams}
-    for s in recording.silences():
-        if s.stream_id in silences:
-            silences[s.stream_id].append(s)
-    for waiting in silences.values():
-        while waiting and waiting[0].after_seq < 0:
-            yield waiting.popleft()
+    between: dict[int, deque[tuple[int, Silence | Ground]]] = {s.stream_id: deque() for s in recording.device.streams}
+    found: list[tuple[int, Silence | Ground]] = [(s.after_seq, s) for s in recording.silences()]
+    found += [(g.from_seq - 1, g) for g in recording.grounds()]
+    for after, item in sorted(found, key=lambda f: f[0]):
+        if item.stream_id in between:
+            between[item.stream_id].append((after, item))
+    for waiting in between.values():
+        while waiting and waiting[0][0] < 0:
+            yield waiting.popleft()[1]
     for block in recording.blocks(max_records):
-        waiting = silences[block.stream.stream_id]
+        waiting = between[block.stream.stream_id]
         start = 0
-        while waiting and waiting[0].after_seq <= int(block.seq[-1]):
-            stop = int(np.searchsorted(block.seq, waiting[0].after_seq, side="right"))
+        while waiting and waiting[0][0] < int(block.seq[-1]):
+            after, item = waiting.popleft()
+            stop = int(np.searchsorted(block.seq, after, side="right"))
             if stop > start:
                 yield block[start:stop]
             start = max(start, stop)
-            yield waiting.popleft()
-        if start < len(block):
-            yield block[start:]
+            yield item
+        yield block[start:]
+    for waiting in between.values():
+        yield from (item for _, item in waiting)

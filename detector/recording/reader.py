@@ -16,6 +16,7 @@ from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, T
 from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
+from detector.recording.ground import grounds_of
 from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
 from detector.recording.journal import being_written, journal_of
 from detector.samples import (
@@ -25,6 +26,7 @@ from detector.samples import (
     Event,
     FixQuality,
     Gap,
+    Ground,
     Int64Array,
     ParameterReading,
     Position,
@@ -394,6 +396,13 @@ class Recording:
     def silences(self) -> list[Silence]:
         """Streams given up while others went on, in the order in which it was done."""
         return self._items("silences", lambda r: Silence(**r))
+
+    def grounds(self) -> list[Ground]:
+        """What was learned of the soil on command, in the order in which it was learned."""
+        try:
+            return grounds_of(self.table("ground"))
+        except DAMAGE as e:
+            raise self._damaged("table 'ground'", e) from e
 
     def events(self) -> list[Event]:
         return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))

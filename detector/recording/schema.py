@@ -43,6 +43,28 @@ GAP_DTYPE: Final = np.dtype(
 SILENCE_DTYPE: Final = np.dtype(
     [("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")]
 )
+GROUND_VALUES: Final = 64
+"""Values of a coil in one row of the table of learned ground; a coil with more takes several rows."""
+GROUND_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("who", "S64"),
+        ("stream_id", "<i4"),
+        ("first_seq", "<i8"),
+        ("last_seq", "<i8"),
+        ("n_records", "<i8"),
+        ("from_seq", "<i8"),
+        ("coil", "<i4"),
+        ("first_value", "<i4"),
+        ("n_values", "<i4"),
+        ("direction", "<f8", (GROUND_VALUES,)),
+        ("snr", "<f8"),
+        ("share", "<f8"),
+        ("residual", "<f8"),
+        ("exponent", "<f8"),
+        ("swing", "<f8"),
+    ]
+)
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
 PARAMETER_DTYPE: Final = np.dtype(
     [
@@ -159,6 +181,7 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
     "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
+    "ground": (GROUND_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on it is used"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }
@@ -169,7 +192,7 @@ UNCHAINED: Final = ("digests", "signatures")
 ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
-    "silences": 3,
+    **dict.fromkeys(("silences", "ground"), 3),
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
@@ -316,6 +339,24 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "stream_id": "the stream, see its group's attribute stream_id",
         "after_seq": "its last record before; -1 if none had come",
         "until_tick": "tick; a record after after_seq with a tick up to here came too late, and was not tested",
+    },
+    "ground": {
+        "utc_ns": f"{_UTC}; when it was learned",
+        "who": "who commanded it",
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "first_seq": "first record that it was learned from",
+        "last_seq": "last record that it was learned from",
+        "n_records": "records that it was learned from",
+        "from_seq": "first record that is balanced with it",
+        "coil": "from 0",
+        "first_value": "value of the coil in the first place of direction, from 0",
+        "n_values": "places of direction that count",
+        "direction": "soil's answer in successive values of the coil; unit length over the whole coil",
+        "snr": "standard deviation along the direction over the noise's",
+        "share": "0 to 1; of the change that lies along the direction",
+        "residual": "standard deviation of the largest change that is left, over the noise's",
+        "exponent": "p of the fitted 1/t^p; NaN where there are no gates",
+        "swing": "stream's unit; largest less smallest answer along the direction",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

@@ -30,6 +30,7 @@ from detector.recording.entries import (
     entry_columns,
     stream_target,
 )
+from detector.recording.ground import ground_rows
 from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
 from detector.samples import (
@@ -39,6 +40,7 @@ from detector.samples import (
     DeviceDescription,
     Event,
     Gap,
+    Ground,
     ParameterReading,
     Position,
     SampleBlock,
@@ -234,6 +236,10 @@ class RecordingWriter:
 
     def silence(self, silence: Silence) -> None:
         self._keep("silences", silence)
+
+    def ground(self, ground: Ground) -> None:
+        for row in ground_rows(ground):
+            self._keep_row("ground", row)
 
     def event(self, event: Event) -> None:
         self._keep("events", event)

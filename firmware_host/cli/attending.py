@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from detector.profile import Profile
 from detector.samples import Event, Severity
 from firmware_host.cli.opening import console
 from firmware_host.console.desk import AttendedSource, Desk
@@ -81,7 +82,13 @@ class Attended:
     """
 
     def __init__(
-        self, source: Source, heads: Sequence[Head], out: Path, how: Attendance, clock: Callable[[], int]
+        self,
+        source: Source,
+        heads: Sequence[Head],
+        out: Path,
+        how: Attendance,
+        clock: Callable[[], int],
+        profile: Profile | None = None,
     ) -> None:
         device = source.device
         desk = Desk()
@@ -94,6 +101,7 @@ class Attended:
             head_settings="" if how.skip_checks else head_settings(heads),
             skip_reason=how.skip_checks,
             clock=clock,
+            profile=profile,
         )
         self._watch = Watch(device, self.readiness)
         sweeping = Sweeping(device, self._watch)

@@ -211,7 +211,7 @@ def _live(
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
-        attended = Attended(source, heads, out, how, clock)
+        attended = Attended(source, heads, out, how, clock, profile)
         with (
             new_writer(out, device, profile, model, note=note, several_heads=len(heads) > 1) as writer,
             Recorder(writer) as recorder,
