@@ -50,7 +50,9 @@ class Order:
     """Which step, or why."""
 
 
-Item = SampleBlock | Gap | Silence | Ground | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
+Item = (
+    SampleBlock | Gap | Silence | Ground | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
+)
 
 
 class Source(Protocol):

@@ -84,7 +84,7 @@ class LearnedNoise:
 
 
 def conditioned(readings: F8, settings: MetalSettings, geometry: MetalGeometry) -> F8:
-    """A stretch of readings after the stages that stand before the balance; the first quarter, at most 1 s, is left out.
+    """A stretch of readings after the stages before the balance; the first quarter, at most 1 s, is left out.
 
     readings : (n, channels * values) stream's unit, as they were received. Mains and spread are learned in what is
     left out.

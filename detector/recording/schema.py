@@ -181,7 +181,7 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
     "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
-    "ground": (GROUND_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on it is used"),
+    "ground": (GROUND_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }

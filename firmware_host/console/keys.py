@@ -27,7 +27,10 @@ LABEL_KEYS: Final = {
 }
 """The same keys as on the page."""
 
-HELP: Final = "b begin step  g learn ground  r store reference  j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+HELP: Final = (
+    "b begin step  g learn ground  r store reference  j k choose  "
+    "1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+)
 
 
 class Keyboard:

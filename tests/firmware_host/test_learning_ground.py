@@ -110,7 +110,7 @@ def test_a_radar_stream_has_no_ground_balance(session: tuple[Path, Heard, list[D
 def test_a_coil_of_many_values_keeps_them_all(tmp_path: Path) -> None:
     direction = tuple(tuple(float(v) for v in row) for row in np.random.default_rng(0).normal(size=(3, 150)))
     figures = tuple((0.5, float(k), 1.0) for k in range(5))
-    learned = [Ground(5, "A", 0, 1, 9, 9, 12, direction, *figures), Ground(6, "B", 0, 20, 29, 9, 30, direction, *figures)]
+    learned = [Ground(at, "A", 0, at, at + 9, 9, at + 12, direction, *figures) for at in (5, 30)]
     with RecordingWriter(tmp_path / "g.h5", DEVICE, software="t", created_utc_ns=1) as writer:
         for g in learned:
             writer.ground(g)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_stream_that_dies_is_given_up_within_the_bound_while_another_goes_on()
     silences = [s for s in said if isinstance(s, Silence)]
     assert {s.stream_id for s in silences} == {1}
     assert {s.after_seq for s in silences} == {bench.seq[1]}
-    assert all(a.until_tick < b.until_tick for a, b in zip(silences, silences[1:], strict=False))
+    assert all(a.until_tick < b.until_tick for a, b in pairwise(silences))
     # what waits for it waits for no longer than the bound and one extension
     assert silences[-1].until_tick >= (5.0 - 1.0 - 0.3) * 1e6
     (fault,) = [e for e in said if isinstance(e, Event)]
