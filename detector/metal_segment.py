@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
 from detector.metal.chain import MetalChain, MetalOutput
+from detector.metal.description import describe_metal
 from detector.metal.geometry import MetalGeometry
 from detector.profile import Profile
 from detector.samples import SampleBlock, StreamDescription
@@ -163,5 +165,7 @@ class MetalSegment:
             describe: Callable[[F8, float, float, float], Alarm] = alarm_at(
                 peak, self._track, "metal", coil, g.step_m, self._threshold
             )
-            alarms.append(describe(features, nan, nan, nan))
+            soil = self._chain.search.state.nominal[coil]
+            metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
+            alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms

@@ -21,7 +21,7 @@ from detector.detections import Detection
 from detector.errors import ProfileError
 from detector.profile import Profile
 from detector.runner import Coverage, Runner
-from detector.samples import DeviceDescription, Ground, Int64Array, SampleBlock, Silence, StreamDescription
+from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription
 from detector.segment import Given, Tapped
 
 __all__ = ["BlockMarks", "Coverage", "Latency", "Output", "Pipeline"]
@@ -163,7 +163,7 @@ class Pipeline:
         stream = self._device.stream(silence.stream_id)
         return self._output(stream, self._runners[stream.stream_id].skip(silence))
 
-    def learn(self, ground: Ground) -> tuple[Ground, Output]:
+    def learn(self, soil: Soil) -> tuple[Soil, Output]:
         """Balance a metal stream with what was learned, from the next record on, which begins a new segment.
 
         It comes between the same two records whenever they are replayed. Returns it with that record's number.
@@ -173,10 +173,10 @@ class Pipeline:
         ProfileError
             when it does not fit the stream.
         """
-        stream = self._device.stream(ground.stream_id)
+        stream = self._device.stream(soil.stream_id)
         if not stream.kind.is_metal:
             raise ProfileError(f"{stream.name} is no metal stream and has no ground balance. Learn on a metal stream.")
-        stamped, given = self._runners[stream.stream_id].learn(ground)
+        stamped, given = self._runners[stream.stream_id].learn(soil)
         return stamped, self._output(stream, given)
 
     def _output(self, stream: StreamDescription, given: Given) -> Output:

@@ -13,7 +13,7 @@ from detector.decide.classifier import Model
 from detector.metal_segment import MetalSegment
 from detector.profile import Profile
 from detector.radar_segment import RadarSegment
-from detector.samples import Ground, Int64Array, Mark, SampleBlock, Silence, StreamDescription
+from detector.samples import Int64Array, Mark, SampleBlock, Silence, Soil, StreamDescription
 from detector.segment import Given, Segment, Watcher
 
 EVER: Final = 1 << 62
@@ -167,7 +167,7 @@ class Runner:
         self._count(given)
         return given
 
-    def learn(self, ground: Ground) -> tuple[Ground, Given]:
+    def learn(self, soil: Soil) -> tuple[Soil, Given]:
         """Balance with a learned direction from the next record on, in a segment of its own.
 
         Returns it with the number of that record, and what the segment before it still gave.
@@ -176,7 +176,7 @@ class Runner:
         if self._open:
             given = self._end_segment()
             self._ended_tick = self._last_tick
-        direction = tuple(v for coil in ground.direction for v in coil)
+        direction = tuple(v for coil in soil.direction for v in coil)
         metal = self._profile.metal
         balance = metal.ground_balance.model_copy(update={"direction": direction})
         metal = metal.model_copy(update={"ground_balance": balance})
@@ -184,7 +184,7 @@ class Runner:
         self._segment = self._fresh()
         self._count(given)
         following = 0 if self._last_seq is None else self._last_seq + 1
-        return (replace(ground, from_seq=following) if ground.from_seq < 0 else ground), given
+        return (replace(soil, from_seq=following) if soil.from_seq < 0 else soil), given
 
     def finish(self) -> Given:
         """The stream has ended."""

@@ -286,7 +286,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Soil:
     """What a metal stream learned of the soil on a person's command, and from which record on it is used."""
 
     utc_ns: int

@@ -15,7 +15,7 @@ from detector.detections import Detection, Label
 from detector.errors import RecordingError
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
-from detector.samples import ClockFit, Event, Gap, Ground, ParameterReading, Position, SampleBlock, Silence
+from detector.samples import ClockFit, Event, Gap, ParameterReading, Position, SampleBlock, Silence, Soil
 from firmware_host.session import Listener
 
 FLUSH_S: Final = 0.5
@@ -111,8 +111,8 @@ class Recorder(Listener):
     def silence(self, silence: Silence) -> None:
         self._put(self._writer.silence, silence)
 
-    def ground(self, ground: Ground) -> None:
-        self._put(self._writer.ground, ground)
+    def soil(self, soil: Soil) -> None:
+        self._put(self._writer.soil, soil)
 
     def event(self, event: Event) -> None:
         self._put(self._writer.event, event)

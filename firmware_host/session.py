@@ -28,12 +28,12 @@ from detector.samples import (
     DeviceDescription,
     Event,
     Gap,
-    Ground,
     ParameterReading,
     Position,
     SampleBlock,
     Severity,
     Silence,
+    Soil,
 )
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
@@ -51,7 +51,7 @@ class Order:
 
 
 Item = (
-    SampleBlock | Gap | Silence | Ground | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
+    SampleBlock | Gap | Silence | Soil | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
 )
 
 
@@ -75,7 +75,7 @@ class Listener:
     def silence(self, silence: Silence) -> None:
         """A stream is given up up to a tick: the others settle without it. Told anew as it lasts."""
 
-    def ground(self, ground: Ground) -> None:
+    def soil(self, soil: Soil) -> None:
         """What was learned of the soil, and from which record on it is used."""
 
     def event(self, event: Event) -> None:
@@ -230,10 +230,10 @@ def run(
                         for listener in listeners:
                             listener.silence(item)
                         tell(pipeline.skip(item))
-                    case Ground():
+                    case Soil():
                         used, out = pipeline.learn(item)
                         for listener in listeners:
-                            listener.ground(used)
+                            listener.soil(used)
                         tell(out)
                     case HeadStatus():
                         for listener in listeners:

@@ -20,7 +20,7 @@ from detector.errors import SampleError
 from detector.metal.geometry import MetalGeometry
 from detector.metal.learning import conditioned, learn_ground
 from detector.profile import Profile
-from detector.samples import DeviceDescription, Event, Gap, Ground, SampleBlock, Severity, StreamDescription
+from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, Soil, StreamDescription
 from detector.settings import Settings, quantity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
@@ -178,7 +178,7 @@ class Readiness(Listener):
         self,
         device: DeviceDescription,
         references: References,
-        publish: Callable[[Event | Ground], object],
+        publish: Callable[[Event | Soil], object],
         settings: StartupSettings | None = None,
         head_settings: str = "",
         skip_reason: str = "",
@@ -386,7 +386,7 @@ class Readiness(Listener):
         if noise is None and not self.skipped:
             return Outcome.FAILED, "Measure the noise first: soil is judged against it."
         texts = []
-        learned: list[Ground] = []
+        learned: list[Soil] = []
         for s in self._metals:
             if s.values < 2:
                 continue
@@ -404,11 +404,11 @@ class Readiness(Listener):
                 texts.append(f"{coil} soil {soil:.0f} sigma, {left:.1f} left after balance")
             if self._profile is not None:
                 texts.append(self._learn(s, m, self._profile, learned))
-        for ground in learned:
-            self._publish(ground)
+        for each in learned:
+            self._publish(each)
         return Outcome.PASSED, "; ".join(texts) or "a head with one gate has nothing to balance"
 
-    def _learn(self, s: StreamDescription, m: _Measurement, profile: Profile, learned: list[Ground]) -> str:
+    def _learn(self, s: StreamDescription, m: _Measurement, profile: Profile, learned: list[Soil]) -> str:
         """Learn the soil's direction for the session's chain; says what came of it."""
         geometry = MetalGeometry.of(s, profile.nominal_speed_m_per_s)
         blocks = m.blocks[s.stream_id]
@@ -419,7 +419,7 @@ class Readiness(Listener):
         per_coil = (tuple(float(v) for v in a) for a in (
             found.snr, found.share, found.residual, found.exponent, found.swing))  # fmt: skip
         learned.append(
-            Ground(
+            Soil(
                 self._clock(), self._who, s.stream_id, int(blocks[0].seq[0]), int(blocks[-1].seq[-1]),
                 found.n_records, -1, tuple(tuple(float(v) for v in d) for d in found.direction), *per_coil,
             )

@@ -158,6 +158,7 @@ class Fusion:
             features=tuple(float(f) for f in features),
             profile_hash=self._profile_hash,
             model_hash=self._model.hash,
+            metal=metal.metal if metal else None,
         )
 
     def _flag(self, sensor: str, alarm: Alarm | None, tick: int) -> float:

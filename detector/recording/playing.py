@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from detector.recording.reader import Recording
-from detector.samples import Ground, SampleBlock, Silence
+from detector.samples import SampleBlock, Silence, Soil
 
-Played = SampleBlock | Silence | Ground
+Played = SampleBlock | Silence | Soil
 
 
 def played(recording: Recording, max_records: int = 256) -> Iterator[Played]:
@@ -19,9 +19,9 @@ def played(recording: Recording, max_records: int = 256) -> Iterator[Played]:
 
     Only the order within a stream matters to the pipeline, so the detections are those of the session, to the bit.
     """
-    between: dict[int, deque[tuple[int, Silence | Ground]]] = {s.stream_id: deque() for s in recording.device.streams}
-    found: list[tuple[int, Silence | Ground]] = [(s.after_seq, s) for s in recording.silences()]
-    found += [(g.from_seq - 1, g) for g in recording.grounds()]
+    between: dict[int, deque[tuple[int, Silence | Soil]]] = {s.stream_id: deque() for s in recording.device.streams}
+    found: list[tuple[int, Silence | Soil]] = [(s.after_seq, s) for s in recording.silences()]
+    found += [(g.from_seq - 1, g) for g in recording.soils()]
     for after, item in sorted(found, key=lambda f: f[0]):
         if item.stream_id in between:
             between[item.stream_id].append((after, item))

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
+from detector.metal_description import METAL_DTYPE
 
 FORMAT: Final = "groundsweep-recording"
 SCHEMA_VERSION: Final = "1.3"
@@ -43,9 +44,9 @@ GAP_DTYPE: Final = np.dtype(
 SILENCE_DTYPE: Final = np.dtype(
     [("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")]
 )
-GROUND_VALUES: Final = 64
+SOIL_VALUES: Final = 64
 """Values of a coil in one row of the table of learned ground; a coil with more takes several rows."""
-GROUND_DTYPE: Final = np.dtype(
+SOIL_DTYPE: Final = np.dtype(
     [
         ("utc_ns", "<i8"),
         ("who", "S64"),
@@ -57,7 +58,7 @@ GROUND_DTYPE: Final = np.dtype(
         ("coil", "<i4"),
         ("first_value", "<i4"),
         ("n_values", "<i4"),
-        ("direction", "<f8", (GROUND_VALUES,)),
+        ("direction", "<f8", (SOIL_VALUES,)),
         ("snr", "<f8"),
         ("share", "<f8"),
         ("residual", "<f8"),
@@ -181,7 +182,8 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
     "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
-    "ground": (GROUND_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on"),
+    "soil": (SOIL_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on"),
+    "metal": (METAL_DTYPE, "what the metal answers of detections are like, for people; the features decide"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }
@@ -192,7 +194,7 @@ UNCHAINED: Final = ("digests", "signatures")
 ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
-    **dict.fromkeys(("silences", "ground"), 3),
+    **dict.fromkeys(("silences", "soil", "metal"), 3),
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
@@ -340,7 +342,7 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "after_seq": "its last record before; -1 if none had come",
         "until_tick": "tick; a record after after_seq with a tick up to here came too late, and was not tested",
     },
-    "ground": {
+    "soil": {
         "utc_ns": f"{_UTC}; when it was learned",
         "who": "who commanded it",
         "stream_id": "the stream, see its group's attribute stream_id",
@@ -357,6 +359,27 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "residual": "standard deviation of the largest change that is left, over the noise's",
         "exponent": "p of the fitted 1/t^p; NaN where there are no gates",
         "swing": "stream's unit; largest less smallest answer along the direction",
+    },
+    "metal": {
+        "detection_id": "see detections",
+        "snr": "amplitude over noise, all values together",
+        "sign": "of the first gate that stands out by two sigma",
+        "sign_changes": "between successive gates that stand out by two sigma",
+        "n_slopes": "places of log_slopes that count: gates less one",
+        "log_slopes": "d ln|v| / d ln t between successive gates; NaN where one of the two is below two sigma",
+        "early_late_ratio": "earlier half of the gates over the later; NaN where the later is below two sigma",
+        "tau_s": "s; single exponential of a pulse, single pole of a wave, that fits best",
+        "tau_sigma_s": "s; 1 sigma from the noise alone, NaN at the ends of what is tried, and of a wave",
+        "tau_fit": "0 to 1; share of the energy that the single exponential explains",
+        "tau_fast_s": "s; of the best pair of exponentials",
+        "tau_slow_s": "s; the same as tau_fast_s where one explains as much",
+        "n_frequencies": "places of phase_deg and amplitude that count",
+        "phase_deg": "deg; 0 ferrite, 90 thin conductor, 180 thick conductor, soil taken off; of a wave",
+        "amplitude": "stream's unit; by frequency, soil taken off; of a wave",
+        "static": "stream's unit; magnetic part at all frequencies; of a wave",
+        "eddy": "stream's unit; eddy-current part's high-frequency limit; of a wave",
+        "ferrous": "1 if the magnetic part is more than a quarter of the eddy part; of a wave",
+        "confidence": "0.5 to 1; that ferrous is right, from the noise alone",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

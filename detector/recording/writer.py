@@ -30,9 +30,9 @@ from detector.recording.entries import (
     entry_columns,
     stream_target,
 )
-from detector.recording.ground import ground_rows
 from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
+from detector.recording.soil import soil_rows
 from detector.samples import (
     NO_ODOMETER,
     Check,
@@ -40,12 +40,12 @@ from detector.samples import (
     DeviceDescription,
     Event,
     Gap,
-    Ground,
     ParameterReading,
     Position,
     SampleBlock,
     Severity,
     Silence,
+    Soil,
     StreamDescription,
 )
 
@@ -237,9 +237,9 @@ class RecordingWriter:
     def silence(self, silence: Silence) -> None:
         self._keep("silences", silence)
 
-    def ground(self, ground: Ground) -> None:
-        for row in ground_rows(ground):
-            self._keep_row("ground", row)
+    def soil(self, soil: Soil) -> None:
+        for row in soil_rows(soil):
+            self._keep_row("soil", row)
 
     def event(self, event: Event) -> None:
         self._keep("events", event)
@@ -258,6 +258,8 @@ class RecordingWriter:
 
     def detection(self, detection: Detection) -> None:
         self._keep_row("detections", detection.to_row())
+        if detection.metal is not None:
+            self._keep_row("metal", detection.metal.to_row(detection.id))
 
     def label(self, label: Label) -> None:
         self._keep("labels", label)

@@ -8,43 +8,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.recording.schema import GROUND_DTYPE, GROUND_VALUES, fields_of
-from detector.samples import Ground
+from detector.recording.schema import SOIL_DTYPE, SOIL_VALUES, fields_of
+from detector.samples import Soil
 
 _WHOLE = ("utc_ns", "stream_id", "first_seq", "last_seq", "n_records", "from_seq")
 _PER_COIL = ("snr", "share", "residual", "exponent", "swing")
 
 
-def ground_rows(ground: Ground) -> list[Any]:
-    """Rows of GROUND_DTYPE."""
+def soil_rows(soil: Soil) -> list[Any]:
+    """Rows of SOIL_DTYPE."""
     rows = []
-    for coil, direction in enumerate(ground.direction):
-        for first in range(0, len(direction), GROUND_VALUES):
-            part = direction[first : first + GROUND_VALUES]
-            row = np.zeros((), GROUND_DTYPE)
+    for coil, direction in enumerate(soil.direction):
+        for first in range(0, len(direction), SOIL_VALUES):
+            part = direction[first : first + SOIL_VALUES]
+            row = np.zeros((), SOIL_DTYPE)
             for name in _WHOLE:
-                row[name] = getattr(ground, name)
+                row[name] = getattr(soil, name)
             for name in _PER_COIL:
-                row[name] = getattr(ground, name)[coil]
-            row["who"] = ground.who.encode()[:64].decode(errors="ignore").encode()
+                row[name] = getattr(soil, name)[coil]
+            row["who"] = soil.who.encode()[:64].decode(errors="ignore").encode()
             row["coil"], row["first_value"], row["n_values"] = coil, first, len(part)
-            row["direction"] = [*part, *[np.nan] * (GROUND_VALUES - len(part))]
+            row["direction"] = [*part, *[np.nan] * (SOIL_VALUES - len(part))]
             rows.append(row)
     return rows
 
 
-def grounds_of(rows: NDArray[Any]) -> list[Ground]:
-    """The inverse of `ground_rows`, over a whole table; in the order in which they were learned."""
+def soils_of(rows: NDArray[Any]) -> list[Soil]:
+    """The inverse of `soil_rows`, over a whole table; in the order in which they were learned."""
     found: dict[tuple[int, ...], list[Any]] = defaultdict(list)
     for row in rows:
         found[tuple(int(row[name]) for name in _WHOLE)].append(row)
-    return [_ground(parts) for parts in found.values()]
+    return [_soil(parts) for parts in found.values()]
 
 
-def _ground(parts: list[Any]) -> Ground:
+def _soil(parts: list[Any]) -> Soil:
     first = fields_of(parts[0][[*_WHOLE, "who"]])
     coils = sorted({int(p["coil"]) for p in parts})
     of = {c: sorted((p for p in parts if p["coil"] == c), key=lambda p: int(p["first_value"])) for c in coils}
     direction = tuple(tuple(float(v) for p in of[c] for v in p["direction"][: int(p["n_values"])]) for c in coils)
     per_coil: dict[str, Any] = {name: tuple(float(of[c][0][name]) for c in coils) for name in _PER_COIL}
-    return Ground(**first, direction=direction, **per_coil)
+    return Soil(**first, direction=direction, **per_coil)

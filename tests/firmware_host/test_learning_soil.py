@@ -16,7 +16,7 @@ from detector.profile import Profile
 from detector.recording.playing import played
 from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import Event, Ground, SampleBlock
+from detector.samples import Event, SampleBlock, Soil
 from firmware_host.console.desk import AttendedSource, Desk
 from firmware_host.console.keys import Keyboard
 from firmware_host.recorder import Recorder
@@ -47,11 +47,11 @@ class Scene:
 
 class Heard(Listener):
     def __init__(self) -> None:
-        self.grounds: list[Ground] = []
+        self.soils: list[Soil] = []
         self.texts: list[str] = []
 
-    def ground(self, ground: Ground) -> None:
-        self.grounds.append(ground)
+    def soil(self, soil: Soil) -> None:
+        self.soils.append(soil)
 
     def event(self, event: Event) -> None:
         self.texts.append(event.text)
@@ -59,7 +59,7 @@ class Heard(Listener):
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory, model: Model) -> tuple[Path, Heard, list[Detection]]:
-    folder = tmp_path_factory.mktemp("ground")
+    folder = tmp_path_factory.mktemp("soil")
     desk, heard, out = Desk(), Heard(), folder / "sweep.h5"
     source = AttendedSource(Scene(Keyboard(desk, "A. Deminer")), desk)
     readiness = Readiness(
@@ -72,15 +72,15 @@ def session(tmp_path_factory: pytest.TempPathFactory, model: Model) -> tuple[Pat
 
 def test_the_operators_key_learns_the_soils_own_direction(session: tuple[Path, Heard, list[Detection]]) -> None:
     _, heard, _ = session
-    (ground,) = heard.grounds
+    (learned,) = heard.soils
     soil = 1.0 / np.array(METAL.axis)
-    angle = np.arccos(abs(np.array(ground.direction[0]) @ soil) / np.linalg.norm(soil))
+    angle = np.arccos(abs(np.array(learned.direction[0]) @ soil) / np.linalg.norm(soil))
     assert angle < 0.02
-    assert ground.exponent[0] == pytest.approx(1.0, abs=0.05)
-    assert ground.who == "A. Deminer"
-    assert ground.share[0] > 0.9
+    assert learned.exponent[0] == pytest.approx(1.0, abs=0.05)
+    assert learned.who == "A. Deminer"
+    assert learned.share[0] > 0.9
     # it counts from after the records that it was learned from
-    assert ground.from_seq > ground.last_seq
+    assert learned.from_seq > learned.last_seq
     assert any("learned its direction" in t and "uses it from now on" in t for t in heard.texts)
 
 
@@ -89,12 +89,12 @@ def test_what_was_learned_is_recorded_and_its_replay_is_the_session_to_the_bit(
 ) -> None:
     out, heard, found = session
     with open_recording(out) as r:
-        assert r.grounds() == heard.grounds
+        assert r.soils() == heard.soils
         again = run(RecordingSource(r), Pipeline(r.device, Profile(), model), []).detections
         for size in (1, 7, 1000):
             cut = take(Pipeline(r.device, Profile(), model), list(played(r, size)))
             assert bits(cut) == bits(found), size
-        without = take(Pipeline(r.device, Profile(), model), [p for p in played(r) if not isinstance(p, Ground)])
+        without = take(Pipeline(r.device, Profile(), model), [p for p in played(r) if not isinstance(p, Soil)])
     assert found
     assert bits(again) == bits(found)
     assert bits(without) != bits(found), "what was learned is used"
@@ -102,7 +102,7 @@ def test_what_was_learned_is_recorded_and_its_replay_is_the_session_to_the_bit(
 
 def test_a_radar_stream_has_no_ground_balance(session: tuple[Path, Heard, list[Detection]], model: Model) -> None:
     _, heard, _ = session
-    wrong = Ground(0, "x", 1, 0, 1, 2, -1, *([heard.grounds[0].direction] + 5 * [(1.0,)]))
+    wrong = Soil(0, "x", 1, 0, 1, 2, -1, *([heard.soils[0].direction] + 5 * [(1.0,)]))
     with pytest.raises(ProfileError, match="no metal stream"):
         Pipeline(DEVICE, Profile(), model).learn(wrong)
 
@@ -110,18 +110,18 @@ def test_a_radar_stream_has_no_ground_balance(session: tuple[Path, Heard, list[D
 def test_a_coil_of_many_values_keeps_them_all(tmp_path: Path) -> None:
     direction = tuple(tuple(float(v) for v in row) for row in np.random.default_rng(0).normal(size=(3, 150)))
     figures = tuple((0.5, float(k), 1.0) for k in range(5))
-    learned = [Ground(at, "A", 0, at, at + 9, 9, at + 12, direction, *figures) for at in (5, 30)]
+    learned = [Soil(at, "A", 0, at, at + 9, 9, at + 12, direction, *figures) for at in (5, 30)]
     with RecordingWriter(tmp_path / "g.h5", DEVICE, software="t", created_utc_ns=1) as writer:
         for g in learned:
-            writer.ground(g)
+            writer.soil(g)
     with open_recording(tmp_path / "g.h5") as r:
-        assert r.grounds() == learned
+        assert r.soils() == learned
 
 
 def take(pipeline: Pipeline, pieces: list[Item]) -> list[Detection]:
     found: list[Detection] = []
     for p in pieces:
-        if isinstance(p, Ground):
+        if isinstance(p, Soil):
             found += pipeline.learn(p)[1].detections
         elif isinstance(p, SampleBlock):
             found += pipeline.process(p).detections
