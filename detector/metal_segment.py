@@ -66,8 +66,13 @@ class MetalSegment:
     @property
     def search_delay(self) -> float:
         """Readings by which the search statistic is late on average."""
+        return self._smoothing + self._chain.search_latency
+
+    @property
+    def _smoothing(self) -> float:
+        """Readings by which the statistic of a reading stands for ground further back."""
         own = self._profile.metal_search.smooth_m / self._geometry.step_m
-        return own + self._chain.search_latency_s * self._geometry.rate_hz
+        return own + self._chain.search.delay_s * self._geometry.rate_hz
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -120,7 +125,9 @@ class MetalSegment:
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
         return Given(
-            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal"),
+            signals=signals_of(
+                scores, self._search_threshold, self._track, first, name, "metal", self._smoothing
+            ),
             marks=[(self._track.seq(first, n), flags)],
         )
 
