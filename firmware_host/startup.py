@@ -26,6 +26,7 @@ from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
+from firmware_host.soil_direction import not_soil
 
 F8 = NDArray[np.float64]
 
@@ -396,6 +397,8 @@ class Readiness(Listener):
             for c in range(s.channels):
                 soil, left = soil_residual(x[:, c], sigma[c])
                 coil = f"{s.name} coil {c}" if s.channels > 1 else s.name
+                if why := not_soil(s, x[:, c], sigma[c]):
+                    return Outcome.FAILED, f"{coil}: {why}"
                 if left > self._settings.residual:
                     return Outcome.FAILED, (
                         f"{coil}: {left:.1f} sigma are left after balance, allowed {self._settings.residual:g}. Is "

@@ -21,7 +21,7 @@ from firmware_host.console.desk import AttendedSource, Desk
 from firmware_host.console.keys import Keyboard
 from firmware_host.recorder import Recorder
 from firmware_host.references import References
-from firmware_host.session import Item, Listener, RecordingSource, run
+from firmware_host.session import Item, Listener, Order, RecordingSource, run
 from firmware_host.startup import Readiness
 from tests.firmware_host.console.staged_head import DEVICE, METAL, Stage
 
@@ -98,6 +98,22 @@ def test_what_was_learned_is_recorded_and_its_replay_is_the_session_to_the_bit(
     assert found
     assert bits(again) == bits(found)
     assert bits(without) != bits(found), "what was learned is used"
+
+
+def test_nothing_is_learned_over_metal(tmp_path: Path) -> None:
+    """A balance there would leave out the very answer that is looked for."""
+    told: list[Event | Soil] = []
+    readiness = Readiness(
+        DEVICE, References(tmp_path), told.append, skip_reason="a test", monotonic=lambda: 0.0, profile=Profile()
+    )
+    stage = Stage()
+    stage.scene = "piece"
+    readiness.order(Order("begin", "A. Deminer", "ground balance"))
+    blocks = stage.blocks()
+    for _ in range(2 * 20 * 5):
+        readiness.block(next(blocks))
+    assert not any(isinstance(t, Soil) for t in told)
+    assert "this is not soil" in readiness.steps[2].text
 
 
 def test_a_radar_stream_has_no_ground_balance(session: tuple[Path, Heard, list[Detection]], model: Model) -> None:
