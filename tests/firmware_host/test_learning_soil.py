@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from detector.decide.classifier import Model
 from detector.detections import Detection, detection_table
@@ -17,6 +18,7 @@ from detector.recording.playing import played
 from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, Soil
+from firmware_host.cli.main import app
 from firmware_host.console.desk import AttendedSource, Desk
 from firmware_host.console.keys import Keyboard
 from firmware_host.recorder import Recorder
@@ -98,6 +100,18 @@ def test_what_was_learned_is_recorded_and_its_replay_is_the_session_to_the_bit(
     assert found
     assert bits(again) == bits(found)
     assert bits(without) != bits(found), "what was learned is used"
+
+
+def test_what_was_learned_and_how_the_metal_answers_is_shown(session: tuple[Path, Heard, list[Detection]]) -> None:
+    out, heard, found = session
+    said = CliRunner().invoke(app, ["show", "--no-picture", str(out)])
+    assert said.exit_code == 0
+    words = " ".join(said.output.split())
+    assert f"by A. Deminer on metal: 1/t^{heard.soils[0].exponent[0]:.2f}" in words
+    assert f"used from record {heard.soils[0].from_seq} on" in words
+    metal = next(d for d in found if d.metal is not None)
+    assert metal.metal is not None
+    assert f"metal #{metal.id}: {metal.metal.snr:.0f} sigma; tau {1e6 * metal.metal.tau_s:.3g}" in words
 
 
 def test_nothing_is_learned_over_metal(tmp_path: Path) -> None:
