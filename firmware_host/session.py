@@ -50,9 +50,7 @@ class Order:
     """Which step, or why."""
 
 
-Item = (
-    SampleBlock | Gap | Silence | Soil | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
-)
+Item = SampleBlock | Gap | Silence | Soil | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
 
 
 class Source(Protocol):

@@ -59,9 +59,7 @@ class LobeWatch:
         at : the peak among them; row : the peak in the segment; coil : where it stands out
         """
         rows = np.ascontiguousarray(rows)
-        answers = np.stack(
-            [filter_at(rows, at, t, int(h)) for t, h in zip(self._filters, self._halves, strict=True)]
-        )
+        answers = np.stack([filter_at(rows, at, t, int(h)) for t, h in zip(self._filters, self._halves, strict=True)])
         while self._passed and self._passed[0].row < row - 2 * self.reach:  # and the target has its own width
             self._passed.popleft()
         mine = slice(coil * self._values, (coil + 1) * self._values)

@@ -41,9 +41,7 @@ GAP_DTYPE: Final = np.dtype(
         ("cause", "S80"),
     ]
 )
-SILENCE_DTYPE: Final = np.dtype(
-    [("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")]
-)
+SILENCE_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")])
 SOIL_VALUES: Final = 64
 """Values of a coil in one row of the table of learned ground; a coil with more takes several rows."""
 SOIL_DTYPE: Final = np.dtype(
