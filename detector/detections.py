@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.metal_description import MetalDescription
+
 CLASSES: Final = ("mine-like", "metal-clutter", "nonmetal-clutter")
 """Classes a model gives probabilities for. ``unknown`` is none of them: it is the refusal to say."""
 
@@ -137,6 +139,8 @@ class Detection:
     """In the order of FEATURES."""
     profile_hash: str
     model_hash: str
+    metal: MetalDescription | None = None
+    """What the metal answer is like, for people; a recording keeps it in a table of its own."""
 
     @property
     def seen_by(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
 from detector.metal.chain import MetalChain, MetalOutput
+from detector.metal.description import describe_metal
 from detector.metal.geometry import MetalGeometry
+from detector.metal.lobe import LobeWatch
 from detector.profile import Profile
-from detector.samples import SampleBlock, StreamDescription
-from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.samples import SampleBlock, StreamDescription, StreamKind
+from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
 
@@ -31,18 +34,7 @@ class MetalSegment:
         tails: Mapping[str, Tail],
         watchers: Mapping[str, list[Watcher]],
     ) -> None:
-        low, high = stream.limits
-        self._geometry = MetalGeometry(
-            kind=stream.kind,
-            channels=stream.channels,
-            values=stream.values,
-            axis=stream.axis,
-            rate_hz=stream.rate_hz,
-            step_m=stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz,
-            lsb=abs(stream.scale) if COUNTS[stream.sample_type] else 0.0,
-            low=low,
-            high=high,
-        )
+        self._geometry = MetalGeometry.of(stream, profile.nominal_speed_m_per_s)
         self._profile, self._stream = profile, stream
         self._threshold = tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m)
         self._search_threshold = max(
@@ -51,6 +43,9 @@ class MetalSegment:
         self._track = Track()
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
+        response = self._chain.response
+        judged = stream.kind is StreamKind.METAL_PI and profile.metal.mode == "motion"
+        self._lobes = LobeWatch(response.filters, response.halves, stream.values) if judged else None
         self._stage: AlarmStage | None = None
         channels = stream.channels
         self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
@@ -75,8 +70,13 @@ class MetalSegment:
     @property
     def search_delay(self) -> float:
         """Readings by which the search statistic is late on average."""
+        return self._smoothing + self._chain.search_latency
+
+    @property
+    def _smoothing(self) -> float:
+        """Readings by which the statistic of a reading stands for ground further back."""
         own = self._profile.metal_search.smooth_m / self._geometry.step_m
-        return own + self._chain.search_latency_s * self._geometry.rate_hz
+        return own + self._chain.search.delay_s * self._geometry.rate_hz
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -129,7 +129,9 @@ class MetalSegment:
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
         return Given(
-            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal"),
+            signals=signals_of(
+                scores, self._search_threshold, self._track, first, name, "metal", self._smoothing
+            ),
             marks=[(self._track.seq(first, n), flags)],
         )
 
@@ -174,5 +176,12 @@ class MetalSegment:
             describe: Callable[[F8, float, float, float], Alarm] = alarm_at(
                 peak, self._track, "metal", coil, g.step_m, self._threshold
             )
-            alarms.append(describe(features, nan, nan, nan))
+            soil = self._chain.search.state.nominal[coil]
+            metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
+            if self._lobes is not None:
+                first = max(0, peak.row - self._lobes.reach)
+                near = self._gates.cut(first, peak.row + self._lobes.reach + 1)
+                # told, never dropped: the lobe may be all that shows of weak metal in it
+                metal = replace(metal, lobe=float(self._lobes.is_lobe(near, peak.row - first, peak.row, coil)))
+            alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms

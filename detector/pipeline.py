@@ -19,11 +19,12 @@ from detector.decide.fusion import Fusion
 from detector.decide.search import Signal
 from detector.detections import Detection
 from detector.errors import ProfileError
-from detector.metal_segment import MetalSegment
 from detector.profile import Profile
-from detector.radar_segment import RadarSegment
-from detector.samples import DeviceDescription, Int64Array, Mark, SampleBlock, StreamDescription
-from detector.segment import Given, Segment, Tapped, Watcher
+from detector.runner import Coverage, Runner
+from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription
+from detector.segment import Given, Tapped
+
+__all__ = ["BlockMarks", "Coverage", "Latency", "Output", "Pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +53,6 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """How much of a stream was really tested. What was not tested was not swept."""
-
-    stream: str
-    received: int
-    """Records that came in."""
-    missing: int
-    """Records that the head counted and the host never got."""
-    surface_lost: int
-    """A-scans whose surface echo was lost, over all antennas."""
-    untested: int
-    """Records with too little ground round them for the alarm stage, over all channels."""
-    segments: int
-    """Unbroken pieces that the stream came in."""
-    marked: dict[str, int] = field(default_factory=dict)
-    """Name of a Mark -> records that carry it on any channel. A record may carry several."""
-    unswept: int = 0
-    """Records that carry any mark: the ground under them does not count as swept."""
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
     """How long a stage holds records back."""
 
@@ -82,117 +62,6 @@ class Latency:
     records: int
     seconds: float
     """At the stream's nominal record rate."""
-
-
-class _Runner:
-    """One stream: cuts it into unbroken segments and runs each through a fresh chain."""
-
-    def __init__(self, stream: StreamDescription, profile: Profile, model: Model) -> None:
-        self._stream = stream
-        self._profile = profile
-        self._tails = model.tails
-        self._watchers: dict[str, list[Watcher]] = {}
-        self._segment = self._fresh()
-        self._last_seq: int | None = None
-        self._last_tick = 0
-        self._ended_tick: int | None = None
-        self._received = 0
-        self._missing = 0
-        self._untested = 0
-        self._lost = 0
-        self._marked = dict.fromkeys(Mark, 0)
-        self._unswept = 0
-        self._segments = 1
-
-    def _fresh(self) -> Segment:
-        kind = MetalSegment if self._stream.kind.is_metal else RadarSegment
-        return kind(self._stream, self._profile, self._tails, self._watchers)
-
-    @property
-    def latencies(self) -> dict[str, int]:
-        return self._segment.latencies
-
-    @property
-    def search_delay(self) -> float:
-        return self._segment.search_delay
-
-    @property
-    def taps(self) -> tuple[str, ...]:
-        return self._segment.taps
-
-    def watch(self, stage: str, fn: Watcher) -> Callable[[], None]:
-        """Call fn with every output of that stage. Returns a function that ends it."""
-        watching = self._watchers.setdefault(stage, [])
-        watching.append(fn)
-
-        def end() -> None:
-            if fn in watching:
-                watching.remove(fn)
-
-        return end
-
-    @property
-    def settled_tick(self) -> int | None:
-        """Every alarm up to this tick has been reported; None while nothing is settled."""
-        return self._segment.settled_tick if self._segment.settled_tick is not None else self._ended_tick
-
-    @property
-    def coverage(self) -> Coverage:
-        return Coverage(
-            self._stream.name,
-            self._received,
-            self._missing,
-            self._lost,
-            self._untested + self._segment.untested,
-            self._segments,
-            {mark.name: n for mark, n in self._marked.items() if mark.name},
-            self._unswept,
-        )
-
-    def process(self, block: SampleBlock) -> Given:
-        given = Given()
-        start = 0
-        previous = self._last_seq
-        steps = np.diff(block.seq, prepend=block.seq[0] - 1 if previous is None else previous)
-        for i in np.flatnonzero(steps > 1):
-            missed = int(steps[i]) - 1
-            self._missing += missed
-            if missed > self._profile.bridge_records:
-                if i > start:
-                    given.add(self._segment.process(block[start:i]))
-                last_tick = int(block.tick[i - 1]) if i else self._last_tick
-                given.add(self._end_segment(last_tick))
-                start = int(i)
-        if start < len(block):
-            given.add(self._segment.process(block[start:]))
-        self._last_seq = int(block.seq[-1])
-        self._last_tick = int(block.tick[-1])
-        self._received += len(block)
-        self._count(given)
-        return given
-
-    def finish(self) -> Given:
-        given = self._segment.finish()
-        self._count(given)
-        return given
-
-    def _count(self, given: Given) -> None:
-        for _, marks in given.marks:
-            self._lost += int(np.count_nonzero(marks & np.uint8(Mark.SURFACE_LOST)))
-            if not marks.any():
-                continue
-            record = np.bitwise_or.reduce(marks, axis=1)
-            self._unswept += int(np.count_nonzero(record))
-            for mark in self._marked:
-                self._marked[mark] += int(np.count_nonzero(record & np.uint8(mark)))
-
-    def _end_segment(self, last_tick: int) -> Given:
-        given = self._segment.finish()
-        self._untested += self._segment.untested
-        self._ended_tick = last_tick
-        self._segment = self._fresh()
-        self._segments += 1
-        return given
 
 
 class Pipeline:
@@ -213,15 +82,23 @@ class Pipeline:
     def __init__(self, device: DeviceDescription, profile: Profile, model: Model) -> None:
         self._device = device
         self._link_s = profile.fusion.link_s
-        self._runners = {s.stream_id: _Runner(s, profile, model) for s in device.streams}
         self._fusion = Fusion(
             profile.fusion,
             model,
             device.tick_hz,
             profile.nominal_speed_m_per_s,
-            frozenset("metal" if s.kind.is_metal else "radar" for s in device.streams),
+            frozenset(_sensor(s) for s in device.streams),
             profile.hash,
         )
+        self._runners = {s.stream_id: self._runner(s, profile, model) for s in device.streams}
+
+    def _runner(self, stream: StreamDescription, profile: Profile, model: Model) -> Runner:
+        sensor = _sensor(stream)
+
+        def absent(after_tick: int, before_tick: int) -> None:
+            self._fusion.absent(stream.stream_id, sensor, after_tick, before_tick)
+
+        return Runner(stream, profile, model, self._device.tick_hz, self._fusion.link_pass_ticks, absent)
 
     def latency_s(self) -> dict[str, float]:
         """Time from a record to its alarm, s at the nominal record rate, by stream name."""
@@ -275,8 +152,35 @@ class Pipeline:
         """Run one block of one stream; blocks of a stream come in order."""
         if len(block) == 0:
             return Output([], [])
-        given = self._runners[block.stream.stream_id].process(block)
-        marks = [BlockMarks(block.stream.name, seq, flags) for seq, flags in given.marks if len(seq)]
+        return self._output(block.stream, self._runners[block.stream.stream_id].process(block))
+
+    def skip(self, silence: Silence) -> Output:
+        """Let the other streams settle without one that is silent.
+
+        It comes after the last record before the silence and before whatever comes of that stream afterwards; where
+        it stands between the other streams' blocks changes nothing.
+        """
+        stream = self._device.stream(silence.stream_id)
+        return self._output(stream, self._runners[stream.stream_id].skip(silence))
+
+    def learn(self, soil: Soil) -> tuple[Soil, Output]:
+        """Balance a metal stream with what was learned, from the next record on, which begins a new segment.
+
+        It comes between the same two records whenever they are replayed. Returns it with that record's number.
+
+        Raises
+        ------
+        ProfileError
+            when it does not fit the stream.
+        """
+        stream = self._device.stream(soil.stream_id)
+        if not stream.kind.is_metal:
+            raise ProfileError(f"{stream.name} is no metal stream and has no ground balance. Learn on a metal stream.")
+        stamped, given = self._runners[stream.stream_id].learn(soil)
+        return stamped, self._output(stream, given)
+
+    def _output(self, stream: StreamDescription, given: Given) -> Output:
+        marks = [BlockMarks(stream.name, seq, flags) for seq, flags in given.marks if len(seq)]
         self._fusion.add(given.alarms)
         settled = [r.settled_tick for r in self._runners.values()]
         ready = [t for t in settled if t is not None]
@@ -293,3 +197,7 @@ class Pipeline:
             total.add(given)
         self._fusion.add(total.alarms)
         return Output(total.alarms, self._fusion.settle(None), total.signals, marks)
+
+
+def _sensor(stream: StreamDescription) -> str:
+    return "metal" if stream.kind.is_metal else "radar"

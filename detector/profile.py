@@ -46,6 +46,14 @@ class Profile(Settings):
         values = self.model_dump(mode="json", exclude={"name"})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
+    def with_pulse(self, pulse_us: float) -> Profile:
+        """The same where it says itself how long the pulse is, or `pulse_us` is none; else with this length, us."""
+        balance = self.metal.ground_balance
+        if balance.pulse_us > 0.0 or not 0.0 < pulse_us <= 1e5:
+            return self
+        metal = self.metal.model_copy(update={"ground_balance": balance.model_copy(update={"pulse_us": pulse_us})})
+        return self.model_copy(update={"metal": metal})
+
     def to_toml(self) -> str:
         """All values as TOML, each with its unit, range and reason as a comment."""
         lines: list[str] = []

@@ -168,12 +168,13 @@ class RadarSegment:
             self._stage.seen = self._scored
             self._search = SearchStage(self._profile.radar_search, g.step_m, cells, g.channels)
         scores = self._search.process(out.search, self.chain.floor)
+        delay = self.search_delay
         show = self.watcher("strength")
         if show is not None:
             show(scores / self._search_threshold)
         given = Given(
             self._alarms(out),
-            signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar"),
+            signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar", delay),
             [(block.seq, out.marks)],
         )
         self._after(self._stage.decided)

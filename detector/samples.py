@@ -70,6 +70,8 @@ class Mark(IntFlag):
     """The soil's own response is beyond what the ground balance can take out."""
     SURFACE_LOST = 16
     """The radar's surface echo was not where it can be, so depth and background mean nothing."""
+    LATE = 32
+    """The record came after its stream had been given up as silent, see Silence: it is kept, and was not tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,48 @@ class Gap:
     utc_ns: int
     """When the host noticed, ns since 1970 UTC."""
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stream that says nothing while others go on: nothing of it up to a tick is waited for any more."""
+
+    utc_ns: int
+    """When the host gave it up, ns since 1970 UTC."""
+    stream_id: int
+    after_seq: int
+    """Its last record before; -1 if none had come."""
+    until_tick: int
+    """A record that comes after this silence with a tick up to here is kept, and not tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soil:
+    """What a metal stream learned of the soil on a person's command, and from which record on it is used."""
+
+    utc_ns: int
+    """When it was learned, ns since 1970 UTC."""
+    who: str
+    stream_id: int
+    first_seq: int
+    """First and ..."""
+    last_seq: int
+    """... last record that it was learned from."""
+    n_records: int
+    from_seq: int
+    """The first record that is balanced with it; -1: the next one that comes."""
+    direction: tuple[tuple[float, ...], ...]
+    """Coil by coil: the soil's answer in each value, unit length."""
+    snr: tuple[float, ...]
+    """Coil by coil: the soil's standard deviation over the noise's."""
+    share: tuple[float, ...]
+    """Coil by coil: share of the change along the direction, 0 to 1."""
+    residual: tuple[float, ...]
+    """Coil by coil: standard deviation of the largest change that is left, over the noise's; 1 = noise alone."""
+    exponent: tuple[float, ...]
+    """Coil by coil: p of the fitted 1/t^p; NaN where there are no gates."""
+    swing: tuple[float, ...]
+    """Coil by coil: largest less smallest answer along the direction, stream's unit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,11 @@ class Track:
     def end(self) -> int:
         return self._rows.end
 
+    @property
+    def base(self) -> int:
+        """The first row that is still kept."""
+        return self._rows.base
+
     def append(self, block: SampleBlock) -> None:
         self._rows.append(np.column_stack((block.seq, block.tick, block.utc_ns, block.odometer_um)))
 
@@ -99,12 +104,17 @@ def place_m(odometer_um: int) -> float:
 
 
 def signals_of(
-    scores: F8, threshold: float, track: Track, first: int, stream: str, sensor: str
+    scores: F8, threshold: float, track: Track, first: int, stream: str, sensor: str, delay: float
 ) -> list[Signal]:
-    """Signals of those rows from number `first` on, (n, groups), whose score reaches the threshold. NaN never does."""
+    """Signals of those rows from number `first` on, (n, groups), whose score reaches the threshold. NaN never does.
+
+    delay : rows by which the score is late on average: the place is that of the row so far back
+    """
     out = []
+    back = round(delay)
     for i, c in np.argwhere(scores >= threshold):
         row = track.at(first + int(i))
+        place = track.at(max(track.base, first + int(i) - back))
         out.append(
             Signal(
                 stream=stream,
@@ -113,7 +123,7 @@ def signals_of(
                 seq=int(row[0]),
                 tick=int(row[1]),
                 utc_ns=int(row[2]),
-                x_m=place_m(int(row[3])),
+                x_m=place_m(int(place[3])),
                 strength=float(scores[i, c]) / threshold,
             )
         )

@@ -19,16 +19,18 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
     StreamDescription,
 )
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import GnssReceiver
-from firmware_host.head import Head, HeadState, HeadStatus, Item
+from firmware_host.head import Head, HeadState, HeadStatus
+from firmware_host.head import Item as HeadItem
 from firmware_host.link import SerialLink, list_ports
 from firmware_host.reader import Reader
+from firmware_host.silence import SILENCE_S, SilenceWatch
 
-SILENCE_S: Final = 1.0
-"""A head that streams and sends nothing for this long is a fault, and says so."""
+Item = HeadItem | Silence
 
 RETRY_S: Final = 0.5
 """Pause between two attempts to find a lost head again."""
@@ -52,7 +54,7 @@ class LiveSource:
     ----------
     head : open
     duration_s : stop after this long; None = until it ends or is stopped
-    silence_s : without records for this long, a stream is told to be silent
+    silence_s : without records for this long, a stream is told to be silent, and the others settle without it
     give_up_s : a head that stays lost for this long ends the session with its LinkError; None = never
     """
 
@@ -80,13 +82,13 @@ class LiveSource:
     def items(self) -> Generator[list[Item]]:
         self._head.start()
         began = self._started_at = time.monotonic()
-        watch = _Silence(self._device, self._silence_s, self._head.now_ns)
+        watch = SilenceWatch(self._device, self._silence_s, self._head.now_ns)
         asked_at = began
         try:
             while self._duration_s is None or time.monotonic() - began < self._duration_s:
                 try:
                     got = self._head.read(self.wait_s)
-                    out: list[Item] = watch.told(got)
+                    out: list[Item] = [*watch.told(got)]
                     out.extend(got)
                     states = [i.state for i in got if isinstance(i, HeadStatus)]
                     if HeadState.FINISHED in states:
@@ -169,46 +171,6 @@ class LiveSource:
         return self._event(Severity.INFO, "wire", text)
 
 
-class _Silence:
-    """Tells when a stream falls silent, and when it is back."""
-
-    def __init__(self, device: DeviceDescription, silence_s: float, clock: Callable[[], int]) -> None:
-        self._device = device
-        self._clock = clock
-        self._silence_s = silence_s
-        now = time.monotonic()
-        self._heard = {s.stream_id: now for s in device.streams}
-        self._silent: set[int] = set()
-
-    @property
-    def all_silent(self) -> bool:
-        return len(self._silent) == len(self._heard)
-
-    def told(self, got: Sequence[Item]) -> list[Item]:
-        now = time.monotonic()
-        out: list[Item] = []
-        for id_ in {i.stream.stream_id for i in got if isinstance(i, SampleBlock)}:
-            if id_ in self._silent:
-                self._silent.remove(id_)
-                text = (
-                    f"{self._device.stream(id_).name}: samples are coming again after "
-                    f"{now - self._heard[id_]:.1f} s of silence. The ground passed meanwhile was not swept."
-                )
-                out.append(Event(self._clock(), Severity.WARNING, "head", text))
-            self._heard[id_] = now
-        for id_, last in self._heard.items():
-            s = self._device.stream(id_)
-            # a slow stream is not silent between two of its own records
-            if id_ not in self._silent and now - last > max(self._silence_s, 3.0 / s.rate_hz):
-                self._silent.add(id_)
-                text = (
-                    f"{s.name}: no samples for {now - last:.1f} s. Stop: nothing is being swept with it. "
-                    "Check the cable and the head's power."
-                )
-                out.append(Event(self._clock(), Severity.FAULT, "head", text))
-        return out
-
-
 class _Search:
     """One attempt to find a head again, in a thread: another head in the session must not wait for it."""
 
@@ -261,11 +223,20 @@ class JoinedSource:
     sources : one a head
     wake : set by the heads' readers whenever something came
     clock : the host time in which they all stamp, ns
+    silence_s : without records of a stream for this long, the others settle without it; the heads' own sources tell it
     """
 
     TICK_HZ: Final = 1e6
 
-    def __init__(self, sources: Sequence[LiveSource], wake: threading.Event, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[LiveSource],
+        wake: threading.Event,
+        clock: Callable[[], int],
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._silence_s = silence_s
+        self._clock = clock
         self._sources = sources
         self._wake = wake
         self._began_ns = clock()
@@ -303,6 +274,7 @@ class JoinedSource:
 
     def items(self) -> Generator[list[Item]]:
         running = {k: source.items() for k, source in enumerate(self._sources)}
+        watch = SilenceWatch(self._device, self._silence_s, self._clock, events=False)
         try:
             while running:
                 self._wake.wait(0.02)
@@ -313,7 +285,8 @@ class JoinedSource:
                     except StopIteration:
                         del running[k]
                         continue
-                    yield self._join(k, got)
+                    joined = self._join(k, got)
+                    yield [*watch.told(joined), *joined]
         finally:
             for stream in running.values():
                 stream.close()
@@ -336,6 +309,8 @@ class JoinedSource:
                     gaps = []
                     self._last_tick[id_] = int(block.tick[-1])
                     out.append(block)
+                case Silence():
+                    pass  # in its own head's ticks, and without the other heads
                 case _:
                     out.append(item)
         return out

@@ -27,6 +27,15 @@ from firmware_host.wire.messages import Parameter, ParameterKind, parameter_hash
 
 _CACHE_FORMAT: Final = 1
 
+PULSE_PARAMETER: Final = "pulse_us"
+"""By this name a pulse-induction head states the length of its transmit pulse, us; see docs/firmware-guide.md."""
+
+
+def stated_pulse_us(tables: Sequence[Sequence[Parameter]]) -> float:
+    """Length of the transmit pulse as the heads of a session state it, us; NaN if none does or two differ."""
+    stated = {p.value for table in tables for p in table if p.name == PULSE_PARAMETER and p.unit == "us"}
+    return stated.pop() if len(stated) == 1 else float("nan")
+
 
 class TableCache:
     """Parameter tables on disk, each named by its hash. What is damaged there is as if it were not there.

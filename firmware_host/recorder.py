@@ -14,7 +14,18 @@ from detector.detections import Detection, Label
 from detector.errors import RecordingError
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
-from detector.samples import Check, ClockFit, Event, Gap, ParameterReading, Position, SampleBlock, Severity
+from detector.samples import (
+    Check,
+    ClockFit,
+    Event,
+    Gap,
+    ParameterReading,
+    Position,
+    SampleBlock,
+    Severity,
+    Silence,
+    Soil,
+)
 from firmware_host.disk_room import Room, RoomWatch
 from firmware_host.session import Listener
 
@@ -98,6 +109,12 @@ class Recorder(Listener):
 
     def gap(self, gap: Gap) -> None:
         self._put(self._writer.gap, gap)
+
+    def silence(self, silence: Silence) -> None:
+        self._put(self._writer.silence, silence)
+
+    def soil(self, soil: Soil) -> None:
+        self._put(self._writer.soil, soil)
 
     def event(self, event: Event) -> None:
         self._put(self._writer.event, event)

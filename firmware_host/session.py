@@ -20,6 +20,7 @@ from detector.decide.search import Signal
 from detector.detections import Detection, Label
 from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
 from detector.profile import Profile
+from detector.recording.playing import played
 from detector.recording.reader import Recording
 from detector.samples import (
     NO_ODOMETER,
@@ -31,6 +32,8 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
+    Soil,
 )
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus
@@ -47,7 +50,7 @@ class Order:
     """Which step, or why."""
 
 
-Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
+Item = SampleBlock | Gap | Silence | Soil | Event | HeadStatus | ClockFit | ParameterReading | Position | Label | Order
 
 
 class Source(Protocol):
@@ -62,6 +65,8 @@ class Chain(Protocol):
     """What a session runs samples through: a pipeline, or something that decides nothing."""
 
     def process(self, block: SampleBlock) -> Output: ...
+    def skip(self, silence: Silence) -> Output: ...
+    def learn(self, soil: Soil) -> tuple[Soil, Output]: ...
     def finish(self) -> Output: ...
     def coverage(self) -> list[Coverage]: ...
 
@@ -74,6 +79,12 @@ class Listener:
 
     def gap(self, gap: Gap) -> None:
         """Records that never came."""
+
+    def silence(self, silence: Silence) -> None:
+        """A stream is given up up to a tick: the others settle without it. Told anew as it lasts."""
+
+    def soil(self, soil: Soil) -> None:
+        """What was learned of the soil, and from which record on it is used."""
 
     def event(self, event: Event) -> None:
         """Something a person should know of."""
@@ -116,7 +127,7 @@ class Listener:
 
 
 class RecordingSource:
-    """A recording, read back in time order across its streams."""
+    """A recording, read back in time order across its streams, with what the session did to its pipeline."""
 
     def __init__(self, recording: Recording, max_records: int = 256) -> None:
         self._recording = recording
@@ -127,8 +138,8 @@ class RecordingSource:
         return self._recording.device
 
     def items(self) -> Generator[list[Item]]:
-        for block in self._recording.blocks(self._max_records):
-            yield [block]
+        for item in played(self._recording, self._max_records):
+            yield [item]
 
 
 @dataclass(slots=True)
@@ -223,6 +234,15 @@ def run(
                         summary.missing += item.n_records
                         for listener in listeners:
                             listener.gap(item)
+                    case Silence():
+                        for listener in listeners:
+                            listener.silence(item)
+                        tell(pipeline.skip(item))
+                    case Soil():
+                        used, out = pipeline.learn(item)
+                        for listener in listeners:
+                            listener.soil(used)
+                        tell(out)
                     case HeadStatus():
                         for listener in listeners:
                             listener.status(item)
@@ -263,6 +283,12 @@ def run(
         if c.received == 0:
             text = f"{c.stream}: not one record came. Nothing was swept with it."
             _announce(Event(clock(), Severity.FAULT, "session", text), listeners, summary)
+        if c.silent_s:
+            text = (
+                f"{c.stream}: silent for {c.silent_s:.1f} s while the rest went on. What was found there was judged "
+                "without it, and that ground does not count as swept."
+            )
+            _announce(Event(clock(), Severity.WARNING, "session", text), listeners, summary)
         if c.unswept:
             why = ", ".join(f"{name.lower().replace('_', ' ')} {n}" for name, n in c.marked.items() if n)
             text = (

@@ -16,12 +16,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from detector.errors import SampleError
+from detector.metal.geometry import MetalGeometry
+from detector.metal.learning import conditioned, learn_ground
+from detector.profile import Profile
+from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, Soil, StreamDescription
 from detector.settings import Settings, quantity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
+from firmware_host.soil_direction import not_soil
 from firmware_host.startup_checks import BY_ITSELF, CheckKeeper, Figure
 
 F8 = NDArray[np.float64]
@@ -164,23 +169,27 @@ class Readiness(Listener):
     ----------
     device : the head
     references : where this head's own measurements are kept
-    publish : takes events that belong into the record
+    publish : takes what belongs into the record: events, and the ground that the balance learned
     settings : limits
     head_settings : hash of the head's parameters: a reference taken with others does not count
     skip_reason : start-up was left out on purpose, and why; '' = it is demanded
+    profile : of the session; the ground balance then learns for its chain, else it only judges the soil
     """
 
     def __init__(
         self,
         device: DeviceDescription,
         references: References,
-        publish: Callable[[Event], object],
+        publish: Callable[[Event | Soil], object],
         settings: StartupSettings | None = None,
         head_settings: str = "",
         skip_reason: str = "",
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        profile: Profile | None = None,
     ) -> None:
+        self._profile = profile
+        self._who = ""
         self.skipped = skip_reason
         """Why the steps were left out; shown for the rest of the session."""
         self.again = ""
@@ -395,26 +404,56 @@ class Readiness(Listener):
 
     def _ground_balance(self, m: _Measurement) -> tuple[Outcome, str]:
         noise = self._results.get("noise")
-        if noise is None:
+        if noise is None and not self.skipped:
             return Outcome.FAILED, "Measure the noise first: soil is judged against it."
         texts = []
+        learned: list[Soil] = []
         for s in self._metals:
             if s.values < 2:
                 continue
             x = m.physical(s).reshape(-1, s.channels, s.values)
-            sigma = np.asarray(noise[s.name]).reshape(s.channels, s.values)
+            # pumping is slow against the records, so that their own steps tell the noise where nobody measured it
+            sigma = np.asarray(noise[s.name] if noise else noise_sigma(m.physical(s))).reshape(s.channels, s.values)
             for c in range(s.channels):
                 soil, left = soil_residual(x[:, c], sigma[c])
                 coil = f"{s.name} coil {c}" if s.channels > 1 else s.name
                 self._figures.append(Figure(f"{coil} soil", "sigma", soil))
                 self._figures.append(Figure(f"{coil} left after balance", "sigma", left, high=self._settings.residual))
+                if why := not_soil(s, x[:, c], sigma[c]):
+                    return Outcome.FAILED, f"{coil}: {why}"
                 if left > self._settings.residual:
                     return Outcome.FAILED, (
                         f"{coil}: {left:.1f} sigma are left after balance, allowed {self._settings.residual:g}. Is "
                         "there metal? Try another spot; if it stays so, this soil is beyond the ground balance."
                     )
                 texts.append(f"{coil} soil {soil:.0f} sigma, {left:.1f} left after balance")
+            if self._profile is not None:
+                texts.append(self._learn(s, m, self._profile, learned))
+        for each in learned:
+            self._publish(each)
         return Outcome.PASSED, "; ".join(texts) or "a head with one gate has nothing to balance"
+
+    def _learn(self, s: StreamDescription, m: _Measurement, profile: Profile, learned: list[Soil]) -> str:
+        """Learn the soil's direction for the session's chain; says what came of it."""
+        geometry = MetalGeometry.of(s, profile.nominal_speed_m_per_s)
+        blocks = m.blocks[s.stream_id]
+        try:
+            found = learn_ground(conditioned(m.physical(s), profile.metal, geometry), geometry)
+        except SampleError as e:
+            return f"{s.name} keeps the balance that it had. {e}"
+        per_coil = (tuple(float(v) for v in a) for a in (
+            found.snr, found.share, found.residual, found.exponent, found.swing))  # fmt: skip
+        learned.append(
+            Soil(
+                self._clock(), self._who, s.stream_id, int(blocks[0].seq[0]), int(blocks[-1].seq[-1]),
+                found.n_records, -1, tuple(tuple(float(v) for v in d) for d in found.direction), *per_coil,
+            )
+        )  # fmt: skip
+        fits = [f"1/t^{p:.2f}" for p in found.exponent if p == p]
+        return (
+            f"{s.name} learned its direction from {found.n_records} records{' (' if fits else ''}{', '.join(fits)}"
+            f"{')' if fits else ''}, {100 * float(found.share.min()):.1f} % of the change, and uses it from now on"
+        )
 
     def _function_test(self, m: _Measurement) -> tuple[Outcome, str]:
         noise = self._results.get("noise")

@@ -88,7 +88,8 @@ class Timeline:
         known = stream.next_seq
         first = head.first_seq if known is None else unwrap(head.first_seq + stream.seq_offset, known)
         shifted = ((ticks32.astype(np.int64) + self._tick_offset) & 0xFFFFFFFF).astype(np.uint32)
-        tick = unwrap_all(shifted, self._newest_tick(int(shifted[0])) if known is None else stream.last_tick)
+        # against the newest of all: the counter may have gone round while this stream was silent
+        tick = unwrap_all(shifted, self._newest_tick(int(shifted[0])))
         seq = first + np.arange(len(tick), dtype=np.int64)
         odometer = self._odometer(stream, messages, len(tick))
         raw = np.concatenate([m.raw for m in messages])

@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[1]
 
 ALLOWED = {
     "detector/kernels": {"kernels"},
-    "detector/metal": {"kernels", "samples", "settings", "errors", "delay_line", "metal"},
+    "detector/metal": {"kernels", "samples", "settings", "errors", "delay_line", "metal", "metal_description"},
     "detector/radar": {"kernels", "samples", "settings", "errors", "delay_line", "radar"},
-    "detector/decide": {"kernels", "samples", "settings", "errors", "delay_line", "detections", "decide"},
-    "detector/recording": {"samples", "detections", "errors", "recording"},
+    "detector/decide": {
+        *("kernels", "samples", "settings", "errors", "delay_line", "detections", "metal_description", "decide"),
+    },
+    "detector/recording": {"samples", "detections", "errors", "recording", "metal_description"},
     "detector/formats": {"samples", "detections", "errors", "formats", "positions"},
     # a simulated dual lane takes its radar from another simulator's file
     "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
 from detector.kernels.cfar import averaged_log_ratio, local_peaks, log_cells, mean_of_largest, ordered_log_ratio
+from detector.metal_description import MetalDescription
 from detector.settings import Settings, choice, quantity
 
 F4 = NDArray[np.float32]
@@ -78,6 +79,8 @@ class Alarm:
     depth_sigma_m: float
     features: F8
     """(len(FEATURES),) with this sensor's entries filled."""
+    metal: MetalDescription | None = None
+    """What the answer is like, for people; None of a radar."""
 
 
 @dataclass(frozen=True, slots=True)

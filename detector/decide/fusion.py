@@ -30,7 +30,8 @@ class Fusion:
     """Pairs alarms that are each other's nearest of the other sensor; the rest stand alone.
 
     Whether two alarms pair depends on the alarms within two link times only, so the outcome does
-    not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped.
+    not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped. A sensor that saw
+    nothing there, because its records are missing, did not "not alarm": that is not known.
     """
 
     def __init__(
@@ -51,6 +52,15 @@ class Fusion:
         self._profile_hash = profile_hash
         self._pending: list[_Pending] = []
         self._next_id = 1
+        self.link_pass_ticks = round(settings.link_m / nominal_speed_m_per_s * tick_hz)
+        """Time in which a sensor passes the linking distance: nearer to an absence it has not seen all round."""
+        self._absences: list[tuple[int, str, int, int]] = []
+        """Stream, sensor, and the ticks between which it saw nothing."""
+
+    def absent(self, stream_id: int, sensor: str, after_tick: int, before_tick: int) -> None:
+        """A stream saw nothing between two ticks. One with the same beginning replaces the one before."""
+        kept = [a for a in self._absences if (a[0], a[2]) != (stream_id, after_tick)]
+        self._absences = [*kept, (stream_id, sensor, after_tick, before_tick)]
 
     def add(self, alarms: list[Alarm]) -> None:
         """Take alarms, in any order."""
@@ -82,6 +92,7 @@ class Fusion:
             # used ones stay as rivals until nothing still pending can compare itself with them
             keep = horizon - 2 * self._link_ticks
             self._pending = [p for p in self._pending if not p.used or p.alarm.peak_tick > keep]
+            self._absences = [a for a in self._absences if a[3] > horizon - self.link_pass_ticks]
         return out
 
     def _nearest(self, of: _Pending) -> _Pending | None:
@@ -109,7 +120,7 @@ class Fusion:
         radar, metal = both.get("radar"), both.get("metal")
         features = a.features if b is None else np.where(np.isnan(a.features), b.features, a.features)
         verdict = self._model.judge(
-            features, (self._flag("radar", radar is not None), self._flag("metal", metal is not None))
+            features, (self._flag("radar", radar, a.peak_tick), self._flag("metal", metal, a.peak_tick))
         )
         # the radar sees the body of a mine, the metal detector only its detonator or a nail beside it
         place = radar if radar is not None else metal
@@ -147,12 +158,16 @@ class Fusion:
             features=tuple(float(f) for f in features),
             profile_hash=self._profile_hash,
             model_hash=self._model.hash,
+            metal=metal.metal if metal else None,
         )
 
-    def _flag(self, sensor: str, alarmed: bool) -> float:
-        if sensor not in self._sensors:
-            return math.nan
-        return 1.0 if alarmed else 0.0
+    def _flag(self, sensor: str, alarm: Alarm | None, tick: int) -> float:
+        """1: it alarmed; 0: it did not; NaN: there is none, or it was absent when the other one alarmed."""
+        if alarm is not None:
+            return 1.0
+        near = self.link_pass_ticks
+        absent = any(s == sensor and after - near < tick < before + near for _, s, after, before in self._absences)
+        return math.nan if absent or sensor not in self._sensors else 0.0
 
 
 def _order(a: Alarm) -> tuple[int, str, int, int]:

@@ -45,7 +45,7 @@ class Signal:
     tick: int
     utc_ns: int
     x_m: float
-    """Along-track place of the record, m; NaN if not known."""
+    """Along-track place that it stands for, m: that of the record before it by the mean delay of the smoothing."""
     strength: float
     """In units of the search threshold, 1 or more."""
 

@@ -29,6 +29,8 @@ class DecayFeatures:
     """Between successive gates that stand out by two sigma."""
     tau_s: float
     """Effective time constant: the single exponential that fits best, s."""
+    tau_sigma_s: float
+    """1 sigma of it from the noise alone (Cramér-Rao bound), s; NaN at the ends of what is tried."""
     tau_fit: float
     """Share of the energy that it explains, 0 to 1."""
     taus_s: tuple[float, float]
@@ -72,21 +74,29 @@ def decay_features(gates: F8, sigma: F8, gate_times_s: tuple[float, ...] | F8) -
     energy = float(y @ y)
     nan = float("nan")
     if energy == 0.0:
-        return DecayFeatures(0.0, slopes, nan, 0, nan, nan, (nan, nan), (nan, nan))
+        return DecayFeatures(0.0, slopes, nan, 0, nan, nan, nan, (nan, nan), (nan, nan))
     gained = along**2 / power
     best = int(np.argmax(gained))
     tau = _refined(taus, gained, best)
     single = np.exp(-t / tau) / s
     amplitude = float(single @ y) / float(single @ single)
     alone = amplitude * float(single @ y)
+    tau_sigma = _tau_sigma(amplitude, tau, t, single) if 0 < best < len(taus) - 1 else nan
     pair, amplitudes, together = _best_pair(taus, basis, power, along)
     # two more parameters must explain more than noise would: 9.2 is chi-square of two at 1 %
     if not together > alone + 9.2:
         pair, amplitudes = (tau, tau), (amplitude, 0.0)
     return DecayFeatures(
-        float(np.sqrt(energy)), slopes, ratio, int(np.count_nonzero(np.diff(signs))), tau, alone / energy, pair,
-        amplitudes,
+        float(np.sqrt(energy)), slopes, ratio, int(np.count_nonzero(np.diff(signs))), tau, tau_sigma, alone / energy,
+        pair, amplitudes,
     )  # fmt: skip
+
+
+def _tau_sigma(amplitude: float, tau: float, t: F8, single: F8) -> float:
+    """Bound of the standard deviation of tau where the amplitude is fitted too; single : (G,) e^(-t/tau) / sigma."""
+    slope = amplitude * t / tau**2 * single
+    information = float(slope @ slope) - float(slope @ single) ** 2 / float(single @ single)
+    return float(1.0 / np.sqrt(information)) if information > 0.0 else float("nan")
 
 
 def _refined(taus: F8, gained: F8, best: int) -> float:

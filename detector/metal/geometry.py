@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detector.samples import StreamKind
+from detector.samples import StreamDescription, StreamKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,22 @@ class MetalGeometry:
     """Value at the lower end of the converter's range, stream's unit; -inf if it has none."""
     high: float = float("inf")
     """Value at the upper end of the converter's range, stream's unit; inf if it has none."""
+
+    @staticmethod
+    def of(stream: StreamDescription, nominal_speed_m_per_s: float) -> MetalGeometry:
+        """As a head describes the stream; time-triggered readings lie as far apart as the nominal speed has it."""
+        low, high = stream.limits
+        return MetalGeometry(
+            kind=stream.kind,
+            channels=stream.channels,
+            values=stream.values,
+            axis=stream.axis,
+            rate_hz=stream.rate_hz,
+            step_m=stream.step_m or nominal_speed_m_per_s / stream.rate_hz,
+            lsb=abs(stream.scale) if stream.dtype.kind in "iu" else 0.0,
+            low=low,
+            high=high,
+        )
 
     @property
     def width(self) -> int:

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from detector.errors import SampleError
+from detector.metal.chain import MetalSettings
 from detector.metal.geometry import MetalGeometry
+from detector.metal.impulse import ImpulseRejection
+from detector.metal.mains import MainsTracker
+from detector.metal.phase import PhaseRotation
 from detector.samples import StreamKind
 
 F8 = NDArray[np.float64]
@@ -77,6 +81,18 @@ class LearnedNoise:
     def setting(self) -> tuple[float, ...]:
         """Value of metal.trust.noise_reference."""
         return tuple(float(v) for v in self.sigma)
+
+
+def conditioned(readings: F8, settings: MetalSettings, geometry: MetalGeometry) -> F8:
+    """A stretch of readings after the stages before the balance; the first quarter, at most 1 s, is left out.
+
+    readings : (n, channels * values) stream's unit, as they were received. Mains and spread are learned in what is
+    left out.
+    """
+    impulse = ImpulseRejection(settings.impulse, geometry)
+    rows = np.concatenate((impulse.process(np.asarray(readings, dtype=np.float64)), impulse.finish()))
+    rows = MainsTracker(settings.mains, geometry).process(PhaseRotation(settings.phase, geometry).process(rows))
+    return rows[min(len(rows) // 4, round(geometry.rate_hz)) :]
 
 
 def learn_ground(records: F8, geometry: MetalGeometry) -> LearnedGround:

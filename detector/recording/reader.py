@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError
+from detector.metal_description import MetalDescription
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
 from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
 from detector.recording.journal import being_written, journal_of
+from detector.recording.soil import soils_of
 from detector.samples import (
     Check,
     ClockFit,
@@ -30,6 +32,8 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
+    Soil,
     StreamDescription,
     StreamKind,
 )
@@ -413,6 +417,17 @@ class Recording:
     def gaps(self) -> list[Gap]:
         return self._items("gaps", lambda r: Gap(**r))
 
+    def silences(self) -> list[Silence]:
+        """Streams given up while others went on, in the order in which it was done."""
+        return self._items("silences", lambda r: Silence(**r))
+
+    def soils(self) -> list[Soil]:
+        """What was learned of the soil on command, in the order in which it was learned."""
+        try:
+            return soils_of(self.table("soil"))
+        except DAMAGE as e:
+            raise self._damaged("table 'soil'", e) from e
+
     def events(self) -> list[Event]:
         return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))
 
@@ -442,6 +457,13 @@ class Recording:
             return [Detection.from_row(r) for r in self.detection_table()]
         except DAMAGE as e:
             raise self._damaged("table 'detections'", e) from e
+
+    def metal_descriptions(self) -> dict[int, MetalDescription]:
+        """What the metal answers of detections are like, by the detection's number; {} in files before 1.3."""
+        try:
+            return {int(row["detection_id"]): MetalDescription.from_row(row) for row in self.table("metal")}
+        except DAMAGE as e:
+            raise self._damaged("table 'metal'", e) from e
 
     def labels(self) -> list[Label]:
         """All of them, oldest first."""

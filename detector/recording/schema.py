@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
+from detector.metal_description import METAL_DTYPE
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 
 
 class RecordingType(StrEnum):
@@ -65,6 +66,29 @@ GAP_DTYPE: Final = np.dtype(
         ("tick_after", "<i8"),
         ("utc_ns", "<i8"),
         ("cause", "S80"),
+    ]
+)
+SILENCE_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("stream_id", "<i4"), ("after_seq", "<i8"), ("until_tick", "<i8")])
+SOIL_VALUES: Final = 64
+"""Values of a coil in one row of the table of learned ground; a coil with more takes several rows."""
+SOIL_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("who", "S64"),
+        ("stream_id", "<i4"),
+        ("first_seq", "<i8"),
+        ("last_seq", "<i8"),
+        ("n_records", "<i8"),
+        ("from_seq", "<i8"),
+        ("coil", "<i4"),
+        ("first_value", "<i4"),
+        ("n_values", "<i4"),
+        ("direction", "<f8", (SOIL_VALUES,)),
+        ("snr", "<f8"),
+        ("share", "<f8"),
+        ("residual", "<f8"),
+        ("exponent", "<f8"),
+        ("swing", "<f8"),
     ]
 )
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
@@ -182,6 +206,9 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "coverage": (COVERAGE_DTYPE, "how much of each stream was really tested; what was not tested was not swept"),
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
+    "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
+    "soil": (SOIL_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on"),
+    "metal": (METAL_DTYPE, "what the metal answers of detections are like, for people; the features decide"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
 }
@@ -192,6 +219,7 @@ UNCHAINED: Final = ("digests", "signatures")
 ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
+    **dict.fromkeys(("silences", "soil", "metal"), 3),
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
@@ -332,6 +360,52 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "what": "what is corrected: an attribute, a table's row, anything named so that a person finds it",
         "value": "what is right",
         "why": "how that is known",
+    },
+    "silences": {
+        "utc_ns": f"{_UTC}; when the host gave the stream up",
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "after_seq": "its last record before; -1 if none had come",
+        "until_tick": "tick; a record after after_seq with a tick up to here came too late, and was not tested",
+    },
+    "soil": {
+        "utc_ns": f"{_UTC}; when it was learned",
+        "who": "who commanded it",
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "first_seq": "first record that it was learned from",
+        "last_seq": "last record that it was learned from",
+        "n_records": "records that it was learned from",
+        "from_seq": "first record that is balanced with it",
+        "coil": "from 0",
+        "first_value": "value of the coil in the first place of direction, from 0",
+        "n_values": "places of direction that count",
+        "direction": "soil's answer in successive values of the coil; unit length over the whole coil",
+        "snr": "standard deviation along the direction over the noise's",
+        "share": "0 to 1; of the change that lies along the direction",
+        "residual": "standard deviation of the largest change that is left, over the noise's",
+        "exponent": "p of the fitted 1/t^p; NaN where there are no gates",
+        "swing": "stream's unit; largest less smallest answer along the direction",
+    },
+    "metal": {
+        "detection_id": "see detections",
+        "snr": "amplitude over noise, all values together",
+        "sign": "of the first gate that stands out by two sigma",
+        "sign_changes": "between successive gates that stand out by two sigma",
+        "n_slopes": "places of log_slopes that count: gates less one",
+        "log_slopes": "d ln|v| / d ln t between successive gates; NaN where one of the two is below two sigma",
+        "early_late_ratio": "earlier half of the gates over the later; NaN where the later is below two sigma",
+        "tau_s": "s; single exponential of a pulse, single pole of a wave, that fits best",
+        "tau_sigma_s": "s; 1 sigma from the noise alone, NaN at the ends of what is tried, and of a wave",
+        "tau_fit": "0 to 1; share of the energy that the single exponential explains",
+        "tau_fast_s": "s; of the best pair of exponentials",
+        "tau_slow_s": "s; the same as tau_fast_s where one explains as much",
+        "n_frequencies": "places of phase_deg and amplitude that count",
+        "phase_deg": "deg; 0 ferrite, 90 thin conductor, 180 thick conductor, soil taken off; of a wave",
+        "amplitude": "stream's unit; by frequency, soil taken off; of a wave",
+        "static": "stream's unit; magnetic part at all frequencies; of a wave",
+        "eddy": "stream's unit; eddy-current part's high-frequency limit; of a wave",
+        "ferrous": "1 if the magnetic part is more than a quarter of the eddy part; of a wave",
+        "confidence": "0.5 to 1; that ferrous is right, from the noise alone",
+        "lobe": "1 if it may be no more than the filters' far lobe over stronger metal that passed just before",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

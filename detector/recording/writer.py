@@ -32,6 +32,7 @@ from detector.recording.entries import (
 )
 from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
+from detector.recording.soil import soil_rows
 from detector.samples import (
     NO_ODOMETER,
     Check,
@@ -43,6 +44,8 @@ from detector.samples import (
     Position,
     SampleBlock,
     Severity,
+    Silence,
+    Soil,
     StreamDescription,
 )
 
@@ -236,6 +239,13 @@ class RecordingWriter:
     def gap(self, gap: Gap) -> None:
         self._keep("gaps", gap)
 
+    def silence(self, silence: Silence) -> None:
+        self._keep("silences", silence)
+
+    def soil(self, soil: Soil) -> None:
+        for row in soil_rows(soil):
+            self._keep_row("soil", row)
+
     def event(self, event: Event) -> None:
         self._keep("events", event)
 
@@ -253,6 +263,8 @@ class RecordingWriter:
 
     def detection(self, detection: Detection) -> None:
         self._keep_row("detections", detection.to_row())
+        if detection.metal is not None:
+            self._keep_row("metal", detection.metal.to_row(detection.id))
 
     def label(self, label: Label) -> None:
         self._keep("labels", label)

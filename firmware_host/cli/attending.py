@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from detector.profile import Profile
 from detector.recording.schema import RecordingType
 from detector.samples import Event, Severity
 from firmware_host.cli.opening import console
@@ -83,7 +84,13 @@ class Attended:
     """
 
     def __init__(
-        self, source: Source, heads: Sequence[Head], out: Path, how: Attendance, clock: Callable[[], int]
+        self,
+        source: Source,
+        heads: Sequence[Head],
+        out: Path,
+        how: Attendance,
+        clock: Callable[[], int],
+        profile: Profile | None = None,
     ) -> None:
         device = source.device
         desk = Desk()
@@ -97,6 +104,7 @@ class Attended:
             head_settings="" if how.skip_checks else head_settings(heads),
             skip_reason=how.skip_checks,
             clock=clock,
+            profile=profile,
         )
         self._watch = Watch(device, self.readiness)
         sweeping = Sweeping(device, self._watch, how.kind.counts_as_swept)

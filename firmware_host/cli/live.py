@@ -25,7 +25,7 @@ from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
 from detector.recording.schema import RecordingType
-from detector.samples import Event, Severity
+from detector.samples import DeviceDescription, Event, Severity, StreamKind
 from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundChoice
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
@@ -36,9 +36,11 @@ from firmware_host.head import Head
 from firmware_host.link import list_ports
 from firmware_host.live_source import JoinedSource, LiveSource, PlacedSource
 from firmware_host.nmea import UERE_M
+from firmware_host.parameters import PULSE_PARAMETER, stated_pulse_us
 from firmware_host.recorder import Recorder
 from firmware_host.session import Interrupt, RecordingSource, Source, Summary, run, warm_up
 from firmware_host.virtual.playback import play_recording
+from firmware_host.wire.messages import Parameter
 
 DEMO_RECORDINGS = (
     ("rebar_real.h5", "concrete"),
@@ -210,12 +212,14 @@ def _live(
         source: Source = joined
         if receiver is not None:
             source = PlacedSource(joined, receiver.port, receiver.baud, receiver.uere_m, clock, wake)
+        tables = [_settings(head) for head in heads]
+        profile = _with_stated_pulse(profile, device, tables)
         with console.status("Compiling the filters (first run only) ..."):
             warm_up(device, profile, model)
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
-        attended = Attended(source, heads, out, how, clock)
+        attended = Attended(source, heads, out, how, clock, profile)
         with (
             new_writer(out, device, profile, model, kind=how.kind, note=note, several_heads=len(heads) > 1) as writer,
             Recorder(writer, publish=attended.publish, clock=clock) as recorder,
@@ -224,23 +228,46 @@ def _live(
         ):
             attended.watch_disk(lambda: disk_text(recorder))
             attended.readiness.checks.record(recorder.check)
-            for head in heads:
-                _record_settings(head, recorder)
+            for head, table in zip(heads, tables, strict=True):
+                _record_settings(head, table, recorder)
             try:
                 return run(attended.source, pipeline, [recorder, *attended.listeners], stop, clock)
             finally:
                 attended.ended()
 
 
-def _record_settings(head: Head, recorder: Recorder) -> None:
+def _settings(head: Head) -> list[Parameter] | HeadError:
     """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
     try:
-        for p in head.parameters():
-            recorder.parameter(p.reading(head.now_ns(), head.device.serial))
+        return head.parameters()
     except HeadError as e:
-        console.print(f"[yellow]The head's settings are not in this recording.[/] {e}")
-        text = f"The head's parameters could not be read. {e}"
+        return e
+
+
+def _with_stated_pulse(
+    profile: Profile, device: DeviceDescription, tables: Sequence[list[Parameter] | HeadError]
+) -> Profile:
+    """The profile with the pulse length that the head states, for its soil; says where that is not known."""
+    told = profile.with_pulse(stated_pulse_us([t for t in tables if not isinstance(t, HeadError)]))
+    balance = told.metal.ground_balance
+    if told is not profile:
+        console.print(f"[dim]The head states a pulse of {balance.pulse_us:g} us: the ground balance knows its soil.[/]")
+    elif any(s.kind is StreamKind.METAL_PI for s in device.streams) and not (balance.pulse_us or balance.direction):
+        console.print(
+            "[yellow]The length of the head's pulse is not known: weak metal in strong soil may be lost.[/] Let the "
+            f"head state {PULSE_PARAMETER!r}, set metal.ground_balance.pulse_us, or learn the ground (key g)."
+        )
+    return told
+
+
+def _record_settings(head: Head, table: list[Parameter] | HeadError, recorder: Recorder) -> None:
+    if isinstance(table, HeadError):
+        console.print(f"[yellow]The head's settings are not in this recording.[/] {table}")
+        text = f"The head's parameters could not be read. {table}"
         recorder.event(Event(head.now_ns(), Severity.WARNING, "head", text))
+        return
+    for p in table:
+        recorder.parameter(p.reading(head.now_ns(), head.device.serial))
 
 
 def _report(summary: Summary, out: Path) -> None:

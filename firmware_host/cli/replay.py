@@ -284,6 +284,8 @@ def show(
                 _draw(r, s)
         if r.detections():
             console.print(detection_table(r.detections(), places=places_text(places_of_detections(r))))
+        if isinstance(r, Recording):
+            _show_chain(r)
         newest = {label.detection_id: label for label in r.labels()}
         for id_, found in sorted(newest.items()):
             depth = f" at {100 * found.depth_m:.0f} cm" if found.depth_m == found.depth_m else ""
@@ -292,6 +294,23 @@ def show(
         for t in r.truth():
             place = f"{t.x_m:.2f} m" if t.x_m == t.x_m else f"records {t.first_seq}-{t.last_seq}"
             console.print(f"[dim]truth: {t.kind} ({t.label}) at {place}, {t.confidence}[/]")
+
+
+def _show_chain(r: Recording) -> None:
+    """What the metal answers are like, and what the session did to the chain on its way."""
+    for id_, metal in r.metal_descriptions().items():
+        console.print(f"metal #{id_}: {escape(metal.text)}", soft_wrap=True)
+    for soil in r.soils():
+        fits = ", ".join(f"1/t^{p:.2f}" for p in soil.exponent if p == p) or "no 1/t^p"
+        stream = r.device.stream(soil.stream_id).name
+        console.print(
+            f"soil learned {_time(soil.utc_ns)} by {escape(soil.who)} on {stream}: {fits}, "
+            f"{100 * min(soil.share):.1f} % of the change, from {soil.n_records} records; used from record "
+            f"{soil.from_seq} on",
+            soft_wrap=True,
+        )
+    for name in sorted({r.device.stream(s.stream_id).name for s in r.silences()}):
+        console.print(f"[red]silent[/] {name}: given up while the rest went on; that ground was not swept with it")
 
 
 def _show_checks(r: Recording) -> None:

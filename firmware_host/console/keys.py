@@ -27,7 +27,10 @@ LABEL_KEYS: Final = {
 }
 """The same keys as on the page."""
 
-HELP: Final = "b begin step  r store reference  j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+HELP: Final = (
+    "b begin step  g learn ground  r store reference  j k choose  "
+    "1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+)
 
 
 class Keyboard:
@@ -70,6 +73,8 @@ class Keyboard:
             self._choice, self._typed = LABEL_KEYS[key], ""
         elif key == "b":
             self._put(Order("begin", self._who))
+        elif key == "g":
+            self._put(Order("begin", self._who, "ground balance"))
         elif key == "r":
             self._put(Order("store", self._who))
         elif key in "jk" and self.chosen is not None:

@@ -43,6 +43,7 @@ _MARK_TEXT: Final = {
     Mark.NOISY: "far too noisy",
     Mark.SOIL: "soil beyond the ground balance",
     Mark.SURFACE_LOST: "radar lost the ground surface",
+    Mark.LATE: "records come too late to be tested",
 }
 
 

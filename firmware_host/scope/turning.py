@@ -10,9 +10,9 @@ from typing import Final
 
 from detector.samples import DeviceDescription, Event, Severity
 from firmware_host.errors import HeadError
-from firmware_host.head import Item
 from firmware_host.live_source import LiveSource
 from firmware_host.parameters import HeadParameters
+from firmware_host.session import Item
 from firmware_host.wire.messages import Parameter
 
 _WAITING: Final = 64

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, Final
 
 from detector.pipeline import Coverage, Output
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock
+from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Silence, Soil
 from firmware_host.scope.traces import StreamTraces
 from firmware_host.session import Listener
 
@@ -19,6 +19,12 @@ class NothingDecided:
 
     def process(self, block: SampleBlock) -> Output:
         return Output([], [])
+
+    def skip(self, silence: Silence) -> Output:
+        return Output([], [])
+
+    def learn(self, soil: Soil) -> tuple[Soil, Output]:
+        return soil, Output([], [])
 
     def finish(self) -> Output:
         return Output([], [])

@@ -77,6 +77,7 @@ class VirtualHead(VirtualPort):
     blocks : gives the records to play, time ordered across streams, anew at every START
     speed : 1 = real time by the records' ticks, 0 = as fast as the terminal takes them
     faults : what goes wrong on purpose
+    pulse_us : length of the transmit pulse that it states, us; None = it does not say
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class VirtualHead(VirtualPort):
         blocks: Callable[[], Iterable[SampleBlock]],
         speed: float = 1.0,
         faults: Faults | None = None,
+        pulse_us: float | None = None,
     ) -> None:
         self._device = device
         self._blocks = blocks
@@ -100,6 +102,11 @@ class VirtualHead(VirtualPort):
                 2, "sample_frames_sent", "", "sample frames since START", 0, 2**32, 0, 0, ParameterKind.WHOLE, False
             ),
         }
+        if pulse_us is not None:
+            self._parameters["pulse_us"] = Parameter(
+                3, "pulse_us", "us", "length of the transmit pulse", pulse_us, pulse_us, pulse_us, pulse_us,
+                writable=False,
+            )  # fmt: skip
         # what its flash would hold; also the speed it was made with, so that a restart plays on as fast as before
         self._stored = {p.name: p.value for p in self._parameters.values() if p.writable}
         warm_up()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from detector.recording.reader import open_recording
 from detector.samples import SampleBlock
+from firmware_host.parameters import PULSE_PARAMETER
 from firmware_host.virtual.head import Faults, VirtualHead
 
 
 def play_recording(path: Path, speed: float = 1.0, faults: Faults | None = None) -> VirtualHead:
-    """A head that plays this recording; the file is read as it is played.
+    """A head that plays this recording, and states its pulse length if it knows it; the file is read as it is played.
 
     Raises
     ------
@@ -20,9 +21,10 @@ def play_recording(path: Path, speed: float = 1.0, faults: Faults | None = None)
     """
     with open_recording(path) as recording:
         device = recording.device
+        stated = [p.value for p in recording.parameters() if p.name == PULSE_PARAMETER]
 
     def blocks() -> Iterator[SampleBlock]:
         with open_recording(path) as recording:
             yield from recording.blocks(max_records=8)
 
-    return VirtualHead(device, blocks, speed, faults)
+    return VirtualHead(device, blocks, speed, faults, stated[0] if stated else None)

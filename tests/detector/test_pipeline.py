@@ -180,3 +180,19 @@ def test_memory_stays_flat_over_a_long_run(dual_head: DualHead, model: Model) ->
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert after - before < 200_000
+
+
+def test_a_signal_is_placed_where_it_stands_for_and_not_where_the_smoothing_has_carried_it(
+    dual_head: DualHead, model: Model
+) -> None:
+    device, (metal, radar) = dual_head
+    pipeline = Pipeline(device, Profile(), model)
+    signals = [s for b in interleave([metal, radar], 20) for s in pipeline.process(b).signals]
+    # 25 ms of smoothing at 200 readings a second; 2 cm at a step of 2 cm
+    for block, back in ((metal, 5), (radar, 1)):
+        of = [s for s in signals if s.stream == block.stream.name]
+        assert of
+        np.testing.assert_allclose([s.x_m for s in of], [block.odometer_m[max(0, s.seq - back)] for s in of])
+    over = [s for s in signals if s.sensor == "metal" and abs(s.x_m - 1.7) < 0.25]
+    weights = [s.strength for s in over]
+    assert abs(np.average([s.x_m for s in over], weights=weights) - 1.7) < 0.005

@@ -122,6 +122,9 @@ def test_the_table_is_read_set_and_refused_in_the_host_s_words(head: Head) -> No
     table = {p.name: p for p in head.parameters()}
     assert table["tx_current"].unit == "A"
     assert table["tx_current"].persistent
+    assert table["pulse_us"].unit == "us"
+    assert not table["pulse_us"].writable
+    assert head.get_parameter("pulse_us") == 250.0
     assert table["drop_every"].kind is ParameterKind.WHOLE
     assert table["freeze"].kind is ParameterKind.SWITCH
     assert head.set_parameter("tx_current", 1.25) == 1.25

@@ -41,7 +41,7 @@ static gs_buffer buffers[SAMPLERS] = {
 };
 
 enum {
-    TX_CURRENT, SPEED, TARGET_SPACING, TARGET_DEPTH, NOISE,
+    TX_CURRENT, PULSE_US, SPEED, TARGET_SPACING, TARGET_DEPTH, NOISE,
     DROP_EVERY, DAMAGE_EVERY, GARBAGE_EVERY, REPEAT_EVERY, HANG_AFTER, STALL,
     TICK_OFFSET, FAULT_BITS, SATURATE, FREEZE, RESET,
     METAL_MADE, RADAR_MADE, FRAMES_MADE, FRAMES_DROPPED, FRAMES_DAMAGED, FRAMES_REPEATED,
@@ -55,6 +55,8 @@ enum {
 
 static const gs_parameter parameters[PARAMETERS] = {
     [TX_CURRENT] = {"tx_current", "A", "transmitter current; scales the metal signal", 0.5, 2, 1, SETTING},
+    [PULSE_US] = {"pulse_us", "us", "length of the transmit pulse", PULSE_S * 1e6, PULSE_S * 1e6, PULSE_S * 1e6,
+                  GS_NUMBER, 0},
     [SPEED] = {"speed", "m/s", "of the head along its track", 0, 2, 0.4, SETTING},
     [TARGET_SPACING] = {"target_spacing", "m", "between the targets along the track", 0.5, 20, 2, SETTING},
     [TARGET_DEPTH] = {"target_depth", "m", "of the targets under the surface", 0.01, 0.5, 0.1, SETTING},

@@ -6,7 +6,7 @@
 #define HEIGHT_M 0.05f          /* of the head over the ground */
 #define TARGET_TAU_S 100e-6f    /* decay of a small aluminium or brass part */
 #define TARGET_COUNTS 400000.0f /* at 1 A and no distance */
-#define GROUND_COUNTS 3000.0f   /* first gate, at 1 A; magnetic soil falls as 1/t */
+#define GROUND_COUNTS 3000.0f   /* first gate, at 1 A; magnetic soil after a pulse of length T falls as 1/t - 1/(t+T) */
 #define ADC_TOP 8388607.0f      /* 24 bits */
 #define AIR_M_PER_S 2.998e8f
 #define SOIL_M_PER_S 1.224e8f /* relative permittivity 6 */
@@ -24,7 +24,8 @@ void physics_start(uint32_t seed)
     noise_state = seed | 1u;
     for (int i = 0; i < GATES; i++) {
         target_decay[i] = expf(-(float)gate_s[i] / TARGET_TAU_S);
-        ground_decay[i] = (float)gate_s[0] / (float)gate_s[i];
+        ground_decay[i] = (float)((1.0 / gate_s[i] - 1.0 / (gate_s[i] + PULSE_S)) /
+                                  (1.0 / gate_s[0] - 1.0 / (gate_s[0] + PULSE_S)));
     }
     for (int i = 0; i < WAVELET; i++) { /* Ricker */
         float t = (float)(i - WAVELET / 2) * (float)SCAN_INTERVAL / FINE;

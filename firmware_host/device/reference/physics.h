@@ -7,6 +7,7 @@
 
 enum { GATES = 8, SCAN = 256 };
 
+#define PULSE_S 250e-6 /* of the transmitter */
 #define GATE_AXIS 15.0e-6, 23.977e-6, 38.328e-6, 61.266e-6, 97.933e-6, 156.545e-6, 250.236e-6, 400.0e-6 /* s */
 #define SCAN_INTERVAL 39.0625e-12                                                                        /* s */
 #define SCAN_CENTRE 1.5e9                                                                                /* Hz */

@@ -64,7 +64,7 @@ def read_all(*paths: Path, seconds: float = 100) -> list[str]:
 
 
 @settings(max_examples=4, deadline=None)
-@given(seed=st.integers(0, 1 << 30), version=st.sampled_from(["1.0", "1.1", "1.2"]))
+@given(seed=st.integers(0, 1 << 30), version=st.sampled_from(["1.0", "1.1", "1.2", "1.3"]))
 def test_flipped_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, seed: int, version: str) -> None:
     folder = tmp_path_factory.mktemp("flipped")
     good = (VERSIONS / f"{version}.h5").read_bytes()
