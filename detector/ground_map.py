@@ -1,0 +1,173 @@
+"""What is known of a lane's ground, cell by cell: states, areas, and the places to sweep again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from detector.recording.schema import GROUND_DTYPE
+
+Bool = NDArray[np.bool_]
+U1 = NDArray[np.uint8]
+
+OUTSIDE: Final = 255
+"""In a coarse picture: no ground of the lane."""
+
+
+class Ground(IntEnum):
+    """State of a cell."""
+
+    NOT_REACHED = 0
+    INVALID = 1
+    """Reached, but some sensor's data were lost or cannot be trusted, or are in doubt."""
+    VALID = 2
+    OVERLAPPED = 3
+    """Valid more than once for every sensor."""
+
+    @property
+    def text(self) -> str:
+        """For a person; the same words on page, terminal and in files."""
+        return ("not reached", "reached, not valid", "valid once", "valid, overlap")[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Connected ground that does not count as swept: where to sweep again."""
+
+    x_m: tuple[float, float]
+    """From, to along the lane."""
+    y_m: tuple[float, float]
+    """From, to across the lane, from its left edge."""
+    area_m2: float
+    state: Ground
+    """The worst that is true of most of it: not reached, invalid, or valid once where two passes are asked for."""
+    doubted: bool
+    """Whether it had counted until a function test failed."""
+    place_m: tuple[float, float]
+    """A cell's centre in it, next to its middle: along and across."""
+
+    @property
+    def why(self) -> str:
+        """For a person."""
+        return "in doubt since a failed function test" if self.doubted else self.state.text
+
+
+@dataclass(frozen=True, slots=True)
+class GroundMap:
+    """A lane's ground at one time.
+
+    Attributes
+    ----------
+    states : (columns, rows) of Ground
+    inside : (columns, rows) which cells belong to the lane
+    doubted : (columns, rows) invalid because a function test failed later
+    cell_m : side of a cell
+    asked : passes that are asked for, 1 or 2: ground passed less often does not count
+    """
+
+    states: U1
+    inside: Bool
+    doubted: Bool
+    cell_m: float
+    asked: int = 1
+
+    @property
+    def counts(self) -> Bool:
+        """(columns, rows) ground of the lane that counts as swept."""
+        out: Bool = (self.states >= (Ground.OVERLAPPED if self.asked > 1 else Ground.VALID)) & self.inside
+        return out
+
+    @property
+    def area_m2(self) -> float:
+        """Of the lane."""
+        return float(np.count_nonzero(self.inside)) * self.cell_m**2
+
+    @property
+    def counted_m2(self) -> float:
+        """Of the ground that counts."""
+        return float(np.count_nonzero(self.counts)) * self.cell_m**2
+
+    @property
+    def percent(self) -> float:
+        """Share of the lane that counts; 100 only where nothing is left."""
+        share = 100.0 * self.counted_m2 / self.area_m2 if self.area_m2 else 0.0
+        return share if self.counts.sum() == self.inside.sum() else min(share, 99.9)
+
+    def shares(self) -> dict[Ground, float]:
+        """Share of the lane in each state; they add to 1."""
+        counted = np.bincount(self.states[self.inside], minlength=len(Ground))
+        return {g: float(counted[g]) / max(1, int(counted.sum())) for g in Ground}
+
+    def holes(self) -> list[Hole]:
+        """Connected ground in the lane that does not count as swept, from its beginning on. All of it."""
+        labelled, _ = ndimage.label(self.inside & ~self.counts, structure=np.ones((3, 3)))
+        out = []
+        for k, where in enumerate(ndimage.find_objects(labelled), 1):
+            part = labelled[where] == k
+            columns, rows = where
+            x, y = np.nonzero(part)
+            at = int(np.argmin((x - x.mean()) ** 2 + (y - y.mean()) ** 2))
+            states = self.states[where][part]
+            out.append(
+                Hole(
+                    (columns.start * self.cell_m, columns.stop * self.cell_m),
+                    (rows.start * self.cell_m, rows.stop * self.cell_m),
+                    float(part.sum()) * self.cell_m**2,
+                    Ground(int(np.argmax(np.bincount(states, minlength=len(Ground))))),
+                    bool(self.doubted[where][part].any()),
+                    ((columns.start + x[at] + 0.5) * self.cell_m, (rows.start + y[at] + 0.5) * self.cell_m),
+                )
+            )
+        return sorted(out, key=lambda h: (h.x_m, h.y_m))
+
+    def coarse(self, most_cells: int) -> tuple[U1, int]:
+        """A picture of at most so many cells, and how many cells one of it is wide: the worst of what it holds.
+
+        Ground outside the lane is OUTSIDE. A small gap is never averaged away.
+        """
+        step = 1
+        while -(-self.states.shape[0] // step) * -(-self.states.shape[1] // step) > most_cells:
+            step += 1
+        shown = np.where(self.inside, self.states, OUTSIDE).astype(np.uint8)
+        grow = [(0, -n % step) for n in shown.shape]
+        shown = np.pad(shown, grow, constant_values=OUTSIDE)
+        out: U1 = shown.reshape(shown.shape[0] // step, step, shown.shape[1] // step, step).min(axis=(1, 3))
+        return out, step
+
+    def runs(self, lane: int, utc_ns: int) -> NDArray[Any]:
+        """(n,) of GROUND_DTYPE: everything that was reached, to be kept in a recording."""
+        known = np.where(self.inside, self.states, 0).astype(np.int16) + 10 * (self.doubted & self.inside)
+        rows = []
+        for row in range(known.shape[1]):
+            line = known[:, row]
+            starts = np.concatenate(([0], np.flatnonzero(np.diff(line)) + 1))
+            lasts = np.concatenate((starts[1:] - 1, [len(line) - 1]))
+            for first, last in zip(starts, lasts, strict=True):
+                if line[first]:
+                    state, doubted = int(line[first]) % 10, int(line[first]) // 10
+                    rows.append((lane, utc_ns, self.cell_m, row, first, last, state, doubted))
+        return np.array(rows, GROUND_DTYPE)
+
+
+def map_states(reached: Iterable[Bool], visits: Iterable[U1], inside: Bool) -> U1:
+    """(columns, rows) of Ground from what each sensor reached and validly visited; outside NOT_REACHED."""
+    anywhere = np.logical_or.reduce(list(reached))
+    fewest = np.minimum.reduce(list(visits))
+    out = np.where(fewest > 1, Ground.OVERLAPPED, np.where(fewest > 0, Ground.VALID, Ground.NOT_REACHED))
+    out = np.where((fewest == 0) & anywhere, Ground.INVALID, out)
+    return np.where(inside, out, Ground.NOT_REACHED).astype(np.uint8)
+
+
+def map_of(runs: NDArray[Any], inside: Bool, cell_m: float, asked: int = 1) -> GroundMap:
+    """The map that was kept as runs."""
+    states, doubted = np.zeros(inside.shape, np.uint8), np.zeros(inside.shape, np.bool_)
+    for r in runs:
+        here = slice(int(r["first"]), int(r["last"]) + 1), int(r["row"])
+        states[here], doubted[here] = r["state"], bool(r["doubted"])
+    return GroundMap(states, inside, doubted, cell_m, asked)
