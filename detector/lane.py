@@ -120,7 +120,7 @@ class Lane:
             return nowhere, nowhere
         a = self.anchor
         east, north = self._turn @ np.stack((x_m - a.x_m, y_m - a.y_m))
-        per_longitude, per_latitude = metres_per_degree(np.float64(a.latitude_deg))
+        per_longitude, per_latitude = metres_per_degree(np.full(len(x_m), a.latitude_deg))
         longitude = (a.longitude_deg + east / per_longitude + 180.0) % 360.0 - 180.0
         return a.latitude_deg + north / per_latitude, longitude
 
@@ -182,8 +182,8 @@ def typed_lane(size: str, start: str = "", heading: str = "") -> Lane:
         towards = float(heading)
     except ValueError:
         raise LaneError(
-            "A lane's place is its near left corner and its heading, such as '45.8123456, 15.9765432' (decimal degrees, "
-            f"WGS-84) and '90' (degrees clockwise from true north); what came is {start!r} and {heading!r}. "
+            "A lane's place is its near left corner and its heading, such as '45.8123456, 15.9765432' (decimal "
+            f"degrees, WGS-84) and '90' (degrees clockwise from true north); what came is {start!r} and {heading!r}. "
             "Give both or none."
         ) from None
     return rectangle(length, width, Anchor(latitude, longitude, towards))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from detector.errors import LaneError
 from detector.ground_map import Bool, Ground, GroundMap
 from detector.lane import F8, MOST_EXTENT_M, Anchor, Lane
 from detector.positions import east_north_m
-
-if TYPE_CHECKING:
-    from shapely import Geometry, Polygon
 
 MOST_BYTES: Final = 100_000
 _MOST_CORNERS: Final = 2000
@@ -222,7 +219,8 @@ def ground_features(lane: Lane, ground: GroundMap) -> list[dict[str, Any]]:
             "along_from_m": round(hole.x_m[0], 3), "along_to_m": round(hole.x_m[1], 3),
             "across_from_m": round(hole.y_m[0], 3), "across_to_m": round(hole.y_m[1], 3),
         }  # fmt: skip
-        features.append(_feature(_outline(_piece(missing, hole.place_m, ground.cell_m), ground.cell_m, lane), properties))
+        outline = _outline(_piece(missing, hole.place_m, ground.cell_m), ground.cell_m, lane)
+        features.append(_feature(outline, properties))
     return features
 
 
@@ -244,11 +242,11 @@ def _outline(cells: Bool, cell_m: float, lane: Lane) -> dict[str, Any]:
         for first, end in zip(edges[::2], edges[1::2], strict=True):
             boxes.append(shapely.box(first * cell_m, row * cell_m, end * cell_m, (row + 1) * cell_m))
     joined = shapely.union_all(boxes)
-    parts: list[Polygon] = [joined] if joined.geom_type == "Polygon" else list(joined.geoms)
+    parts = [joined] if joined.geom_type == "Polygon" else list(joined.geoms)
     return _geometry(parts, lambda ring: _ring(lane, np.array(ring.coords)[:-1]))
 
 
-def _geometry(parts: list[Polygon], ring: Callable[[Geometry], list[Any]]) -> dict[str, Any]:
+def _geometry(parts: list[Any], ring: Callable[[Any], list[Any]]) -> dict[str, Any]:
     drawn = [[ring(r) for r in (p.exterior, *p.interiors)] for p in parts]
     if len(drawn) == 1:
         return {"type": "Polygon", "coordinates": drawn[0]}

@@ -27,7 +27,13 @@ LABEL_KEYS: Final = {
 }
 """The same keys as on the page."""
 
-HELP: Final = "b begin step  r store reference  j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+_ORDERS: Final = {"f": ("begin", "function test"), "g": ("gaps", ""), "s": ("strip", ""), "p": ("hold", "")}
+"""Key to an order's name and text."""
+
+HELP: Final = (
+    "b begin step  f function test  r store reference  g map and gaps  s next strip  p stand still or go on\n"
+    " j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+)
 
 
 class Keyboard:
@@ -72,6 +78,9 @@ class Keyboard:
             self._put(Order("begin", self._who))
         elif key == "r":
             self._put(Order("store", self._who))
+        elif key in _ORDERS:
+            name, text = _ORDERS[key]
+            self._put(Order(name, self._who, text))
         elif key in "jk" and self.chosen is not None:
             at = self._ids.index(self.chosen) + (1 if key == "j" else -1)
             self.chosen = self._ids[min(max(at, 0), len(self._ids) - 1)]
