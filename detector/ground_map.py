@@ -20,6 +20,10 @@ OUTSIDE: Final = 255
 """In a coarse picture: no ground of the lane."""
 
 
+_NEIGHBOURS: Final = np.ones((3, 3))
+"""Cells that touch at a corner belong together."""
+
+
 class Ground(IntEnum):
     """State of a cell."""
 
@@ -46,7 +50,7 @@ class Hole:
     """From, to across the lane, from its left edge."""
     area_m2: float
     state: Ground
-    """The worst that is true of most of it: not reached, invalid, or valid once where two passes are asked for."""
+    """Not reached, invalid, or valid once where two passes are asked for."""
     doubted: bool
     """Whether it had counted until a function test failed."""
     place_m: tuple[float, float]
@@ -105,26 +109,42 @@ class GroundMap:
         return {g: float(counted[g]) / max(1, int(counted.sum())) for g in Ground}
 
     def holes(self) -> list[Hole]:
-        """Connected ground in the lane that does not count as swept, from its beginning on. All of it."""
-        labelled, _ = ndimage.label(self.inside & ~self.counts, structure=np.ones((3, 3)))
+        """Ground of the lane that does not count as swept, all of it, from the lane's beginning on.
+
+        Each is connected, and of one kind: what was not reached lies apart from what was reached without counting.
+        """
+        missing = self.inside & ~self.counts
         out = []
-        for k, where in enumerate(ndimage.find_objects(labelled), 1):
-            part = labelled[where] == k
-            columns, rows = where
-            x, y = np.nonzero(part)
-            at = int(np.argmin((x - x.mean()) ** 2 + (y - y.mean()) ** 2))
-            states = self.states[where][part]
-            out.append(
-                Hole(
-                    (columns.start * self.cell_m, columns.stop * self.cell_m),
-                    (rows.start * self.cell_m, rows.stop * self.cell_m),
-                    float(part.sum()) * self.cell_m**2,
-                    Ground(int(np.argmax(np.bincount(states, minlength=len(Ground))))),
-                    bool(self.doubted[where][part].any()),
-                    ((columns.start + x[at] + 0.5) * self.cell_m, (rows.start + y[at] + 0.5) * self.cell_m),
-                )
-            )
+        for state in Ground:
+            for doubted in (False, True):
+                labelled, _ = ndimage.label(self._kind(missing, state, doubted), structure=_NEIGHBOURS)
+                for k, where in enumerate(ndimage.find_objects(labelled), 1):
+                    columns, rows = where
+                    x, y = np.nonzero(labelled[where] == k)
+                    at = int(np.argmin((x - x.mean()) ** 2 + (y - y.mean()) ** 2))
+                    out.append(
+                        Hole(
+                            (columns.start * self.cell_m, columns.stop * self.cell_m),
+                            (rows.start * self.cell_m, rows.stop * self.cell_m),
+                            len(x) * self.cell_m**2,
+                            state,
+                            doubted,
+                            ((columns.start + x[at] + 0.5) * self.cell_m, (rows.start + y[at] + 0.5) * self.cell_m),
+                        )
+                    )
         return sorted(out, key=lambda h: (h.x_m, h.y_m))
+
+    def cells_of(self, hole: Hole) -> Bool:
+        """(columns, rows) the cells of one of the holes."""
+        missing = self.inside & ~self.counts
+        labelled, _ = ndimage.label(self._kind(missing, hole.state, hole.doubted), structure=_NEIGHBOURS)
+        x, y = hole.place_m
+        out: Bool = labelled == labelled[int(x / self.cell_m), int(y / self.cell_m)]
+        return out
+
+    def _kind(self, missing: Bool, state: Ground, doubted: bool) -> Bool:
+        kind: Bool = missing & (self.states == state) & (self.doubted == doubted)
+        return kind
 
     def coarse(self, most_cells: int) -> tuple[U1, int]:
         """A picture of at most so many cells, and how many cells one of it is wide: the worst of what it holds.

@@ -124,6 +124,11 @@ class Lane:
         longitude = (a.longitude_deg + east / per_longitude + 180.0) % 360.0 - 180.0
         return a.latitude_deg + north / per_latitude, longitude
 
+    def place_of(self, x_m: float, y_m: float) -> tuple[float, float]:
+        """Latitude and longitude of one place, degrees WGS-84; NaN where the lane has no place on Earth."""
+        latitude, longitude = self.to_earth(np.array([x_m]), np.array([y_m]))
+        return float(latitude[0]), float(longitude[0])
+
     def rows(self, number: int, utc_ns: int, asked: int) -> NDArray[Any]:
         """(n,) of LANE_DTYPE, to be kept in a recording."""
         nan = float("nan")

@@ -212,25 +212,15 @@ def ground_features(lane: Lane, ground: GroundMap) -> list[dict[str, Any]]:
             area = round(float(np.count_nonzero(cells)) * ground.cell_m**2, 4)
             geometry = _outline(cells, ground.cell_m, lane)
             features.append(_feature(geometry, {"what": "covered", "state": state.text, "area_m2": area}))
-    missing = ground.inside & ~ground.counts
     for k, hole in enumerate(ground.holes(), 1):
         properties = {
             "what": "gap", "number": k, "why": hole.why, "area_m2": round(hole.area_m2, 4),
             "along_from_m": round(hole.x_m[0], 3), "along_to_m": round(hole.x_m[1], 3),
             "across_from_m": round(hole.y_m[0], 3), "across_to_m": round(hole.y_m[1], 3),
         }  # fmt: skip
-        outline = _outline(_piece(missing, hole.place_m, ground.cell_m), ground.cell_m, lane)
+        outline = _outline(ground.cells_of(hole), ground.cell_m, lane)
         features.append(_feature(outline, properties))
     return features
-
-
-def _piece(cells: Bool, place_m: tuple[float, float], cell_m: float) -> Bool:
-    """The connected piece of cells that holds a place."""
-    from scipy import ndimage
-
-    labelled, _ = ndimage.label(cells, structure=np.ones((3, 3)))
-    out: Bool = labelled == labelled[int(place_m[0] / cell_m), int(place_m[1] / cell_m)]
-    return out
 
 
 def _outline(cells: Bool, cell_m: float, lane: Lane) -> dict[str, Any]:

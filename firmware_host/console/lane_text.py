@@ -7,6 +7,7 @@ from typing import Final
 from rich.text import Text
 
 from detector.ground_map import OUTSIDE, Ground
+from detector.kept_ground import KeptGround
 from firmware_host.console.sweeping import Standing
 
 SIGNS: Final = {
@@ -19,6 +20,11 @@ SIGNS: Final = {
 
 _WIDTH: Final = 76
 _HEIGHT: Final = 16
+
+
+def standing_of(kept: KeptGround) -> Standing:
+    """What a recording kept, as if it were looked at now."""
+    return Standing(1, kept.ground, tuple(kept.ground.holes()), kept.origin_m, kept.lane)
 
 
 def map_text(standing: Standing) -> Text:

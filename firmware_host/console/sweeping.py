@@ -282,6 +282,7 @@ class Sweeping(Listener):
         self._keep_ground()
         self._set_lane(lane)
         self._held.clear()
+        self.unplaced = self.placed = 0
         self._way.clear()
         self.speed_m_per_s, self.place_m = float("nan"), (float("nan"), float("nan"))
         if self.keep is not None:

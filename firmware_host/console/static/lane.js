@@ -66,7 +66,7 @@ export class LaneMap {
   frame() {
     const { columns, rows, cell_m } = this.ground;
     const [length, width] = [columns * cell_m, rows * cell_m];
-    const room = Math.max(50, this.canvas.clientWidth - LEFT - 8);
+    const room = Math.max(50, this.canvas.clientWidth - LEFT - 22);
     const wanted = (room / length) * width;
     const tall = this.ground.lane ? Math.min(MOST_PX, Math.max(LEAST_PX, wanted)) : 30;
     // wide ground is kept to scale: then it is the height that limits
@@ -125,7 +125,7 @@ export class LaneMap {
     for (let m = Math.ceil(origin_m / step - 1e-6) * step; m <= origin_m + length + 1e-6; m += step) {
       const x = LEFT + (m - origin_m) * f.perX;
       g.fillRect(x - 1, TOP + f.tall, 2, 6);
-      if (x < LEFT + f.wide - 14 || m + step > origin_m + length) g.fillText(`${+m.toFixed(1)} m`, Math.min(x, LEFT + f.wide - 14), TOP + f.tall + 20);
+      g.fillText(`${+m.toFixed(1)} m`, x, TOP + f.tall + 20);
     }
     if (this.ground.lane) {
       const width = rows * cell_m;

@@ -223,8 +223,11 @@ function showFigures(m) {
   figure("speed", v === null ? "not measured" : `${v.toFixed(2)} m/s${fast ? ": slower" : ""}`, fast);
   figure("height", m.height, m.height.endsWith("lower"));
   const [x, y] = m.lane.at;
+  const g = now.ground;
+  const out = x !== null && Boolean(m.lane.lane) && g !== null && (x < 0 || x > g.length_m || y < 0 || y > g.width_m);
   const along = x === null ? "no place" : `${x.toFixed(2)} m along${m.lane.lane ? `, ${y.toFixed(2)} m across` : ""}`;
-  figure("position", m.position ? m.position.text : along, m.position !== null && !m.position.good);
+  figure("position", `${out ? "OUTSIDE THE LANE " : ""}${m.position ? `${m.position.text}, ` : ""}${along}`,
+    out || (m.position !== null && !m.position.good));
   text("lane-now", m.lane.text);
   const unplaced = m.lane.unplaced_percent > 0 ? ` ${m.lane.unplaced_percent} % of the records had no sure place.` : "";
   figure("how", `${m.lane.lane ? `Lane ${m.lane.lane}. ` : ""}Place by ${m.lane.how}.${unplaced}`,
