@@ -94,9 +94,9 @@ def _corners(ring: Any, closed: bool) -> F8:
     corners = []
     for corner in _listed(ring):
         numbers = corner[:2] if isinstance(corner, list) and len(corner) >= 2 else []
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in numbers):
-            numbers = []
-        if len(numbers) != 2:
+        # a whole number may be larger than any float
+        good = (isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 1e300 for v in numbers)
+        if len(numbers) != 2 or not all(good):
             raise LaneError(f"A corner is [longitude, latitude] in numbers, not {json.dumps(corner)[:60]}.")
         corners.append([float(v) for v in numbers])
     if len(corners) > _MOST_CORNERS:
@@ -112,6 +112,8 @@ def _corners(ring: Any, closed: bool) -> F8:
         )
     if closed and len(out) > 1 and np.array_equal(out[0], out[-1]):
         out = out[:-1]
+    if closed and len(out) < 3:
+        raise LaneError(f"A polygon has three corners at least; this one has {len(out)}. Draw it anew.")
     return out
 
 
@@ -156,8 +158,6 @@ def _checked(rings: list[F8], middle: F8, name: str) -> Lane:
                     f"Corners {k + 1} and {k + 2 + int(same[0])} are the same place: a corner may be there once only. "
                     "Take one out."
                 )
-        if len(ring) < 3:
-            raise LaneError(f"A polygon has three corners at least; this one has {len(ring)}. Draw it anew.")
     polygon = shapely.Polygon(rings[0], rings[1:])
     if not polygon.is_valid:
         raise LaneError(

@@ -140,7 +140,8 @@ class KeyReader:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
+            with contextlib.suppress(termios.error):  # a terminal that has hung up has no modes any more
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def _read(self) -> None:
         fd = sys.stdin.fileno()
@@ -148,9 +149,12 @@ class KeyReader:
             ready, _, _ = select.select([fd], [], [], 0.1)
             if not ready:
                 continue
-            data = os.read(fd, 64)
+            try:
+                data = os.read(fd, 64)
+            except OSError:
+                return  # the terminal has hung up
             if not data:
-                return  # the terminal is gone
+                return
             text = data.decode(errors="ignore")
             if text.startswith("\x1b["):
                 continue  # arrows and the like: not Esc
