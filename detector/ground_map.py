@@ -20,8 +20,12 @@ OUTSIDE: Final = 255
 """In a coarse picture: no ground of the lane."""
 
 
-_NEIGHBOURS: Final = np.ones((3, 3))
+_NEIGHBOURS: Final = np.ones((3, 3), np.bool_)
 """Cells that touch at a corner belong together."""
+
+
+_LEAST_CELLS: Final = 10
+"""A smaller piece of one kind of gap counts to the gap of another kind that it touches."""
 
 
 class Ground(IntEnum):
@@ -112,39 +116,54 @@ class GroundMap:
         """Ground of the lane that does not count as swept, all of it, from the lane's beginning on.
 
         Each is connected, and of one kind: what was not reached lies apart from what was reached without counting.
+        A piece of less than ten cells that touches a gap of another kind counts to that one.
         """
-        missing = self.inside & ~self.counts
+        kinds = self._kinds()
         out = []
-        for state in Ground:
-            for doubted in (False, True):
-                labelled, _ = ndimage.label(self._kind(missing, state, doubted), structure=_NEIGHBOURS)
-                for k, where in enumerate(ndimage.find_objects(labelled), 1):
-                    columns, rows = where
-                    x, y = np.nonzero(labelled[where] == k)
-                    at = int(np.argmin((x - x.mean()) ** 2 + (y - y.mean()) ** 2))
-                    out.append(
-                        Hole(
-                            (columns.start * self.cell_m, columns.stop * self.cell_m),
-                            (rows.start * self.cell_m, rows.stop * self.cell_m),
-                            len(x) * self.cell_m**2,
-                            state,
-                            doubted,
-                            ((columns.start + x[at] + 0.5) * self.cell_m, (rows.start + y[at] + 0.5) * self.cell_m),
-                        )
+        for kind in np.unique(kinds[kinds > 0]):
+            labelled, _ = ndimage.label(kinds == kind, structure=_NEIGHBOURS)
+            for k, where in enumerate(ndimage.find_objects(labelled), 1):
+                columns, rows = where
+                x, y = np.nonzero(labelled[where] == k)
+                at = int(np.argmin((x - x.mean()) ** 2 + (y - y.mean()) ** 2))
+                out.append(
+                    Hole(
+                        (columns.start * self.cell_m, columns.stop * self.cell_m),
+                        (rows.start * self.cell_m, rows.stop * self.cell_m),
+                        len(x) * self.cell_m**2,
+                        Ground(int(kind - 1) // 2),
+                        bool((kind - 1) % 2),
+                        ((columns.start + x[at] + 0.5) * self.cell_m, (rows.start + y[at] + 0.5) * self.cell_m),
                     )
+                )
         return sorted(out, key=lambda h: (h.x_m, h.y_m))
 
     def cells_of(self, hole: Hole) -> Bool:
         """(columns, rows) the cells of one of the holes."""
-        missing = self.inside & ~self.counts
-        labelled, _ = ndimage.label(self._kind(missing, hole.state, hole.doubted), structure=_NEIGHBOURS)
+        labelled, _ = ndimage.label(self._kinds() == 1 + 2 * hole.state + hole.doubted, structure=_NEIGHBOURS)
         x, y = hole.place_m
         out: Bool = labelled == labelled[int(x / self.cell_m), int(y / self.cell_m)]
         return out
 
-    def _kind(self, missing: Bool, state: Ground, doubted: bool) -> Bool:
-        kind: Bool = missing & (self.states == state) & (self.doubted == doubted)
-        return kind
+    def _kinds(self) -> U1:
+        """(columns, rows) 0 where nothing is missing, else which kind of gap a cell is in."""
+        missing = self.inside & ~self.counts
+        kinds = np.where(missing, 1 + 2 * self.states + self.doubted, 0).astype(np.uint8)
+        for kind in np.unique(kinds[kinds > 0]):
+            labelled, n = ndimage.label(kinds == kind, structure=_NEIGHBOURS)
+            sizes = np.bincount(labelled.ravel(), minlength=n + 1)
+            places = ndimage.find_objects(labelled)
+            for k in np.flatnonzero(sizes < _LEAST_CELLS):
+                # the ragged edge of a footprint is no gap of its own where it touches a larger one
+                window = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in places[k - 1])
+                piece = labelled[window] == k
+                round_it = ndimage.binary_dilation(piece, structure=_NEIGHBOURS) & ~piece
+                others = np.bincount(kinds[window][round_it], minlength=9)
+                others[0] = 0
+                if others.any():
+                    kinds[window][piece] = np.argmax(others)
+        out: U1 = kinds
+        return out
 
     def coarse(self, most_cells: int) -> tuple[U1, int]:
         """A picture of at most so many cells, and how many cells one of it is wide: the worst of what it holds.

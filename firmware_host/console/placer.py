@@ -22,6 +22,9 @@ F8 = NDArray[np.float64]
 _KEPT_S: Final = 65.0
 """Fixes and odometer readings kept: a minute of delays times a fix."""
 _MOST_FIXES: Final = 1500
+_JUMP_M: Final = 0.5
+_JUMP_M_PER_S: Final = 5.0
+"""An odometer that steps further, beside this speed, has begun anew or slipped; assumed."""
 _ODOMETER_STEP_NS: Final = 50_000_000
 _PATIENCE_S: Final = 4.5
 """A record without a later fix after so long has no place: longer than any bridged gap, and the receiver's delay."""
@@ -62,6 +65,9 @@ class Placer(Protocol):
     def hold(self) -> str:
         """The head stands still, or goes on: what happens now; '' if that means nothing."""
 
+    def restarted(self) -> str:
+        """The head's counters begin anew, so its place may be lost: what to do; '' if it is not."""
+
 
 def _nowhere(n: int) -> Placed:
     return Placed(*(np.full(n, np.nan) for _ in range(3)))
@@ -81,15 +87,27 @@ class OdometerPlacer:
         self._lane, self._strips, self._across_m = lane, strips, across_m
         self._start: float | None = None
         self._last = float("nan")
+        self._newest_ns = 0
+        self._lost = False
 
     @property
     def text(self) -> str:
+        if self._lost:
+            where = f"the beginning of {self._strips.text}," if self._strips else "a place you know"
+            return f"odometer, PLACE LOST: go to {where} and press S"
         return f"odometer, {self._strips.text}" if self._strips else "odometer, along the track only"
 
     def where(self, block: SampleBlock) -> Placed | None:
         x = block.odometer_m
         if np.isfinite(x).any():
+            first, end = (int(block.utc_ns[k]) for k in (0, -1))
+            reach = _JUMP_M + _JUMP_M_PER_S * max(0, first - self._newest_ns) * 1e-9
+            if abs(float(x[np.isfinite(x)][0]) - self._last) > reach:  # never before there was a reading
+                self._lost = True
             self._last = float(x[np.isfinite(x)][-1])
+            self._newest_ns = max(self._newest_ns, end)
+        if self._lost:
+            return _nowhere(len(x))
         if self._lane is None or self._strips is None:
             return Placed(x, np.full(len(x), self._across_m), np.zeros(len(x)))
         if self._start is None:
@@ -105,13 +123,21 @@ class OdometerPlacer:
 
     def next_strip(self) -> str:
         if self._strips is None:
-            return ""
-        self._strips.passed += 1
+            told = f"The track goes on at the odometer's reading of {self._last:.2f} m." if self._lost else ""
+            self._lost = False
+            return told
+        # a strip on which the place was lost is begun anew
+        self._strips.passed += not self._lost
+        self._lost = False
         self._start = self._last if self._last == self._last else None
         return f"The head is now at the {'beginning' if self._strips.outward else 'end'} of {self._strips.text}."
 
     def hold(self) -> str:
         return ""
+
+    def restarted(self) -> str:
+        self._lost = True
+        return f"The odometer may have begun anew. Place by {self.text}."
 
 
 class ReckoningPlacer:
@@ -165,6 +191,10 @@ class ReckoningPlacer:
         self._since_tick = None
         self._going = not self._going
         return f"Dead reckoning {'goes on' if self._going else 'stands still'} at {self._walked_m:.2f} m."
+
+    def restarted(self) -> str:
+        self._begun = self._going = False
+        return f"Dead reckoning has ended. Go to the beginning of {self._strips.text}, and press S."
 
 
 class SatellitePlacer:
@@ -223,4 +253,7 @@ class SatellitePlacer:
         return ""
 
     def hold(self) -> str:
+        return ""
+
+    def restarted(self) -> str:
         return ""

@@ -25,6 +25,7 @@ from firmware_host.console.lane_order import lane_of_order
 from firmware_host.console.placer import OdometerPlacer, Placed, Placer, ReckoningPlacer, SatellitePlacer
 from firmware_host.console.strips import Strips
 from firmware_host.console.watch import Kind, Watch
+from firmware_host.head import HeadState, HeadStatus
 from firmware_host.session import Listener, Order
 from firmware_host.startup import Outcome, Readiness
 
@@ -143,6 +144,7 @@ class Sweeping(Listener):
         """Records without and with a place so far."""
         self.lane_number = 0
         self._held: deque[_Held] = deque(maxlen=_WAITING)
+        self._states: dict[str, HeadState] = {}
         self._standing = Standing()
         self._changed = True
         self._look_at = float("-inf")
@@ -188,6 +190,14 @@ class Sweeping(Listener):
     def position(self, position: Position) -> None:
         if self._placer is not None:
             self._placer.position(position)
+
+    def status(self, status: HeadStatus) -> None:
+        before = self._states.get(status.head)
+        self._states[status.head] = status.state
+        if before is HeadState.STREAMING and status.state is HeadState.IDLE and self._placer is not None:
+            told = self._placer.restarted()
+            if told:
+                self._tell(Severity.WARNING, told)
 
     def marks(self, marks: BlockMarks) -> None:
         if len(marks.seq) == 0:

@@ -230,3 +230,14 @@ def test_a_map_kept_as_runs_comes_back_the_same(data: st.DataObject) -> None:
     np.testing.assert_array_equal(before.states, after.states)
     np.testing.assert_array_equal(before.doubted & before.inside, after.doubted)
     assert before.holes() == after.holes()
+
+
+def test_the_ragged_edge_of_a_strip_is_part_of_the_gap_beside_it_and_nothing_is_lost() -> None:
+    coverage = Coverage(4.0, 0.6, SENSORS, radii_m={"metal": 0.1, "radar": 0.1})
+    coverage.add("metal", *(np.arange(0, 4.1, 0.001), np.full(4100, 0.08), np.arange(4100) * 1e-3, np.ones(4100, bool)))
+    x = np.arange(0, 4.1, 0.15)
+    coverage.add("radar", x, np.full(len(x), 0.08), x, x > -1)
+    ground = coverage.map()
+    (hole,) = ground.holes()
+    assert hole.area_m2 == pytest.approx(ground.area_m2 - ground.counted_m2)
+    assert int(ground.cells_of(hole).sum()) == int((ground.inside & ~ground.counts).sum())

@@ -24,6 +24,7 @@ from firmware_host.console.lane_text import gaps_text, map_text, standing_of
 from firmware_host.console.strips import Strips
 from firmware_host.console.sweeping import Plan, Sweeping
 from firmware_host.console.watch import Watch
+from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import References
 from firmware_host.session import Order
 from firmware_host.startup import Outcome, Readiness
@@ -409,3 +410,62 @@ def test_too_fast_is_when_a_sensor_takes_too_few_records_of_a_place(dual_head: D
     assert slow.sweeping.fastest_m_per_s == pytest.approx(1.0)  # twice the profile's speed; radar steps by odometer
     slow = Walk(dual_head, tmp_path, Plan(LANE, {"metal": 0.01, "radar": 0.2}, nominal_m_per_s=2.0))
     assert slow.sweeping.fastest_m_per_s == pytest.approx(2 * 0.01 * 200 / 5)
+
+
+# ---- a place that is lost --------------------------------------------------------------------------------------
+
+
+def streaming(state: HeadState = HeadState.STREAMING) -> HeadStatus:
+    return HeadStatus(state, 0, 0, 0, 0, 20.0, "T-1")
+
+
+def test_after_a_restart_the_odometer_places_nothing_until_the_strip_is_begun_anew(
+    dual_head: DualHead, tmp_path: Path
+) -> None:
+    walk = Walk(dual_head, tmp_path, Plan(LANE, WIDE))
+    walk.sweeping.status(streaming())
+    walk.sweep(0.0, 2.0)
+    before = walk.ground.counted_m2
+    walk.sweeping.status(streaming(HeadState.IDLE))
+    walk.sweeping.status(streaming())
+    assert "PLACE LOST" in walk.told[-1].text
+    walk.sweep(2.0, 6.0)
+    assert walk.ground.counted_m2 == before
+    assert "PLACE LOST" in walk.sweeping.how
+    walk.sweeping.order(Order("strip", "A. Deminer"))
+    assert "beginning of strip 1 of 1" in walk.told[-1].text
+    for block in walk.blocks:
+        block.odometer_um[:] += 2_400_000
+    walk.sweep(0.0, 6.0)
+    for block in walk.blocks:
+        block.odometer_um[:] -= 2_400_000
+    assert walk.ground.percent == 100.0
+
+
+def test_an_odometer_that_jumps_has_lost_the_place_and_one_that_rolls_on_has_not(
+    dual_head: DualHead, tmp_path: Path
+) -> None:
+    walk = Walk(dual_head, tmp_path, Plan())
+    walk.sweep(0.0, 2.0)
+    walk.later_s = 0.2  # a short loss
+    walk.sweep(2.2, 3.0)
+    assert walk.sweeping.place_m[0] == pytest.approx(1.2, abs=0.03)
+    for block in walk.blocks:
+        block.odometer_um[:] += 70_000_000
+    walk.later_s = 0.4
+    walk.sweep(3.0, 6.0)
+    for block in walk.blocks:
+        block.odometer_um[:] -= 70_000_000
+    assert walk.sweeping.place_m[0] == pytest.approx(1.2, abs=0.03)
+    assert "PLACE LOST" in walk.sweeping.how
+
+
+def test_dead_reckoning_ends_with_a_restart(dual_head: DualHead, tmp_path: Path) -> None:
+    walk = Walk(dual_head, tmp_path, Plan(LANE, WIDE, reckon_m_per_s=0.4, count_reckoned=True))
+    walk.sweeping.status(streaming())
+    walk.sweeping.order(Order("strip", "A. Deminer"))
+    walk.sweep(0.0, 1.0, odometer=False)
+    before = walk.ground.counted_m2
+    walk.sweeping.status(streaming(HeadState.IDLE))
+    walk.sweep(1.0, 6.0, odometer=False)
+    assert walk.ground.counted_m2 == before
