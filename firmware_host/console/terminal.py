@@ -5,6 +5,7 @@ Three states, as in the field: *searching*, *signal*, *not valid*. None of them 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -38,6 +39,9 @@ from firmware_host.gnss import SILENCE_S, accuracy_text
 from firmware_host.recorder import Recorder
 from firmware_host.session import Listener, Order
 from firmware_host.startup import INSTRUCTIONS, Readiness
+
+_LOUD: Final = re.compile("RECKONING|PLACE LOST|no sure place|no lane")
+"""What of the way in which places are known must not be overlooked; the page has the same."""
 
 LITTLE_ROOM_H: Final = 1.0
 """Hours of disk left below which the status line says so in red."""
@@ -241,7 +245,7 @@ class TerminalView(Listener):
     def _lane_text(self, sweeping: Sweeping) -> Text:
         standing = sweeping.standing
         line = Text(f"\n lane: {standing.text}", style="bold" if standing.holes else "")
-        line.append(f"; {sweeping.how}", style="bold black on yellow" if "RECKONING" in sweeping.how else "dim")
+        line.append(f"; {sweeping.how}", style="bold black on yellow" if _LOUD.search(sweeping.how) else "dim")
         speed = sweeping.speed_m_per_s
         if speed == speed:
             fast = speed > sweeping.fastest_m_per_s

@@ -231,7 +231,7 @@ function showFigures(m) {
   text("lane-now", m.lane.text);
   const unplaced = m.lane.unplaced_percent > 0 ? ` ${m.lane.unplaced_percent} % of the records had no sure place.` : "";
   figure("how", `${m.lane.lane ? `Lane ${m.lane.lane}. ` : ""}Place by ${m.lane.how}.${unplaced}`,
-    m.lane.how.includes("RECKONING"));
+    /RECKONING|PLACE LOST|no sure place|no lane/.test(m.lane.how));
   $("strip").hidden = m.lane.strip === null;
   $("hold").hidden = !m.lane.how.includes("RECKONING");
   $("lane").setAttribute("aria-label", `map of the lane: ${m.lane.text}`);
