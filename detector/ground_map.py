@@ -181,17 +181,16 @@ class GroundMap:
 
     def runs(self, lane: int, utc_ns: int) -> NDArray[Any]:
         """(n,) of GROUND_DTYPE: everything that was reached, to be kept in a recording."""
-        known = np.where(self.inside, self.states, 0).astype(np.int16) + 10 * (self.doubted & self.inside)
-        rows = []
-        for row in range(known.shape[1]):
-            line = known[:, row]
-            starts = np.concatenate(([0], np.flatnonzero(np.diff(line)) + 1))
-            lasts = np.concatenate((starts[1:] - 1, [len(line) - 1]))
-            for first, last in zip(starts, lasts, strict=True):
-                if line[first]:
-                    state, doubted = int(line[first]) % 10, int(line[first]) // 10
-                    rows.append((lane, utc_ns, self.cell_m, row, first, last, state, doubted))
-        return np.array(rows, GROUND_DTYPE)
+        known = np.where(self.inside, self.states + 10 * self.doubted, 0).astype(np.uint8).T
+        padded = np.pad(known, ((0, 0), (1, 1)))
+        change = padded[:, 1:] != padded[:, :-1]
+        row, first = np.nonzero(change[:, :-1] & (known > 0))
+        _, last = np.nonzero(change[:, 1:] & (known > 0))
+        out = np.zeros(len(row), GROUND_DTYPE)
+        out["lane"], out["utc_ns"], out["cell_m"] = lane, utc_ns, self.cell_m
+        out["row"], out["first"], out["last"] = row, first, last
+        out["state"], out["doubted"] = known[row, first] % 10, known[row, first] // 10
+        return out
 
 
 def map_states(reached: Iterable[Bool], visits: Iterable[U1], inside: Bool) -> U1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -38,6 +39,9 @@ _ALONG_M: Final = 0.05
 """Width of the grid where only the way along the track is known, m: one cell."""
 _LOOK_S: Final = 0.5
 """The ground is looked at this often, s, and no more than a twentieth of the time goes into it."""
+_AT_ONCE_CELLS: Final = 20_000
+"""Ground of so many cells is looked at in the session's own turn: some milliseconds."""
+_LOOKERS: Final = ThreadPoolExecutor(1, "lane")
 _KEEP_S: Final = 300.0
 """The ground is kept in the recording this often, s: what a power cut may cost of the map, not of the samples."""
 RECORDS_SEEN: Final = 5
@@ -146,6 +150,7 @@ class Sweeping(Listener):
         self._held: deque[_Held] = deque(maxlen=_WAITING)
         self._states: dict[str, HeadState] = {}
         self._standing = Standing()
+        self._looking: Future[Standing] | None = None
         self._changed = True
         self._look_at = float("-inf")
         self._keep_at = monotonic() + _KEEP_S
@@ -241,6 +246,8 @@ class Sweeping(Listener):
             elif self._test_outcome is Outcome.FAILED:
                 self._doubt()
         self._settle()
+        if self._looking is not None and self._looking.done():
+            self._standing, self._looking = self._looking.result(), None
         now = self._now()
         if self._changed and now >= self._look_at:
             self._look()
@@ -251,6 +258,7 @@ class Sweeping(Listener):
     def finish(self) -> None:
         """No more comes: what still waits is settled with what is known, and the ground is kept."""
         self._settle(last=True)
+        self._look(wait=True)
         self._keep_ground()
 
     def _radius(self, name: str) -> float:
@@ -297,7 +305,7 @@ class Sweeping(Listener):
         self.speed_m_per_s, self.place_m = float("nan"), (float("nan"), float("nan"))
         if self.keep is not None:
             self.keep("lanes", lane.rows(self.lane_number, self._clock(), self.plan.passes))
-        self._changed, self._look_at = True, float("-inf")
+        self._look(wait=True)
         return f"The lane is now {lane.text}. Nothing of it has been swept."
 
     def _settle(self, last: bool = False) -> None:
@@ -358,31 +366,37 @@ class Sweeping(Listener):
             )
             self._keep_ground()
 
-    def _look(self) -> None:
-        self._changed = False
-        if self.origin_m is None:
+    def _look(self, wait: bool = False) -> None:
+        """Take stock: at once of little ground, else on a thread of its own, for many gaps take long to be found."""
+        if self.origin_m is None or (self._looking is not None and not wait):
             return
-        ground, origin = self.coverage.map(), self.origin_m
-        if self._lane is None:
-            reached = np.flatnonzero(ground.states[:, 0] != Ground.NOT_REACHED)
-            if not len(reached):
-                return
-            part = slice(int(reached[0]), int(reached[-1]) + 1)
-            origin += part.start * ground.cell_m
-            ground = replace(
-                ground, states=ground.states[part], inside=ground.inside[part], doubted=ground.doubted[part]
-            )
-        self._standing = Standing(self._standing.number + 1, ground, tuple(ground.holes()), origin, self._lane)
+        self._changed = False
+        ground, origin = self._ground(self.origin_m)
+        number, lane = self._standing.number + 1, self._lane
+        if wait or ground.states.size <= _AT_ONCE_CELLS:
+            self._looking = None
+            self._standing = Standing(number, ground, tuple(ground.holes()), origin, lane)
+        else:
+            self._looking = _LOOKERS.submit(lambda: Standing(number, ground, tuple(ground.holes()), origin, lane))
+
+    def _ground(self, origin_m: float) -> tuple[GroundMap, float]:
+        """The map, and where it begins; of a track only the part that was reached."""
+        ground = self.coverage.map()
+        if self._lane is not None:
+            return ground, origin_m
+        reached = np.flatnonzero(ground.states[:, 0] != Ground.NOT_REACHED)
+        part = slice(int(reached[0]), int(reached[-1]) + 1) if len(reached) else slice(0, 1)
+        cut = replace(ground, states=ground.states[part], inside=ground.inside[part], doubted=ground.doubted[part])
+        return cut, origin_m + part.start * ground.cell_m
 
     def _keep_ground(self) -> None:
         self._keep_at = self._now() + _KEEP_S
-        self._look()
-        ground = self._standing.ground
-        if self.keep is None or ground is None:
+        if self.keep is None or self.origin_m is None:
             return
+        ground, origin = self._ground(self.origin_m)
         rows = ground.runs(self.lane_number, self._clock())
         if self._lane is None:
-            first = round(self._standing.origin_m / ground.cell_m)
+            first = round(origin / ground.cell_m)
             rows["first"] += first
             rows["last"] += first
         self.keep("ground", rows)

@@ -469,3 +469,20 @@ def test_dead_reckoning_ends_with_a_restart(dual_head: DualHead, tmp_path: Path)
     walk.sweeping.status(streaming(HeadState.IDLE))
     walk.sweep(1.0, 6.0, odometer=False)
     assert walk.ground.counted_m2 == before
+
+
+def test_wide_ground_is_looked_at_beside_the_session_and_shown_when_that_is_done(
+    dual_head: DualHead, tmp_path: Path
+) -> None:
+    walk = Walk(dual_head, tmp_path, Plan(typed_lane("30x30"), WIDE))
+    walk.sweep()
+    walk.now += 100.0
+    walk.sweeping.tick()
+    looking = walk.sweeping._looking
+    assert looking is not None
+    seen = looking.result(timeout=60)
+    walk.sweeping.tick()
+    assert walk.sweeping.standing is seen or walk.sweeping.standing.number > seen.number
+    walk.sweeping.finish()
+    assert walk.sweeping.standing.ground is not None
+    assert walk.sweeping.standing.ground.counted_m2 == pytest.approx(2.4 * 0.6, abs=0.5)
