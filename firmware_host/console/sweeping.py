@@ -137,10 +137,9 @@ class Sweeping(Listener):
         self._test_outcome = Outcome.OPEN
         self._settings = CoverageSettings(passes=self.plan.passes)
         self._names = [s.name for s in device.streams]
-        self.fastest_m_per_s = min(
-            2.0 * self.plan.nominal_m_per_s,
-            *(2.0 * self._radius(s.name) * s.rate_hz / RECORDS_SEEN for s in device.streams if not s.step_m),
-        )
+        # a stream that an odometer triggers takes as many records of a place at any speed
+        timed = [2.0 * self._radius(s.name) * s.rate_hz / RECORDS_SEEN for s in device.streams if not s.step_m]
+        self.fastest_m_per_s = min([2.0 * self.plan.nominal_m_per_s, *timed])
         self.speed_m_per_s = float("nan")
         self.place_m: tuple[float, float] = (float("nan"), float("nan"))
         """Along and across, of the newest record with a place."""

@@ -410,6 +410,9 @@ def test_too_fast_is_when_a_sensor_takes_too_few_records_of_a_place(dual_head: D
     assert slow.sweeping.fastest_m_per_s == pytest.approx(1.0)  # twice the profile's speed; radar steps by odometer
     slow = Walk(dual_head, tmp_path, Plan(LANE, {"metal": 0.01, "radar": 0.2}, nominal_m_per_s=2.0))
     assert slow.sweeping.fastest_m_per_s == pytest.approx(2 * 0.01 * 200 / 5)
+    radar_alone = replace(dual_head[0], streams=dual_head[0].streams[1:])
+    stepped = Walk((radar_alone, dual_head[1][1:]), tmp_path, Plan(LANE))
+    assert stepped.sweeping.fastest_m_per_s == pytest.approx(1.0)
 
 
 # ---- a place that is lost --------------------------------------------------------------------------------------
