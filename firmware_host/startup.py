@@ -20,10 +20,20 @@ from detector.errors import SampleError
 from detector.metal.geometry import MetalGeometry
 from detector.metal.learning import conditioned, learn_ground
 from detector.profile import Profile
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, Soil, StreamDescription
+from detector.samples import (
+    DeviceDescription,
+    Event,
+    Gap,
+    ParameterReading,
+    SampleBlock,
+    Severity,
+    Soil,
+    StreamDescription,
+)
 from detector.settings import Settings, quantity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
+from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
 from firmware_host.soil_direction import not_soil
@@ -172,6 +182,7 @@ class Readiness(Listener):
     publish : takes what belongs into the record: events, and the ground that the balance learned
     settings : limits
     head_settings : hash of the head's parameters: a reference taken with others does not count
+    knobs : those parameters themselves: one that is changed asks for the steps again
     skip_reason : start-up was left out on purpose, and why; '' = it is demanded
     profile : of the session; the ground balance then learns for its chain, else it only judges the soil
     """
@@ -187,6 +198,7 @@ class Readiness(Listener):
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         profile: Profile | None = None,
+        knobs: HeadSettings | None = None,
     ) -> None:
         self._profile = profile
         self._who = ""
@@ -214,6 +226,7 @@ class Readiness(Listener):
         self._battery: dict[str, int] = {}
         self._status_seen = False
         self._fault_bits = 0
+        self._knobs = knobs or HeadSettings()
         if skip_reason:
             self._skip(f"The start-up checks are skipped: {skip_reason}. This head was not shown to work.", BY_ITSELF)
         else:
@@ -272,6 +285,11 @@ class Readiness(Listener):
     def gap(self, gap: Gap) -> None:
         if self._measurement is not None:
             self._measurement.gaps += 1
+
+    def parameter(self, reading: ParameterReading) -> None:
+        if change := self._knobs.change(reading):
+            self._head_settings = self._knobs.hash
+            self.demand(change)
 
     def status(self, status: HeadStatus) -> None:
         self._status_seen = True

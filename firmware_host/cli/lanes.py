@@ -1,107 +1,110 @@
-"""Recordings in, scored lanes out: one file at a time, in this process or in several."""
+"""What a person says of the lane on the command line, turned into a plan; and what is kept of footprints by head."""
 
 from __future__ import annotations
 
-import gc
-import itertools
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from rich.console import Console
-from rich.progress import track
+from detector.errors import LaneError
+from detector.lane import Lane, typed_lane
+from detector.lane_geojson import lane_of_geojson
+from detector.samples import DeviceDescription
+from firmware_host.console.plan import Plan
+from firmware_host.references import Reference, References
 
-from detector.errors import GroundsweepError
-from detector.recording.reader import Recording
-from detector.score.trial import place_of, soil_of
-from detector.score.truth_file import LaneTruth
-from detector.scoring import Chain, Scored, score_recording
-from firmware_host.cli.batch import in_order
-from firmware_host.cli.opening import chain
-from firmware_host.cli.reading import reading
-
-Named = tuple[str, Path | None]
-"""A profile's name and a model file: what a chain is made of anew in each process."""
-
-_TELL_EVERY = 100
-_COLLECT_EVERY = 20
-_asked = itertools.count(1)
+FOOTPRINT: Final = "footprint"
+"""Name of the reference that holds the radius of each stream's footprint, m."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A file to be scored."""
+class LaneOptions:
+    """As typed."""
 
-    file: Path
-    chain: Named
-    rival: Named | None
-    truth: LaneTruth | None
-    """None: what the file itself says."""
-    width_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be scored."""
-
-    file: Path
-    why: str
+    lane: str = ""
+    start: str = ""
+    heading: str = ""
+    footprints: Sequence[str] = ()
+    overlap: bool = False
+    reckon_m_per_s: float = 0.0
+    count_reckoned: bool = False
 
 
-@lru_cache(maxsize=4)
-def _chain(named: Named) -> Chain:
-    return Chain(*chain(*named))
+def read_lane(options: LaneOptions) -> Lane | None:
+    """From a GeoJSON file or from what was typed; None = no lane was given.
+
+    Raises
+    ------
+    LaneError
+        if it cannot be a lane.
+    """
+    if not options.lane:
+        if options.start or options.heading or options.reckon_m_per_s:
+            raise LaneError("A start, a heading and dead reckoning need a lane, such as --lane 20x1.2.")
+        return None
+    path = Path(options.lane)
+    if path.suffix.lower() in (".geojson", ".json"):
+        if options.start or options.heading:
+            raise LaneError("A GeoJSON file says itself where the lane lies. Leave start and heading out.")
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise LaneError(f"The lane file {path} cannot be read ({e}).") from e
+        return lane_of_geojson(text, path.stem)
+    return typed_lane(options.lane, options.start, options.heading)
 
 
-def answer(q: Question) -> Scored | Failure:
-    """Score one file. Whatever is wrong with it concerns it alone."""
-    if next(_asked) % _COLLECT_EVERY == 0:
-        # a pipeline refers to itself: left to itself Python keeps some hundred of them before it looks
-        gc.collect()
-    try:
-        with reading(q.file) as r:
-            truth = q.truth or LaneTruth(tuple(r.truth()), soil_of(r.note))
-            if not truth.soil:
-                truth = replace(truth, soil=soil_of(r.note))
-            if not truth.width_m > 0:
-                truth = replace(truth, width_m=q.width_m)
-            blocks = r.blocks(4096) if isinstance(r, Recording) else iter(r.blocks)  # type: ignore[attr-defined]
-            rival = None if q.rival is None else _chain(q.rival)
-            return score_recording(q.file.stem, r.device, blocks, truth, _chain(q.chain), rival)
-    except GroundsweepError as e:
-        return Failure(q.file, str(e))
-    except Exception as e:
-        return Failure(q.file, f"{q.file}: a fault of this software ({type(e).__name__}: {e}). Please report it.")
+def plan_of(
+    options: LaneOptions,
+    lane: Lane | None,
+    device: DeviceDescription,
+    references: References,
+    who: str,
+    satellites: bool,
+    nominal_m_per_s: float,
+) -> Plan:
+    """The plan for this head. Footprints that were typed are kept with its references for the next time.
+
+    Raises
+    ------
+    LaneError
+        if a footprint names no stream of the head or has no sensible width.
+    ReferenceFileError
+        if the head's reference file is damaged or cannot be written.
+    """
+    if satellites and options.reckon_m_per_s:
+        raise LaneError("Choose satellites or dead reckoning: what is measured is not mixed with what is not.")
+    radii = _footprints(options.footprints, device)
+    stored = references.find(device.serial, FOOTPRINT)
+    known = {} if stored is None else {n: v[0] for n, v in stored.values.items()}
+    if radii:
+        known |= radii
+        values = {name: [radius] for name, radius in known.items()}
+        references.add(device.serial, Reference(FOOTPRINT, who, time.time_ns(), device.firmware, "", values))
+    known = {s.name: known[s.name] for s in device.streams if s.name in known}
+    return Plan(
+        lane, known, 2 if options.overlap else 1, satellites, options.reckon_m_per_s, options.count_reckoned,
+        nominal_m_per_s,
+    )  # fmt: skip
 
 
-def scored_files(questions: Sequence[Question], jobs: int, errors: Console) -> Iterator[Scored | Failure]:
-    """All of them, in order, with progress on stderr."""
-
-    def died(q: Question) -> Scored | Failure:
-        return Failure(q.file, f"{q.file}: the process that scored it died, perhaps for want of memory.")
-
-    answers = in_order(answer, questions, jobs, died)
-    if errors.is_terminal:
-        yield from track(answers, "scoring", total=len(questions), console=errors, transient=True)
-        return
-    for i, a in enumerate(answers, 1):
-        if i % _TELL_EVERY == 0:
-            errors.print(f"{i} of {len(questions)} scored")
-        yield a
-
-
-def question_of(
-    file: Path, named: Named, rival: Named | None, lanes: Mapping[str, LaneTruth] | None, width_m: float = math.nan
-) -> Question | Failure:
-    """With the truth of its lane: of its name, or of the ground that it is a sweep of."""
-    truth = None
-    if lanes is not None:
-        truth = lanes.get(file.stem, lanes.get(place_of(file.stem)))
-        if truth is None:
-            return Failure(
-                file,
-                f"{file}: the truth file has no lane {file.stem!r}. Name its lanes as the recordings, without suffix.",
+def _footprints(typed: Sequence[str], device: DeviceDescription) -> dict[str, float]:
+    """'25' or 'metal=25', widths in cm, to radii in m by stream."""
+    names = [s.name for s in device.streams]
+    low, high = 2.0, 400.0
+    out: dict[str, float] = {}
+    for text in typed:
+        name, _, width = text.rpartition("=")
+        try:
+            cm = float(width.strip().removesuffix("cm"))
+        except ValueError:
+            cm = float("nan")
+        if not low <= cm <= high or (name and name not in names):
+            raise LaneError(
+                f"A footprint is the width in cm that a sensor surely sees, {low:g} to {high:g}, as 20 or "
+                f"{names[0]}=25 with one of {', '.join(names)}; not {text!r}."
             )
-    return Question(file, named, rival, truth, width_m)
+        out |= dict.fromkeys([name] if name else names, cm / 200.0)
+    return out

@@ -26,8 +26,8 @@ from detector.score.trial import LaneScore, place_of
 from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
 from detector.scoring import Scored
-from firmware_host.cli.lanes import Failure, Named, Question, question_of, scored_files
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
+from firmware_host.cli.scoring_lanes import Failure, Named, Question, question_of, scored_files
 
 
 def register(app: typer.Typer) -> None:

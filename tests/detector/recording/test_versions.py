@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from detector.detections import LabelClass
+from detector.kept_ground import kept_ground
 from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
@@ -51,6 +52,10 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
             assert r.silences()[0].until_tick == 5000
             assert r.soils()[0].exponent[0] == 1.02
             assert r.metal_descriptions()[r.detections()[0].id].log_slopes == (-1.5, -2.0)
+            (kept,) = kept_ground(r)
+            assert kept.lane is not None
+            assert kept.lane.text.startswith("2.00 by 0.50 m, at 45.8123456, 15.9765432")
+            assert kept.ground.counted_m2 == pytest.approx(0.4875)
         else:
             assert (r.silences(), r.soils(), r.metal_descriptions()) == ([], [], {})
 

@@ -1,0 +1,107 @@
+"""Recordings in, scored lanes out: one file at a time, in this process or in several."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from detector.errors import GroundsweepError
+from detector.recording.reader import Recording
+from detector.score.trial import place_of, soil_of
+from detector.score.truth_file import LaneTruth
+from detector.scoring import Chain, Scored, score_recording
+from firmware_host.cli.batch import in_order
+from firmware_host.cli.opening import chain
+from firmware_host.cli.reading import reading
+
+Named = tuple[str, Path | None]
+"""A profile's name and a model file: what a chain is made of anew in each process."""
+
+_TELL_EVERY = 100
+_COLLECT_EVERY = 20
+_asked = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A file to be scored."""
+
+    file: Path
+    chain: Named
+    rival: Named | None
+    truth: LaneTruth | None
+    """None: what the file itself says."""
+    width_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be scored."""
+
+    file: Path
+    why: str
+
+
+@lru_cache(maxsize=4)
+def _chain(named: Named) -> Chain:
+    return Chain(*chain(*named))
+
+
+def answer(q: Question) -> Scored | Failure:
+    """Score one file. Whatever is wrong with it concerns it alone."""
+    if next(_asked) % _COLLECT_EVERY == 0:
+        # a pipeline refers to itself: left to itself Python keeps some hundred of them before it looks
+        gc.collect()
+    try:
+        with reading(q.file) as r:
+            truth = q.truth or LaneTruth(tuple(r.truth()), soil_of(r.note))
+            if not truth.soil:
+                truth = replace(truth, soil=soil_of(r.note))
+            if not truth.width_m > 0:
+                truth = replace(truth, width_m=q.width_m)
+            blocks = r.blocks(4096) if isinstance(r, Recording) else iter(r.blocks)  # type: ignore[attr-defined]
+            rival = None if q.rival is None else _chain(q.rival)
+            return score_recording(q.file.stem, r.device, blocks, truth, _chain(q.chain), rival)
+    except GroundsweepError as e:
+        return Failure(q.file, str(e))
+    except Exception as e:
+        return Failure(q.file, f"{q.file}: a fault of this software ({type(e).__name__}: {e}). Please report it.")
+
+
+def scored_files(questions: Sequence[Question], jobs: int, errors: Console) -> Iterator[Scored | Failure]:
+    """All of them, in order, with progress on stderr."""
+
+    def died(q: Question) -> Scored | Failure:
+        return Failure(q.file, f"{q.file}: the process that scored it died, perhaps for want of memory.")
+
+    answers = in_order(answer, questions, jobs, died)
+    if errors.is_terminal:
+        yield from track(answers, "scoring", total=len(questions), console=errors, transient=True)
+        return
+    for i, a in enumerate(answers, 1):
+        if i % _TELL_EVERY == 0:
+            errors.print(f"{i} of {len(questions)} scored")
+        yield a
+
+
+def question_of(
+    file: Path, named: Named, rival: Named | None, lanes: Mapping[str, LaneTruth] | None, width_m: float = math.nan
+) -> Question | Failure:
+    """With the truth of its lane: of its name, or of the ground that it is a sweep of."""
+    truth = None
+    if lanes is not None:
+        truth = lanes.get(file.stem, lanes.get(place_of(file.stem)))
+        if truth is None:
+            return Failure(
+                file,
+                f"{file}: the truth file has no lane {file.stem!r}. Name its lanes as the recordings, without suffix.",
+            )
+    return Question(file, named, rival, truth, width_m)
