@@ -13,9 +13,9 @@ from detector.kernels.clutter import (
     start_level,
     subtract_mean,
     subtract_median,
-    subtract_recursive,
     subtract_subspace,
 )
+from detector.kernels.recursive import subtract_recursive
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, choice, quantity
 
@@ -54,6 +54,7 @@ class _Recursive:
         self._floor = np.full(g.channels, max(g.lsb / np.sqrt(12.0), 1e-30), np.float32)
         self._channels = g.channels
         self._level: F4 | None = None
+        self._plain = np.ones(g.width, np.float32)
         self._spread: F4 = np.empty(0, np.float32)
 
     def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
@@ -63,9 +64,12 @@ class _Recursive:
             # floating-point samples have no step: 120 dB under the strongest echo is as good as nothing
             loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
             self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
-        return subtract_recursive(
-            rows, lost, lo, hi, self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor, started
-        )
+        out = np.empty((hi - lo, rows.shape[1]), np.float32)
+        subtract_recursive(
+            rows, lost, lo, hi, self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor, started,
+            self._plain, out,
+        )  # fmt: skip
+        return out
 
 
 class _Mean:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.fast_time import align_ascans, find_surface
+from detector.kernels.alignment import align_ascans, find_surface
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
 
@@ -69,10 +69,14 @@ class Alignment:
         """(n, channels, samples) to the same aligned, the shifts (n, channels) in samples, and 1 where lost."""
         if self._reference is None:
             self._reference = ascans[0].copy()
-        return align_ascans(
+        out = np.empty_like(ascans)
+        lags = np.empty(ascans.shape[:2])
+        lost = np.empty(ascans.shape[:2], np.uint8)
+        align_ascans(
             ascans, self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match,
-            self._min_level, self._memory, self._state,
+            self._min_level, self._memory, self._state, out, lags, lost,
         )  # fmt: skip
+        return out, lags, lost
 
 
 def time_zero(settings: TimeZeroSettings, geometry: RadarGeometry, surface: I8) -> Alignment:
