@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.vector import WIDTH, fill, load, store
+from detector.kernels.vector import WIDTH, after_one, after_three, after_two, fill, load, store
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -147,12 +147,26 @@ def _correlate(near: F4, weight: F4, stride: int, cross: F4, power: F4) -> float
         level = _ZERO
         s = fill(_ZERO)
         e = fill(_ZERO)
-        for t in range(weight.size):
+        s_odd = fill(_ZERO)
+        e_odd = fill(_ZERO)
+        # even and odd t apart, so that one sum need not wait for the other
+        for t in range(0, weight.size - 1, 2):
+            w, w_odd = weight[t], weight[t + 1]
+            v, v_odd = load(near, t * stride + first), load(near, (t + 1) * stride + first)
+            s = s + v * fill(w)
+            s_odd = s_odd + v_odd * fill(w_odd)
+            e = e + v * v
+            e_odd = e_odd + v_odd * v_odd
+            level += w * w + w_odd * w_odd
+        if weight.size % 2:
+            t = weight.size - 1
             w = weight[t]
             v = load(near, t * stride + first)
             s = s + v * fill(w)
             e = e + v * v
             level += w * w
+        s = s + s_odd
+        e = e + e_odd
         store(cross, first, s)
         store(power, first, e)
     return float(level)
@@ -195,6 +209,14 @@ def _shift(row: F4, lag: float, out: F4) -> None:
     if last - first >= WIDTH:
         v0, v1, v2, v3 = fill(w0), fill(w1), fill(w2), fill(w3)
         k = first
+        low = load(row, k + whole - 1)
+        while k + whole + 2 * WIDTH <= m and k + WIDTH <= last:
+            # one load and shifts of registers: a load that straddles two cache lines takes twice as long
+            high = load(row, k + whole - 1 + WIDTH)
+            s = v0 * low + v1 * after_one(low, high) + v2 * after_two(low, high) + v3 * after_three(low, high)
+            store(out, k, s)
+            low = high
+            k += WIDTH
         while k < last:
             # the last piece overlaps the one before it
             k = min(k, last - WIDTH)

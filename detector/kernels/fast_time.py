@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.kernels.lanes import LANES, SIDE, backward, forward, start, turn
+from detector.kernels.vector import fetch
 
 F4 = NDArray[np.float32]
 
@@ -24,9 +25,6 @@ _WHISPER = np.float32(1e-18)
 
 _ZERO = np.float32(0.0)
 _L2, _L3, _L4 = 2 * LANES, 3 * LANES, 4 * LANES
-_BAND, _PATCH = 16, 128
-"""A-scans and samples turned over at a time: whole cache lines of the lanes, and all of it in the first cache."""
-
 _LINE = 64
 """Bytes of a cache line: a vector that straddles two of them takes twice as long."""
 
@@ -34,7 +32,7 @@ _LINE = 64
 def filter_room(samples: int, pad: int, sections: int) -> F4:
     """Working memory of :func:`filter_ascans` for A-scans of that length."""
     # samples, padded samples, running means, filter state; a square of rows; and room to begin on a cache line
-    return np.zeros((2 * samples + 2 * pad + 1 + 2 * sections) * LANES + _BAND * _PATCH + _LINE // 4, np.float32)
+    return np.zeros((2 * samples + 2 * pad + 1 + 2 * sections) * LANES + SIDE * samples + _LINE // 4, np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -53,7 +51,7 @@ def filter_ascans(
     """
     n, channels, m = raw.shape
     count = n * channels
-    flat = out.reshape(-1)
+    samples, flat = raw.reshape(-1), out.reshape(-1)
     at = (-(room.ctypes.data // 4)) % (_LINE // 4)
     x = room[at : at + m * LANES]
     at += m * LANES
@@ -63,10 +61,10 @@ def filter_ascans(
     at += LANES
     z = room[at : at + _L2 * len(sections)]
     at += _L2 * len(sections)
-    square = room[at : at + _BAND * _PATCH]
+    square = room[at : at + SIDE * m]
     for tile in range(0, count, LANES):
         lanes = min(LANES, count - tile)
-        _lay_in(raw, tile, lanes, np.float32(offset), np.float32(factor), counts, square, x)
+        _lay_in(samples, m, tile, lanes, np.float32(offset), np.float32(factor), counts, square, x)
         for k in range(blank):
             x[k * LANES : (k + 1) * LANES] = x[blank * LANES : (blank + 1) * LANES]
         whisper = _WHISPER if len(sections) > 0 else _ZERO
@@ -86,49 +84,50 @@ def filter_ascans(
 
 
 @njit(cache=True, nogil=True)
-def _lay_in(raw: NDArray[Any], tile: int, lanes: int, shift: Any, scale: Any, counts: bool, square: F4, x: F4) -> None:
+def _lay_in(
+    raw: NDArray[Any], m: int, tile: int, lanes: int, shift: Any, scale: Any, counts: bool, square: F4, x: F4
+) -> None:
     """A-scans tile to tile + lanes - 1 as float32, side by side."""
-    _, channels, m = raw.shape
-    for g in range(0, lanes, _BAND):
-        rows = min(_BAND, lanes - g)
-        for first in range(0, m, _PATCH):
-            size = min(_PATCH, m - first)
-            whole = size // SIDE * SIDE
-            for i in range(rows):
-                row = raw[(tile + g + i) // channels, (tile + g + i) % channels, first : first + size]
-                line = square[i * _PATCH : i * _PATCH + size]
-                if counts:
-                    for k in range(size):
-                        line[k] = (np.float32(row[k]) - shift) * scale
-                    continue
-                for k in range(size):
+    whole = m // SIDE * SIDE
+    line = _LINE // raw.itemsize
+    for g in range(0, lanes, SIDE):
+        rows = min(SIDE, lanes - g)
+        for i in range(rows):
+            at = (tile + g + i) * m
+            row = raw[at : at + m]
+            done = square[i * m : (i + 1) * m]
+            if counts:
+                for k in range(m):
+                    done[k] = (np.float32(row[k]) - shift) * scale
+            else:
+                for k in range(m):
                     v = (np.float32(row[k]) - shift) * scale
                     v = v if v == v else _ZERO
                     v = v if v < _LIMIT else _LIMIT
-                    line[k] = v if v > -_LIMIT else -_LIMIT
-            # what the square holds of earlier A-scans goes to lanes that nobody reads
-            for h in range(0, rows, SIDE):
-                for k in range(0, whole, SIDE):
-                    turn(square, h * _PATCH + k, _PATCH, x, (first + k) * LANES + g + h, LANES)
-                for k in range(whole, size):
-                    for i in range(h, h + SIDE):
-                        x[(first + k) * LANES + g + i] = square[i * _PATCH + k]
+                    done[k] = v if v > -_LIMIT else -_LIMIT
+        # what the square holds of earlier A-scans goes to lanes that nobody reads
+        soon = (tile + g + SIDE) * m
+        for k in range(0, whole, SIDE):
+            turn(square, k, m, x, k * LANES + g, LANES)
+            # the A-scans that come next arrive meanwhile
+            for p in range(k * SIDE, (k + SIDE) * SIDE, line):
+                fetch(raw, soon + p)
+        for k in range(whole, m):
+            for i in range(SIDE):
+                x[k * LANES + g + i] = square[i * m + k]
 
 
 @njit(cache=True, nogil=True)
 def _lay_out(x: F4, lanes: int, m: int, out: F4) -> None:
     """The lanes as rows of m samples again."""
+    whole = m // SIDE * SIDE
     full = lanes // SIDE * SIDE
-    for g in range(0, full, _BAND):
-        for first in range(0, m, _PATCH):
-            size = min(_PATCH, m - first)
-            whole = size // SIDE * SIDE
-            for h in range(g, min(g + _BAND, full), SIDE):
-                for k in range(first, first + whole, SIDE):
-                    turn(x, k * LANES + h, LANES, out, h * m + k, m)
-                for k in range(first + whole, first + size):
-                    for i in range(h, h + SIDE):
-                        out[i * m + k] = x[k * LANES + i]
+    for g in range(0, full, SIDE):
+        for k in range(0, whole, SIDE):
+            turn(x, k * LANES + g, LANES, out, g * m + k, m)
+        for k in range(whole, m):
+            for i in range(g, g + SIDE):
+                out[i * m + k] = x[k * LANES + i]
     for i in range(full, lanes):
         for k in range(m):
             out[i * m + k] = x[k * LANES + i]

@@ -68,6 +68,23 @@ def store(context: Any, array: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def fetch(context: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of array[at], of any type, to be read soon. Changes nothing else; `at` may be beyond."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = arrayobj.make_array(signature.args[0])(context, builder, args[0]).data
+        word = ir.IntType(32)
+        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # to read, into every cache, data
+        builder.call(prefetch, [place, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def fill(context: Any, value: Any) -> Any:
     """The same value WIDTH times."""
 
@@ -113,6 +130,15 @@ def _without_sign(builder: Any, a: Any) -> Any:
 
 magnitude = _unary(_without_sign)
 negative = _unary(lambda builder, a: builder.fneg(a))
+
+
+def _window(places: int) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [places + k for k in range(WIDTH)])
+    return _binary(lambda builder, a, b: builder.shuffle_vector(a, b, mask))
+
+
+after_one, after_two, after_three = _window(1), _window(2), _window(3)
+"""Of two vectors one after the other, the WIDTH values from the second, third, fourth on."""
 
 
 def _operator(sign: Any, emit: Any) -> None:

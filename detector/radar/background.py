@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +65,16 @@ class _Recursive:
             loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
             self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
         out = np.empty((hi - lo, rows.shape[1]), np.float32)
-        subtract_recursive(
-            rows, lost, lo, hi, self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor, started,
-            self._plain, out,
-        )  # fmt: skip
+        subtract_recursive(rows, lost, lo, hi, *self.arguments, started, self._plain, out)
         return out
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor
+
+    @property
+    def started(self) -> bool:
+        return self._level is not None
 
 
 class _Mean:
@@ -141,6 +146,23 @@ class Background:
     def finish(self) -> F4:
         """The A-scans still owed at the end of a segment."""
         return self._run(self._line.finish(), self._flags.finish())
+
+    @property
+    def recursive(self) -> bool:
+        """Whether the recursive method is at work and has begun, so that a kernel may go on with its state."""
+        return isinstance(self._method, _Recursive) and self._method.started
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the recursive method's kernel takes between the rows and whether it has begun."""
+        assert isinstance(self._method, _Recursive)
+        return self._method.arguments
+
+    def extend(self, n: int) -> tuple[F4, U1, int, int]:
+        """Rows held, (k, width), and lost among them, (k, channels), the last n to be filled; first and last + 1 due."""
+        rows, lo, hi = self._line.extend(n)
+        flags, _, _ = self._flags.extend(n)
+        return rows, flags, lo, hi
 
     def _run(self, rows: tuple[F4, int, int], flags: tuple[U1, int, int]) -> F4:
         held, lo, hi = rows

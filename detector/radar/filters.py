@@ -63,13 +63,15 @@ class Filters:
         self._pad = max(0, min(g.samples - 2, round(_PAD_PERIODS * g.period_samples)))
         self._room = filter_room(g.samples, self._pad, len(self._sections))
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the kernel takes between how samples are scaled and where they go."""
+        return self._blank, self._half, self._sections, self._pad, self._room
+
     def process(self, raw: NDArray[Any], offset: float = 0.0, factor: float = 1.0) -> F4:
         """(n, channels, samples) as sampled to the same in float32: (raw - offset) * factor, filtered."""
         out = np.empty(raw.shape, np.float32)
-        counts = raw.dtype.kind in "iu"
-        filter_ascans(
-            raw, offset, factor, counts, self._blank, self._half, self._sections, self._pad, self._room, out
-        )
+        filter_ascans(raw, offset, factor, raw.dtype.kind in "iu", *self.arguments, out)
         return out
 
 

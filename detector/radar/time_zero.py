@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,11 +74,16 @@ class Alignment:
         out = np.empty_like(ascans)
         lags = np.empty(ascans.shape[:2])
         lost = np.empty(ascans.shape[:2], np.uint8)
-        align_ascans(
-            ascans, self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match,
-            self._min_level, self._memory, self._state, out, lags, lost,
-        )  # fmt: skip
+        align_ascans(ascans, *self.arguments, out, lags, lost)
         return out, lags, lost
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the kernel takes between the A-scans and what it fills, once it has begun."""
+        return (
+            self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match, self._min_level,
+            self._memory, self._state,
+        )  # fmt: skip
 
 
 def time_zero(settings: TimeZeroSettings, geometry: RadarGeometry, surface: I8) -> Alignment:
