@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from detector.cache_lines import on_cache_lines
+
 
 class Rows:
     """Rows in order of arrival, the old ones dropped when nobody needs them any more.
@@ -21,7 +23,7 @@ class Rows:
     """
 
     def __init__(self, width: int, dtype: DTypeLike = np.float64) -> None:
-        self._store: NDArray[Any] = np.empty((16, width), dtype)
+        self._store = on_cache_lines((16, width), dtype)
         self._first = 0
         self._last = 0
         self.base = 0
@@ -47,7 +49,7 @@ class Rows:
         if self._last + n > len(self._store):
             store = self._store
             if 2 * (held + n) > len(store):
-                store = np.empty((2 * (held + n), self._store.shape[1]), self._store.dtype)
+                store = on_cache_lines((2 * (held + n), self._store.shape[1]), self._store.dtype)
             store[:held] = self._store[self._first : self._last]
             self._store, self._first, self._last = store, 0, held
         self._last += n

@@ -188,7 +188,7 @@ def _teach(known: F4, new: F4, share: Any) -> None:
 def _match(cross: Any, power: Any, level: float) -> float:
     """Normalised correlation."""
     if power > 0.0 and level > 0.0:
-        return float(cross) / np.sqrt(float(power) * level)
+        return float(float(cross) / np.sqrt(float(power) * level))
     return 0.0
 
 

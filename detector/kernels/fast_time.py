@@ -13,7 +13,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.kernels.lanes import LANES, SIDE, backward, forward, start, turn
-from detector.kernels.vector import fetch
 
 F4 = NDArray[np.float32]
 
@@ -43,9 +42,9 @@ def filter_ascans(
     """Scale, blank, subtract the running mean, and filter every A-scan forward and backward.
 
     raw : (n, channels, m) as sampled; a value becomes (raw - offset) * factor, within +-1e12, and 0 if it
-    is not a number; counts : raw holds integers, which are always numbers and within; blank : leading samples replaced by the first after them; half : running mean over +-half
-    samples, clipped at the ends, 0 for none; sections : (s, 3) as :func:`detector.kernels.lanes.forward`
-    takes them, none for no filter; pad : samples of odd reflection at the ends, less than m;
+    is not a number; counts : raw holds integers, which are always numbers and within; blank : leading samples
+    replaced by the first after them; half : running mean over +-half samples, clipped at the ends, 0 for none;
+    sections : (s, 3) as :func:`detector.kernels.lanes.forward` takes them, none for no filter; pad : samples of odd reflection at the ends, less than m;
     room : as :func:`filter_room` gives it, zeros or what the last call left; out : (n, channels, m) float32.
     The filter is that of scipy.signal.sosfiltfilt(padtype="odd", padlen=pad).
     """
@@ -89,7 +88,6 @@ def _lay_in(
 ) -> None:
     """A-scans tile to tile + lanes - 1 as float32, side by side."""
     whole = m // SIDE * SIDE
-    line = _LINE // raw.itemsize
     for g in range(0, lanes, SIDE):
         rows = min(SIDE, lanes - g)
         for i in range(rows):
@@ -106,12 +104,8 @@ def _lay_in(
                     v = v if v < _LIMIT else _LIMIT
                     done[k] = v if v > -_LIMIT else -_LIMIT
         # what the square holds of earlier A-scans goes to lanes that nobody reads
-        soon = (tile + g + SIDE) * m
         for k in range(0, whole, SIDE):
             turn(square, k, m, x, k * LANES + g, LANES)
-            # the A-scans that come next arrive meanwhile
-            for p in range(k * SIDE, (k + SIDE) * SIDE, line):
-                fetch(raw, soon + p)
         for k in range(whole, m):
             for i in range(SIDE):
                 x[k * LANES + g + i] = square[i * m + k]

@@ -56,12 +56,13 @@ def front_end(
     for a in range(0, n, len(filtered)):
         b = min(n, a + len(filtered))
         x = filtered[: b - a]
-        filter_ascans(raw[a:b], offset, factor, counts, *filters, x)
-        align_ascans(x, *alignment, aligned[first + a : first + b], lags[: b - a], lost[first + a : first + b])
+        filter_ascans(raw[a:b], offset, factor, counts, *filters, x)  # type: ignore[call-arg]
+        y, missed = aligned[first + a : first + b], lost[first + a : first + b]
+        align_ascans(x, *alignment, y, lags[: b - a], missed)  # type: ignore[call-arg]
         ready = max(done, min(hi, first + b - ahead))
         if ready > done:
             subtract_recursive(
-                rows[: first + b], lost[: first + b], done, ready, ahead, level, spread, alpha, clip, floor, True, curve,
-                out[done - lo : ready - lo],
+                rows[: first + b], lost[: first + b], done, ready, ahead, level, spread, alpha, clip, floor, True,
+                curve, out[done - lo : ready - lo],
             )  # fmt: skip
             done = ready

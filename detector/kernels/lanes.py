@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.np import arrayobj
+from numba.core import types
 from numpy.typing import NDArray
+
+from detector.kernels.vector import intrinsic, make_array
 
 F4 = NDArray[np.float32]
 
@@ -24,10 +25,13 @@ LANES = 64
 SIDE = 8
 """Rows and columns of the square that `turn` turns over."""
 
+_ROUNDS = ((1, (0, 8, 1, 9, 4, 12, 5, 13)), (2, (0, 1, 8, 9, 4, 5, 12, 13)), (4, (0, 1, 2, 3, 8, 9, 10, 11)))
+"""How far apart two rows are that exchange, and which of their sixteen values the first of them becomes."""
+
 _L2, _L3, _L4 = 2 * LANES, 3 * LANES, 4 * LANES
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def turn(context: Any, source: Any, at: Any, step: Any, target: Any, to: Any, pace: Any) -> Any:
     """Turn a square of float32 over: target[to + pace * j + i] = source[at + step * i + j], i and j below SIDE.
 
@@ -39,11 +43,11 @@ def turn(context: Any, source: Any, at: Any, step: Any, target: Any, to: Any, pa
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = context.get_value_type(types.float32)
-        vector = cgutils.ir.VectorType(word, SIDE)
-        index = cgutils.ir.Constant
+        vector = ir.VectorType(word, SIDE)
+        index = ir.Constant
 
         def address(kind: Any, array: Any, first: Any, stride: Any, i: int) -> Any:
-            data = arrayobj.make_array(kind)(context, builder, array).data
+            data = make_array(kind)(context, builder, array).data
             offset = builder.add(first, builder.mul(stride, index(stride.type, i)))
             return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
 
@@ -53,9 +57,9 @@ def turn(context: Any, source: Any, at: Any, step: Any, target: Any, to: Any, pa
             row.align = 4
             rows.append(row)
         # three rounds of what processors do in one instruction: unpack singles, unpack pairs, exchange halves
-        for apart, low in ((1, (0, 8, 1, 9, 4, 12, 5, 13)), (2, (0, 1, 8, 9, 4, 5, 12, 13)), (4, (0, 1, 2, 3, 8, 9, 10, 11))):
+        for apart, low in _ROUNDS:
             high = [place + (4 if apart == 4 else 2) for place in low]
-            masks = [index(cgutils.ir.VectorType(cgutils.ir.IntType(32), SIDE), list(mask)) for mask in (low, high)]
+            masks = [index(ir.VectorType(ir.IntType(32), SIDE), list(mask)) for mask in (low, high)]
             done = list(rows)
             for i in range(SIDE):
                 if not i & apart:

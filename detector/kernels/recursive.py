@@ -110,7 +110,8 @@ def _follow(
             b, s, g = load(known, k), load(wide, k), load(gain, k)
             h0, t0 = at + k, to + k
             h1, h2, h3 = h0 + step, h0 + 2 * step, h0 + 3 * step
-            n0, n1, n2, n3 = load(rows, h0 + ahead), load(rows, h1 + ahead), load(rows, h2 + ahead), load(rows, h3 + ahead)
+            n0, n1 = load(rows, h0 + ahead), load(rows, h1 + ahead)
+            n2, n3 = load(rows, h2 + ahead), load(rows, h3 + ahead)
             x0, x1, x2, x3 = load(rows, h0), load(rows, h1), load(rows, h2), load(rows, h3)
             b, s = _learn(n0, b, s, pa, sl, cl, fl)
             x0 = (x0 - b) * g

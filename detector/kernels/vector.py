@@ -10,21 +10,25 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.datamodel import PrimitiveModel
-from numba.extending import intrinsic, overload, register_model
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import overload, register_model
 from numba.np import arrayobj
+
+intrinsic: Any = _intrinsic
+"""Numba's, whose functions take one argument less than they are written with."""
 
 WIDTH = 16
 
 _VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+make_array: Any = arrayobj.make_array
 _BYTES = 4
 """What an address is a multiple of, at least."""
 
 
-class _Lanes(types.Type):  # type: ignore[misc]
+class _Lanes(types.Type):
     def __init__(self) -> None:
         super().__init__("f4x16")
 
@@ -33,17 +37,17 @@ _lanes = _Lanes()
 
 
 @register_model(_Lanes)
-class _LanesModel(PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, _VECTOR)  # type: ignore[no-untyped-call]
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    data = arrayobj.make_array(kind)(context, builder, array).data
+    data = make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [at]), _VECTOR.as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(context: Any, array: Any, at: Any) -> Any:
     """The WIDTH values from array[at] on; array : contiguous float32."""
 
@@ -55,7 +59,7 @@ def load(context: Any, array: Any, at: Any) -> Any:
     return _lanes(array, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(context: Any, array: Any, at: Any, value: Any) -> Any:
     """Put the WIDTH values to array[at] and on; array : contiguous float32."""
 
@@ -67,24 +71,7 @@ def store(context: Any, array: Any, at: Any, value: Any) -> Any:
     return types.void(array, types.intp, _lanes), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fetch(context: Any, array: Any, at: Any) -> Any:
-    """Ask for the cache line of array[at], of any type, to be read soon. Changes nothing else; `at` may be beyond."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = arrayobj.make_array(signature.args[0])(context, builder, args[0]).data
-        word = ir.IntType(32)
-        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        # to read, into every cache, data
-        builder.call(prefetch, [place, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fill(context: Any, value: Any) -> Any:
     """The same value WIDTH times."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import on_cache_lines
 from detector.delay_line import DelayLine
 from detector.kernels.clutter import (
     start_level,
@@ -64,8 +65,8 @@ class _Recursive:
             # floating-point samples have no step: 120 dB under the strongest echo is as good as nothing
             loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
             self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
-        out = np.empty((hi - lo, rows.shape[1]), np.float32)
-        subtract_recursive(rows, lost, lo, hi, *self.arguments, started, self._plain, out)
+        out = on_cache_lines((hi - lo, rows.shape[1]), np.float32)
+        subtract_recursive(rows, lost, lo, hi, *self.arguments, started, self._plain, out)  # type: ignore[call-arg]
         return out
 
     @property
@@ -159,7 +160,7 @@ class Background:
         return self._method.arguments
 
     def extend(self, n: int) -> tuple[F4, U1, int, int]:
-        """Rows held, (k, width), and lost among them, (k, channels), the last n to be filled; first and last + 1 due."""
+        """Rows held, (k, width), and lost among them, (k, channels), the last n to be filled; first and last due."""
         rows, lo, hi = self._line.extend(n)
         flags, _, _ = self._flags.extend(n)
         return rows, flags, lo, hi

@@ -202,7 +202,7 @@ class RadarChain:
         return self._prescreen(out, marks, search, last=False)
 
     def _unwatched_front(self) -> FrontEnd | None:
-        """All up to the gain at once, if the profile's order allows it, all of it has begun, and nobody watches between."""
+        """All up to the gain at once, if the order allows it, all of it has begun, and nobody watches between."""
         if self._steps not in _FRONT or self._background is None or self._time_zero is None:
             return None
         if self._prescreener is None or not self._background.recursive:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from detector.cache_lines import on_cache_lines
 from detector.kernels.fast_time import filter_ascans, filter_room
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
@@ -70,8 +71,8 @@ class Filters:
 
     def process(self, raw: NDArray[Any], offset: float = 0.0, factor: float = 1.0) -> F4:
         """(n, channels, samples) as sampled to the same in float32: (raw - offset) * factor, filtered."""
-        out = np.empty(raw.shape, np.float32)
-        filter_ascans(raw, offset, factor, raw.dtype.kind in "iu", *self.arguments, out)
+        out = on_cache_lines(raw.shape, np.float32)
+        filter_ascans(raw, offset, factor, raw.dtype.kind in "iu", *self.arguments, out)  # type: ignore[call-arg]
         return out
 
 
@@ -79,8 +80,10 @@ def sections(order: int, low: float, high: float) -> F4:
     """Butterworth band-pass as second-order sections that share their zeros out evenly: g, p, q of each.
 
     Every section is g (1 - z^-2) / (1 + p z^-1 + q z^-2), which takes half the work of a general one. The whole
-    is the filter of scipy.signal.butter. order : of each edge; low, high : of half the sampling rate. Returns (order, 3).
+    is the filter of scipy.signal.butter. order : of each edge; low, high : of half the sampling rate.
+    Returns (order, 3).
     """
+    poles: Any
     _, poles, gain = signal.butter(order, [low, high], "bandpass", output="zpk")
     # in conjugate pairs, nearest the unit circle last, as scipy orders them
     sos = signal.zpk2sos(np.zeros(2 * order), poles, 1.0)

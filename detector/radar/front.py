@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import on_cache_lines
 from detector.kernels.front import front_end
 from detector.radar.background import Background
 from detector.radar.filters import Filters
@@ -35,7 +36,7 @@ class FrontEnd:
         self._filters, self._alignment, self._background = filters, alignment, background
         self._curve = np.ascontiguousarray(curve.reshape(-1))
         step = max(1, _SAMPLES // g.width)
-        self._filtered: F4 = on_cache_lines((step, g.channels, g.samples))
+        self._filtered: F4 = on_cache_lines((step, g.channels, g.samples), np.float32)
         self._lags = np.empty((step, g.channels))
 
     def process(self, raw: NDArray[Any], offset: float, factor: float) -> tuple[F4, U1, F4]:
@@ -47,17 +48,9 @@ class FrontEnd:
         n = len(raw)
         rows, lost, lo, hi = self._background.extend(n)
         first = len(rows) - n
-        out: F4 = on_cache_lines((hi - lo, rows.shape[1]))
+        out: F4 = on_cache_lines((hi - lo, rows.shape[1]), np.float32)
         front_end(
             raw, offset, factor, raw.dtype.kind in "iu", self._filters.arguments, self._alignment.arguments,
             self._background.arguments, self._curve, self._filtered, rows, self._lags, lost, first, lo, hi, out,
         )  # fmt: skip
         return rows[first:].reshape(raw.shape), lost[first:], out
-
-
-def on_cache_lines(shape: tuple[int, ...]) -> F4:
-    """Empty float32 that begins on a cache line: a vector that straddles two takes twice as long."""
-    size = int(np.prod(shape))
-    room = np.empty(size + 16, np.float32)
-    at = -(room.ctypes.data // 4) % 16
-    return room[at : at + size].reshape(shape)

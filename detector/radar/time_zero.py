@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import on_cache_lines
 from detector.kernels.alignment import align_ascans, find_surface
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
@@ -71,10 +72,10 @@ class Alignment:
         """(n, channels, samples) to the same aligned, the shifts (n, channels) in samples, and 1 where lost."""
         if self._reference is None:
             self._reference = ascans[0].copy()
-        out = np.empty_like(ascans)
+        out = on_cache_lines(ascans.shape, np.float32)
         lags = np.empty(ascans.shape[:2])
         lost = np.empty(ascans.shape[:2], np.uint8)
-        align_ascans(ascans, *self.arguments, out, lags, lost)
+        align_ascans(ascans, *self.arguments, out, lags, lost)  # type: ignore[call-arg]
         return out, lags, lost
 
     @property

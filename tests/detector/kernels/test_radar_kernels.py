@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage, optimize, signal
 
-from detector.kernels.cfar import averaged_log_ratio, local_peaks, mean_of_largest, ordered_log_ratio
 from detector.kernels.alignment import align_ascans
+from detector.kernels.cfar import averaged_log_ratio, local_peaks, mean_of_largest, ordered_log_ratio
 from detector.kernels.clutter import leading_directions, start_level, subtract_mean, subtract_median
 from detector.kernels.fast_time import filter_ascans, filter_room
 from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time

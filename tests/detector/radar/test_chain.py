@@ -86,7 +86,9 @@ def test_any_cut_gives_the_same_bits(name: str, sizes: list[int]) -> None:
 
 @pytest.mark.parametrize("samples", [96, 101])
 @settings(max_examples=8, deadline=None)
-@given(sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6), watched=st.lists(st.booleans(), min_size=1, max_size=9))
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6), watched=st.lists(st.booleans(), min_size=1, max_size=9)
+)
 def test_watching_a_stage_now_and_then_changes_no_bit(samples: int, sizes: list[int], watched: list[bool]) -> None:
     raw = np.ascontiguousarray(np.pad(records(), ((0, 0), (0, 0), (0, 5)))[:, :, :samples])
     g = RadarGeometry(C, samples, 1e-10, 1e9, 0.02, 1.0)
