@@ -44,7 +44,8 @@ def filter_ascans(
     raw : (n, channels, m) as sampled; a value becomes (raw - offset) * factor, within +-1e12, and 0 if it
     is not a number; counts : raw holds integers, which are always numbers and within; blank : leading samples
     replaced by the first after them; half : running mean over +-half samples, clipped at the ends, 0 for none;
-    sections : (s, 3) as :func:`detector.kernels.lanes.forward` takes them, none for no filter; pad : samples of odd reflection at the ends, less than m;
+    sections : (s, 3) as :func:`detector.kernels.lanes.forward` takes them, none for no filter;
+    pad : samples of odd reflection at the ends, less than m;
     room : as :func:`filter_room` gives it, zeros or what the last call left; out : (n, channels, m) float32.
     The filter is that of scipy.signal.sosfiltfilt(padtype="odd", padlen=pad).
     """
