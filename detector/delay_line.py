@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from detector.cache_lines import on_cache_lines
+
 
 class Rows:
     """Rows in order of arrival, the old ones dropped when nobody needs them any more.
@@ -21,7 +23,7 @@ class Rows:
     """
 
     def __init__(self, width: int, dtype: DTypeLike = np.float64) -> None:
-        self._store: NDArray[Any] = np.empty((16, width), dtype)
+        self._store = on_cache_lines((16, width), dtype)
         self._first = 0
         self._last = 0
         self.base = 0
@@ -39,15 +41,19 @@ class Rows:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add (n, width)."""
-        n, held = len(rows), self._last - self._first
+        self.extend(len(rows))[:] = rows
+
+    def extend(self, n: int) -> NDArray[Any]:
+        """Add n rows and return them, (n, width), to be filled before anything else is done."""
+        held = self._last - self._first
         if self._last + n > len(self._store):
             store = self._store
             if 2 * (held + n) > len(store):
-                store = np.empty((2 * (held + n), self._store.shape[1]), self._store.dtype)
+                store = on_cache_lines((2 * (held + n), self._store.shape[1]), self._store.dtype)
             store[:held] = self._store[self._first : self._last]
             self._store, self._first, self._last = store, 0, held
-        self._store[self._last : self._last + n] = rows
         self._last += n
+        return self._store[self._last - n : self._last]
 
     def cut(self, first: int, last: int) -> NDArray[Any]:
         """Rows first to last - 1, clipped to what is held."""
@@ -82,8 +88,14 @@ class DelayLine:
         Windows that reach beyond the buffer's first row reach beyond the start of the segment. The
         buffer is valid until the next push.
         """
+        buffer, lo, hi = self.extend(len(rows))
+        buffer[len(buffer) - len(rows) :] = rows
+        return buffer, lo, hi
+
+    def extend(self, n: int) -> tuple[NDArray[Any], int, int]:
+        """The same with n rows at the buffer's end that are still to be filled."""
         self._rows.trim(self._next - self.behind)
-        self._rows.append(rows)
+        self._rows.extend(n)
         lo = self._next
         hi = max(lo, self._rows.end - self.ahead)
         self._next = hi

@@ -197,8 +197,8 @@ class Readiness(Listener):
         skip_reason: str = "",
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
-        profile: Profile | None = None,
         knobs: HeadSettings | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self._profile = profile
         self._who = ""

@@ -1,8 +1,9 @@
 """Numba kernels: plain functions on arrays, state passed in and out. They trust their input.
 
 None uses fastmath: the compiler must not reassociate sums, or the result would depend on how the
-samples were cut into blocks. All let go of the interpreter while they run, so that the thread that
-empties a port is never held up by them.
+samples were cut into blocks. Those that matter for speed say themselves what is done side by side
+(`vector`, `lanes`): each value still goes through the same operations in the same order. All let go of the
+interpreter while they run, so that the thread that empties a port is never held up by them.
 
 Compiled kernels are kept in the user's cache, in a folder named by the sources of all of them. Numba's own
 way, beside each source and judged by that file alone, would run a kernel with another one inlined

@@ -50,63 +50,6 @@ def start_level(rows: F4, lost: U1) -> tuple[F4, F4]:
 
 
 @njit(cache=True, nogil=True)
-def subtract_recursive(
-    rows: F4,
-    lost: U1,
-    lo: int,
-    hi: int,
-    ahead: int,
-    level: F4,
-    spread: F4,
-    alpha: float,
-    clip: float,
-    floor: F4,
-    started: bool,
-) -> F4:
-    """Subtract a recursive background that an outlying A-scan can move only a bounded step.
-
-    b <- b + alpha * clip(x - b, +-clip * s), with s the running mean absolute deviation (itself clipped,
-    and at a quarter of the pace): the influence-bounded form (Huber 1964) of b <- b + alpha (x - b), so
-    that a target which stays under the head for a few memories does not erase itself. The background
-    under row i has seen rows up to i + ahead.
-
-    level, spread : (width,), updated; floor : (channels,) least spread, so that ground that starts
-    without any noise can still be followed; started : False while row lo is the first of its segment,
-    whose background is already in level. Returns rows lo to hi - 1, (hi - lo, width).
-    """
-    n, width = rows.shape
-    channels = lost.shape[1]
-    per = width // channels
-    out = np.empty((hi - lo, width), np.float32)
-    pace = np.float32(alpha)
-    slow = np.float32(0.25 * alpha)
-    reach = np.float32(clip)
-    for i in range(lo, hi):
-        j = i + ahead
-        for c in range(channels):
-            a, b = c * per, (c + 1) * per
-            known = level[a:b]
-            wide = spread[a:b]
-            least = floor[c]
-            if not started and i == lo:
-                for k in range(per):
-                    wide[k] = max(wide[k], least)
-            elif j < n and lost[j, c] == 0:
-                new = rows[j, a:b]
-                for k in range(per):
-                    d = new[k] - known[k]
-                    limit = reach * wide[k]
-                    step = min(max(d, -limit), limit)
-                    known[k] += pace * step
-                    wide[k] = max(least, wide[k] + slow * (abs(step) - wide[k]))
-            here = rows[i, a:b]
-            done = out[i - lo, a:b]
-            for k in range(per):
-                done[k] = here[k] - known[k]
-    return out
-
-
-@njit(cache=True, nogil=True)
 def subtract_mean(
     rows: F4, lost: U1, lo: int, hi: int, behind: int, ahead: int, total: F8, count: I8, started: bool
 ) -> F4:

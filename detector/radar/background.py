@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import on_cache_lines
 from detector.delay_line import DelayLine
 from detector.kernels.clutter import (
     start_level,
     subtract_mean,
     subtract_median,
-    subtract_recursive,
     subtract_subspace,
 )
+from detector.kernels.recursive import subtract_recursive
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, choice, quantity
 
@@ -54,6 +55,7 @@ class _Recursive:
         self._floor = np.full(g.channels, max(g.lsb / np.sqrt(12.0), 1e-30), np.float32)
         self._channels = g.channels
         self._level: F4 | None = None
+        self._plain = np.ones(g.width, np.float32)
         self._spread: F4 = np.empty(0, np.float32)
 
     def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
@@ -63,9 +65,17 @@ class _Recursive:
             # floating-point samples have no step: 120 dB under the strongest echo is as good as nothing
             loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
             self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
-        return subtract_recursive(
-            rows, lost, lo, hi, self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor, started
-        )
+        out = on_cache_lines((hi - lo, rows.shape[1]), np.float32)
+        subtract_recursive(rows, lost, lo, hi, *self.arguments, started, self._plain, out)  # type: ignore[call-arg]
+        return out
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return self._ahead, self._level, self._spread, self._alpha, self._clip, self._floor
+
+    @property
+    def started(self) -> bool:
+        return self._level is not None
 
 
 class _Mean:
@@ -137,6 +147,23 @@ class Background:
     def finish(self) -> F4:
         """The A-scans still owed at the end of a segment."""
         return self._run(self._line.finish(), self._flags.finish())
+
+    @property
+    def recursive(self) -> bool:
+        """Whether the recursive method is at work and has begun, so that a kernel may go on with its state."""
+        return isinstance(self._method, _Recursive) and self._method.started
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the recursive method's kernel takes between the rows and whether it has begun."""
+        assert isinstance(self._method, _Recursive)
+        return self._method.arguments
+
+    def extend(self, n: int) -> tuple[F4, U1, int, int]:
+        """Rows held, (k, width), and lost among them, (k, channels), the last n to be filled; first and last due."""
+        rows, lo, hi = self._line.extend(n)
+        flags, _, _ = self._flags.extend(n)
+        return rows, flags, lo, hi
 
     def _run(self, rows: tuple[F4, int, int], flags: tuple[U1, int, int]) -> F4:
         held, lo, hi = rows

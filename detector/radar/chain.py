@@ -13,6 +13,7 @@ from pydantic import model_validator
 
 from detector.radar.background import Background, BackgroundSettings
 from detector.radar.filters import BandpassSettings, DewowSettings, Filters
+from detector.radar.front import FrontEnd
 from detector.radar.gain import GainSettings, gain_curve
 from detector.radar.geometry import RadarGeometry
 from detector.radar.height import Height, HeightSettings
@@ -131,6 +132,7 @@ class RadarChain:
         self._filters = {step: self._build_filters(step) for step in self._steps if step in _FILTERS}
         # without a filter in front, the samples still have to become float32
         self._entry = None if self._steps[:1] and self._steps[0] in _FILTERS else Filters(None, None, geometry)
+        self._front: FrontEnd | None = None
         self._factor = 1.0
         self._offset = 32768.0 if dtype == np.uint16 and stepped is None else 0.0
         self._scaled = geometry.lsb > 0.0
@@ -186,8 +188,37 @@ class RadarChain:
         if not self._scaled:
             self._factor = _power_of_two(ascans[0])
             self._scaled = True
+        front = self._unwatched_front()
+        if front is not None:
+            aligned, lost, out = front.process(ascans, self._offset, self._factor)
+            if "gain" in self._s.stages:
+                self._seen("gain", out)
+        else:
+            aligned, lost, out = self._stage_by_stage(ascans)
+        assert self._causal is not None
+        search = self._causal.process(aligned, lost)
+        marks = self._trust.process(raw, self._deep(raw.shape[2]), ascans)
+        marks[lost > 0] |= np.uint8(Mark.SURFACE_LOST)
+        return self._prescreen(out, marks, search, last=False)
+
+    def _unwatched_front(self) -> FrontEnd | None:
+        """All up to the gain at once, if the order allows it, all of it has begun, and nobody watches between."""
+        if self._steps not in _FRONT or self._background is None or self._time_zero is None:
+            return None
+        if self._prescreener is None or not self._background.recursive:
+            return None
+        hidden = self._s.stages if "gain" not in self._s.stages else self._s.stages[:-1]
+        if any(self._watch(stage) is not None for stage in hidden):
+            return None
+        if self._front is None:
+            filters = self._filters[self._steps[0]]
+            self._front = FrontEnd(filters, self._time_zero, self._background, self._curve, self.geometry)
+        return self._front
+
+    def _stage_by_stage(self, ascans: NDArray[Any]) -> tuple[F4, U1, F4]:
+        """Aligned A-scans, which of them are lost, and what comes out; every stage's output is there to be watched."""
         x = ascans if self._entry is None else self._entry.process(ascans, self._offset, self._factor)
-        lost = np.zeros(raw.shape[:2], np.uint8)
+        lost = np.zeros(ascans.shape[:2], np.uint8)
         aligned: F4 | None = None
         out: F4 | None = None
         for step in self._steps:
@@ -215,11 +246,7 @@ class RadarChain:
         if aligned is None or out is None:
             self._start(x)
             aligned, out = x, x.reshape(len(x), -1)
-        assert self._causal is not None
-        search = self._causal.process(aligned, lost)
-        marks = self._trust.process(raw, self._deep(raw.shape[2]), ascans)
-        marks[lost > 0] |= np.uint8(Mark.SURFACE_LOST)
-        return self._prescreen(out, marks, search, last=False)
+        return aligned, lost, out
 
     def finish(self) -> RadarOutput:
         """What is still owed at the end of the segment; nothing if it never began."""
@@ -310,6 +337,10 @@ class RadarChain:
 
 
 _FILTERS: Final = ("dewow", "bandpass", "dewow+bandpass")
+_FRONT: Final = tuple(
+    (first, "time_zero", "background", *gain) for first in _FILTERS for gain in ((), ("gain",))
+)
+"""Orders that the front end can do at once."""
 
 
 def _fused(stages: tuple[str, ...]) -> tuple[str, ...]:

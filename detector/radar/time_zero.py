@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.fast_time import align_ascans, find_surface
+from detector.cache_lines import on_cache_lines
+from detector.kernels.alignment import align_ascans, find_surface
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, quantity
 
@@ -69,9 +72,18 @@ class Alignment:
         """(n, channels, samples) to the same aligned, the shifts (n, channels) in samples, and 1 where lost."""
         if self._reference is None:
             self._reference = ascans[0].copy()
-        return align_ascans(
-            ascans, self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match,
-            self._min_level, self._memory, self._state,
+        out = on_cache_lines(ascans.shape, np.float32)
+        lags = np.empty(ascans.shape[:2])
+        lost = np.empty(ascans.shape[:2], np.uint8)
+        align_ascans(ascans, *self.arguments, out, lags, lost)  # type: ignore[call-arg]
+        return out, lags, lost
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the kernel takes between the A-scans and what it fills, once it has begun."""
+        return (
+            self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match, self._min_level,
+            self._memory, self._state,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detector.errors import ProfileError
 from detector.profile import load_profile, parse_profile, profile_names
 from detector.radar.chain import RadarChain, RadarOutput, RadarSettings
+from detector.radar.front import FrontEnd
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped, SteppedSettings
 from detector.samples import Mark
@@ -81,6 +82,46 @@ def test_any_cut_gives_the_same_bits(name: str, sizes: list[int]) -> None:
     s = settings_of(name)
     whole = run(RadarChain(s, geometry(), raw.dtype, M), raw, [N])
     assert run(RadarChain(s, geometry(), raw.dtype, M), raw, sizes) == whole
+
+
+@pytest.mark.parametrize("samples", [96, 101])
+@settings(max_examples=8, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6), watched=st.lists(st.booleans(), min_size=1, max_size=9)
+)
+def test_watching_a_stage_now_and_then_changes_no_bit(samples: int, sizes: list[int], watched: list[bool]) -> None:
+    raw = np.ascontiguousarray(np.pad(records(), ((0, 0), (0, 0), (0, 5)))[:, :, :samples])
+    g = RadarGeometry(C, samples, 1e-10, 1e9, 0.02, 1.0)
+    turn, seen = itertools.cycle(watched), [0]
+
+    def see(rows: np.ndarray) -> None:
+        seen[0] += len(rows)
+
+    def watch(stage: str):
+        return see if stage == "time_zero" and next(turn) else None
+
+    never = run(RadarChain(RadarSettings(), g, raw.dtype, samples), raw, sizes)
+    assert run(RadarChain(RadarSettings(), g, raw.dtype, samples, watch=watch), raw, sizes) == never
+    always = RadarChain(RadarSettings(), g, raw.dtype, samples, watch=lambda stage: see)
+    assert run(always, raw, sizes) == never
+    assert seen[0] >= N
+
+
+def test_unwatched_records_go_through_the_front_end_in_one_kernel(monkeypatch) -> None:
+    done = [0]
+    real = FrontEnd.process
+
+    def process(self: FrontEnd, raw: np.ndarray, *scale: float):
+        done[0] += len(raw)
+        return real(self, raw, *scale)
+
+    monkeypatch.setattr(FrontEnd, "process", process)
+    raw = records()
+    run(RadarChain(RadarSettings(), geometry(), raw.dtype, M), raw, [20])
+    # the first piece shows where the surface is and what the background is
+    assert done[0] == N - 20
+    run(RadarChain(RadarSettings(), geometry(), raw.dtype, M, watch=lambda stage: lambda rows: None), raw, [20])
+    assert done[0] == N - 20
 
 
 @pytest.mark.parametrize("profile", profile_names())

@@ -1,0 +1,143 @@
+"""Sixteen float32 values that kernels compute with at once.
+
+The compiler vectorises a loop only if it can prove, or check at run time, that its arrays do not overlap, and gives
+up where a loop touches many. Code written with these says so itself, and keeps running values in registers. Every
+operation is the IEEE one, lane by lane: the bits are those of the plain loop.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import overload, register_model
+from numba.np import arrayobj
+
+intrinsic: Any = _intrinsic
+"""Numba's, whose functions take one argument less than they are written with."""
+
+WIDTH = 16
+
+_VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
+make_array: Any = arrayobj.make_array
+_BYTES = 4
+"""What an address is a multiple of, at least."""
+
+
+class _Lanes(types.Type):
+    def __init__(self) -> None:
+        super().__init__("f4x16")
+
+
+_lanes = _Lanes()
+
+
+@register_model(_Lanes)
+class _LanesModel(PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VECTOR)  # type: ignore[no-untyped-call]
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    data = make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [at]), _VECTOR.as_pointer())
+
+
+@intrinsic
+def load(context: Any, array: Any, at: Any) -> Any:
+    """The WIDTH values from array[at] on; array : contiguous float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = builder.load(_address(context, builder, signature.args[0], *args))
+        value.align = _BYTES
+        return value
+
+    return _lanes(array, types.intp), codegen
+
+
+@intrinsic
+def store(context: Any, array: Any, at: Any, value: Any) -> Any:
+    """Put the WIDTH values to array[at] and on; array : contiguous float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.store(args[2], _address(context, builder, signature.args[0], *args[:2]))
+        place.align = _BYTES
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _lanes), codegen
+
+
+@intrinsic
+def fill(context: Any, value: Any) -> Any:
+    """The same value WIDTH times."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), args[0], ir.Constant(ir.IntType(32), 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+        return builder.shuffle_vector(one, one, mask)
+
+    return _lanes(types.float32), codegen
+
+
+def _binary(emit: Any) -> Any:
+    def typed(context: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return emit(builder, *args)
+
+        return _lanes(_lanes, _lanes), codegen
+
+    return intrinsic(typed)
+
+
+least = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+"""The smaller of two, lane by lane."""
+greatest = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+"""The greater of two, lane by lane."""
+
+
+def _unary(emit: Any) -> Any:
+    def typed(context: Any, a: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return emit(builder, args[0])
+
+        return _lanes(_lanes), codegen
+
+    return intrinsic(typed)
+
+
+def _without_sign(builder: Any, a: Any) -> Any:
+    words = ir.VectorType(ir.IntType(32), WIDTH)
+    bits = builder.and_(builder.bitcast(a, words), ir.Constant(words, [0x7FFFFFFF] * WIDTH))
+    return builder.bitcast(bits, _VECTOR)
+
+
+magnitude = _unary(_without_sign)
+negative = _unary(lambda builder, a: builder.fneg(a))
+
+
+def _window(places: int) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [places + k for k in range(WIDTH)])
+    return _binary(lambda builder, a, b: builder.shuffle_vector(a, b, mask))
+
+
+after_one, after_two, after_three = _window(1), _window(2), _window(3)
+"""Of two vectors one after the other, the WIDTH values from the second, third, fourth on."""
+
+
+def _operator(sign: Any, emit: Any) -> None:
+    def typed(a: Any, b: Any) -> Any:
+        def done(a: Any, b: Any) -> Any:
+            return emit(a, b)
+
+        return done if a is b is _lanes else None
+
+    overload(sign)(typed)
+
+
+_operator(operator.add, _binary(lambda builder, a, b: builder.fadd(a, b)))
+_operator(operator.sub, _binary(lambda builder, a, b: builder.fsub(a, b)))
+_operator(operator.mul, _binary(lambda builder, a, b: builder.fmul(a, b)))
