@@ -72,7 +72,9 @@ class Filters:
     @property
     def sections(self) -> F4:
         """(S, 6) of the band-pass as scipy.signal has them; none if it is left out."""
-        return self._sos.copy()
+        gain, p, q = self._sections.T
+        one, nothing = np.ones_like(gain), np.zeros_like(gain)
+        return np.column_stack((gain, nothing, -gain, one, p, q))
 
     @property
     def half_window(self) -> int:
