@@ -156,9 +156,9 @@ class MetalSegment:
         for peak in peaks:
             coil, cell = divmod(peak.cell, self._cells)
             width = cell % len(response.widths_m)
-            half = int(response.halves[width])
-            first = max(0, peak.row - half)
-            gates = self._gates.cut(first, peak.row + half + 1)
+            half, reach = int(response.halves[width]), int(response.halves.max())
+            first = max(0, peak.row - reach)
+            gates = self._gates.cut(first, peak.row + reach + 1)
             gates = gates[:, coil * g.values : (coil + 1) * g.values]
             features = metal_shape(
                 gates,
@@ -169,6 +169,7 @@ class MetalSegment:
                 float(self._shares.cut(peak.row, peak.row + 1)[0, coil]),
                 float(response.widths_m[width]),
                 peak.score / self._threshold,
+                g.step_m,
             )
             nan = float("nan")
             describe: Callable[[F8, float, float, float], Alarm] = alarm_at(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from detector.decide.alarm import Alarm, Tail
-from detector.decide.classifier import FLAGS, Model, model_from
+from detector.decide.classifier import FLAGS, SENSORS, Model, model_from
 from detector.decide.fusion import Fusion
 from detector.decide.training import Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
@@ -29,8 +29,6 @@ EDGE_M: Final = 0.15
 OPEN: Final = Tail(level=1.0, scale=0.3, rate_per_m=1.0)
 """Threshold 1.0 at one alarm a metre: lower than any that a fitted tail gives, so that every peak that could matter
 is collected."""
-
-SENSORS: Final = ("radar", "metal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,8 @@ def examples_of(lane: Collected, model: Model, profile: Profile) -> list[Example
             for s, q in (("radar", d.radar_peak_seq), ("metal", d.metal_peak_seq))
         ]
         assert len(flags) == len(FLAGS)
-        out.append(Example(lane.place, np.array([*d.features, *flags]), label))
+        name = f"{lane.place}:{lane.truth[i].x_m:.3f}"
+        out.append(Example(lane.place, np.array([*d.features, *flags]), label, name))
     return out
 
 
