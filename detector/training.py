@@ -20,6 +20,9 @@ from detector.samples import DeviceDescription, SampleBlock
 from detector.score.matching import HALO_MARGIN_M, match
 from detector.score.trial import LaneScore, score_lane
 
+RECORDED_WEIGHT: Final = 8.0
+"""A recording counts for up to so many scenes: together as much as all scenes, but no example for more than this."""
+
 SEARCH_RADIUS_M: Final = 0.15
 """Search signals nearer than this are one sounding."""
 
@@ -48,6 +51,8 @@ class Collected:
     """Scores not divided by any threshold: log energy ratios."""
     search: dict[str, tuple[float, ...]]
     """Search peaks on clean ground, by sensor, likewise."""
+    scene: bool = False
+    """Whether it was drawn by our own simulator, and not recorded or simulated elsewhere."""
 
     @property
     def sensors(self) -> frozenset[str]:
@@ -65,6 +70,7 @@ def collect(
     truth: Sequence[TrueObject],
     profile: Profile,
     soil: str = "",
+    scene: bool = False,
 ) -> Collected | None:
     """Run a lane with open thresholds; None if it has no places, without which no rate per metre means anything."""
     x = np.concatenate([b.odometer_m for b in blocks]) if blocks else np.empty(0)
@@ -104,6 +110,7 @@ def collect(
         clean_m=0.01 * int(clean.sum()),
         alarms=tuple(replace(a, score=a.score * unit) for o in outputs for a in o.alarms),
         search=search,
+        scene=scene,
     )
 
 
@@ -186,11 +193,13 @@ def train(name: str, lanes: Sequence[Collected], profile: Profile, provenance: M
     """
     tails = tails_of(lanes)
     start = model_from(untrained(tails), "untrained")
-    examples = [e for c in lanes for e in examples_of(c, start, profile)]
+    drawn = [e for c in lanes if c.scene for e in examples_of(c, start, profile)]
+    recorded = [e for c in lanes if not c.scene for e in examples_of(c, start, profile)]
+    weight = min(RECORDED_WEIGHT, max(1.0, len(drawn) / max(len(recorded), 1)))
+    examples = [*(replace(e, weight=weight) for e in recorded), *drawn]
     clean = {s: round(sum(c.clean_m for c in lanes if s in c.sensors), 2) for s in SENSORS}
-    return fit_model(
-        name, examples, tails, {**provenance, "profile_hash": profile.hash, "clean_ground_m": clean}
-    )
+    facts = {"profile_hash": profile.hash, "clean_ground_m": clean, "recorded_weight": round(weight, 6)}
+    return fit_model(name, examples, tails, {**provenance, **facts})
 
 
 def scored(lanes: Sequence[Collected], model: Model, profile: Profile) -> list[LaneScore]:

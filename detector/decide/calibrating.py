@@ -43,22 +43,25 @@ class Fused:
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
-def fuse(logs: Mapping[str, F8], flags: F8, label: I8) -> Fused:
+def fuse(logs: Mapping[str, F8], flags: F8, label: I8, weight: F8) -> Fused:
     """Weights of the sensors' log likelihoods, log likelihoods of silence, and prior, on held-out judgements.
 
     Penalised maximum likelihood, drawn towards naive addition: weight 1, the share of each class that a sensor missed,
     the frequencies of the classes. Being fitted on held-out judgements it is also their calibration (Platt 1999;
     stacking, Wolpert 1992).
 
-    logs : sensor to (n, K) held-out log probabilities, read where its flag is 1; flags : (n, 2), see FLAGS
+    logs : sensor to (n, K) held-out log probabilities, read where its flag is 1; flags : (n, 2), see FLAGS;
+    weight : (n,) how many examples each counts for
     """
     k, n = len(CLASSES), len(label)
-    share = (np.bincount(label, minlength=k) + 1.0) / (n + k)
+    part = weight / weight.sum()
+    share = (np.bincount(label, weights=weight, minlength=k) + 1.0) / (weight.sum() + k)
     names = [s for s in SENSORS if s in logs]
     start = [np.ones(len(names)), np.log(share)]
     for sensor in names:
         missed = flags[:, SENSORS.index(sensor)] == 0.0
-        rate = np.array([(np.sum(missed & (label == c)) + 1.0) / (np.sum(label == c) + 2.0) for c in range(k)])
+        of = [(weight[label == c].sum(), weight[missed & (label == c)].sum()) for c in range(k)]
+        rate = np.array([(silent + 1.0) / (all_of_it + 2.0) for all_of_it, silent in of])
         start.append(np.log(rate / float(share @ rate)))
     first = np.concatenate(start)
 
@@ -72,7 +75,7 @@ def fuse(logs: Mapping[str, F8], flags: F8, label: I8) -> Fused:
 
     def loss(theta: F8) -> float:
         p = made(theta).probabilities(logs, flags)
-        return -float(np.mean(np.log(p[np.arange(n), label]))) + RIDGE * float(((theta - first) ** 2).sum())
+        return -float(part @ np.log(p[np.arange(n), label])) + RIDGE * float(((theta - first) ** 2).sum())
 
     return made(np.asarray(optimize.minimize(loss, first, method="L-BFGS-B").x))
 
@@ -82,7 +85,7 @@ def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]
 
     The largest order statistic of held-out mines under which, with 95 % confidence, at most CLUTTER_LOSS of all mines
     lie (Wilks 1941; the same as a one-sided Clopper-Pearson bound). A mine swept several times counts once, with its
-    least probability. 0, so that nothing is called clutter, where there are fewer than 299 mines: so few cannot show it.
+    least probability. 0, so that nothing is called clutter, where there are fewer than 299 mines: too few to show it.
     """
     least: dict[str, float] = {}
     for p, mine, name in zip(p_mine.tolist(), is_mine.tolist(), objects, strict=True):

@@ -160,7 +160,7 @@ def model_from(data: dict[str, Any], where: str) -> Model:
         log_prior = np.array(fusion["log_prior"], dtype=np.float64).reshape(k)
         silent = {s: np.array(v, dtype=np.float64).reshape(k) for s, v in fusion["silent"].items()}
         weight = {s: float(v) for s, v in fusion["weight"].items()}
-        if not all(np.all(np.isfinite(v)) for v in (log_prior, *silent.values(), list(weight.values()))):
+        if not np.all(np.isfinite(np.concatenate((log_prior, *silent.values(), list(weight.values()))))):
             raise ModelError(f"{where} holds numbers that are not finite. Fetch the model again.")
         sensors = {s: sensor_model_from(part) for s, part in data["sensors"].items()}
         if not set(sensors) == set(weight) == set(silent) <= set(SENSORS):

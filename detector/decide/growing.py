@@ -15,21 +15,22 @@ from detector.errors import ModelError
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
-TREES: Final = 80
-LEAVES: Final = 24
+TREES: Final = 60
+LEAVES: Final = 48
 LEAST_IN_LEAF: Final = 5
-FEATURE_SHARE: Final = 0.3
+FEATURE_SHARE: Final = 0.2
 LEAF_UNIT: Final = 1000
 SEED: Final = 20240501
 
 
-def grow(sensor: str, features: F8, label: I8) -> dict[str, Any]:
+def grow(sensor: str, features: F8, label: I8, weight: F8) -> dict[str, Any]:
     """A sensor's part as stored, its novelty limit left at 1.
 
-    Extremely randomised trees (Geurts, Ernst and Wehenkel 2006); within-class covariance shrunk after Ledoit and
+    Random forest (Breiman 2001); within-class covariance shrunk after Ledoit and
     Wolf 2004. Seeded and single-threaded: the same examples give the same numbers.
 
-    features : (n, len(FEATURES)), NaN where not seen; label : (n,) index into CLASSES
+    features : (n, len(FEATURES)), NaN where not seen; label : (n,) index into CLASSES; weight : (n,) how many
+    examples each counts for
 
     Raises
     ------
@@ -38,7 +39,7 @@ def grow(sensor: str, features: F8, label: I8) -> dict[str, Any]:
     """
     try:
         from sklearn.covariance import ledoit_wolf
-        from sklearn.ensemble import ExtraTreesClassifier
+        from sklearn.ensemble import RandomForestClassifier
     except ImportError as e:
         raise ModelError(
             f"Training needs scikit-learn, which is not installed ({e}). Install it with: pip install "
@@ -52,9 +53,9 @@ def grow(sensor: str, features: F8, label: I8) -> dict[str, Any]:
         spread = np.nan_to_num(np.nanstd(own, axis=0))
     fill = _significant(fill)
     x = np.where(np.isfinite(own), own, fill)
-    trees = ExtraTreesClassifier(
+    trees = RandomForestClassifier(
         TREES, max_leaf_nodes=LEAVES, min_samples_leaf=LEAST_IN_LEAF, max_features=FEATURE_SHARE, random_state=SEED
-    ).fit(x, label)
+    ).fit(x, label, weight)
     scale = np.where(spread > 1e-6, spread, 1.0)
     z = (x - fill) / scale
     k = len(CLASSES)

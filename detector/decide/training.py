@@ -47,6 +47,8 @@ class Example:
     """Index into CLASSES."""
     object: str = ""
     """Which object of the lane: sweeps over the same one are not independent."""
+    weight: float = 1.0
+    """How many examples it counts for."""
 
 
 def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
@@ -102,8 +104,8 @@ def fit_model(
 
     A forest a sensor (growing.grow). In FOLDS folds by lane each lane's alarms are judged by forests grown without
     it; on these held-out judgements stand the fusion's weights, which calibrate it (calibrating.fuse), the limit of
-    novelty, and the probability under which an alarm may be called clutter (calibrating.clutter_limit). Every alarm
-    counts alike, so probabilities hold at the frequencies of the training lanes.
+    novelty, and the probability under which an alarm may be called clutter (calibrating.clutter_limit).
+    Probabilities hold at the frequencies of the training lanes.
 
     Raises
     ------
@@ -119,6 +121,7 @@ def fit_model(
             f"there are {len(examples)} alarms of {len(set(y.tolist()))} classes on {len(set(lanes.tolist()))} lanes."
         )
     features, flags = x[:, : len(FEATURES)], x[:, len(FEATURES) :]
+    weight = np.array([e.weight for e in examples], dtype=np.float64)
     fold = np.unique(lanes, return_inverse=True)[1] % FOLDS
     parts: dict[str, dict[str, Any]] = {}
     held: dict[str, F8] = {}
@@ -126,11 +129,11 @@ def fit_model(
         alarmed = flags[:, i] == 1.0
         if len(set(y[alarmed].tolist())) < 2 or len(set(fold[alarmed].tolist())) < FOLDS:
             continue
-        logs, distance = _held_out(sensor, features, y, fold, alarmed)
-        parts[sensor] = grow(sensor, features[alarmed], y[alarmed])
+        logs, distance = _held_out(sensor, features, y, weight, fold, alarmed)
+        parts[sensor] = grow(sensor, features[alarmed], y[alarmed], weight[alarmed])
         parts[sensor]["novelty_limit"] = round(float(np.quantile(distance[alarmed], 1.0 - NOVEL_SHARE)), 4)
         held[sensor] = logs
-    fused = fuse(held, flags, y)
+    fused = fuse(held, flags, y, weight)
     p = fused.probabilities(held, flags)
     objects = [e.object or f"{e.lane}:{i}" for i, e in enumerate(examples)]
     limit = clutter_limit(p[:, 0], y == 0, objects)
@@ -144,13 +147,13 @@ def fit_model(
 
 
 def _held_out(
-    sensor: str, features: F8, y: I8, fold: NDArray[np.int64], alarmed: NDArray[np.bool_]
+    sensor: str, features: F8, y: I8, weight: F8, fold: I8, alarmed: NDArray[np.bool_]
 ) -> tuple[F8, F8]:
     """(n, K) log probabilities and (n,) novelty of each alarm by a part grown on the other folds; else zeros."""
     logs, distance = np.zeros((len(y), len(CLASSES))), np.zeros(len(y))
     for k in range(FOLDS):
         inside = alarmed & (fold != k)
-        part = sensor_model_from(grow(sensor, features[inside], y[inside]))
+        part = sensor_model_from(grow(sensor, features[inside], y[inside], weight[inside]))
         for i in np.flatnonzero(alarmed & (fold == k)):
             logs[i] = part.log_probabilities(features[i])
             distance[i] = part.novelty(features[i])

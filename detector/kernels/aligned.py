@@ -84,6 +84,7 @@ def folded_edges(z: F8, near: int, far: int, start: int, stop: int) -> F8:
                 e = z[o, k + 1]
                 layer = abs(a - b + c - e)
                 column = abs(a + b - c - e)
+                # a crest that comes later further out joins a and e: its edge stands between b and c
                 arch = abs(r2 * b - r2 * c)
                 dip = abs(r2 * a - r2 * e)
                 top = max(max(layer, column), max(arch, dip))
@@ -94,9 +95,9 @@ def folded_edges(z: F8, near: int, far: int, start: int, stop: int) -> F8:
                 elif column == top:
                     share[1] += top
                 elif arch == top:
-                    share[3] += top
-                else:
                     share[2] += top
+                else:
+                    share[3] += top
     total = 0.0
     for q in range(4):
         total += share[q]

@@ -102,7 +102,7 @@ def train(
             lanes.append(lane)
     for seed in track(range(first_scene, first_scene + scenes), "scenes", console=console, transient=True):
         scene = dual_scene(seed)
-        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name)
+        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name, scene=True)
         assert lane is not None
         lanes.append(lane)
     data = fit(

@@ -79,12 +79,14 @@ def detection_table(
 ) -> Table:
     """Every detection as a row; `unknown` stands where the model will not say, and is dug.
 
+    radar, metal: what each sensor says, the natural log of the likelihood ratio of mine against clutter.
+
     places : of each detection as places_text gives them; no column if none is known
     """
     placed = any(places or [])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "radar says", "metal says",
-                 "novel"):  # fmt: skip
+    columns = ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "radar", "metal", "novel")
+    for name in columns:
         left = name in ("level", "decision", "seen by")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if placed:
