@@ -148,7 +148,9 @@ class MetalSegment:
                 self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold
             )
             self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
-        return self._describe(self._stage.process(cells, np.full(cells.shape[1], 0.01)))
+        # in units of the ground: ln(1 + e), never negative; against cells around it: noise as loud as a hundredth
+        floor = 1.0 if self._profile.metal_alarm.method == "own-ground" else 0.01
+        return self._describe(self._stage.process(cells, np.full(cells.shape[1], floor)))
 
     def _describe(self, peaks: list[Peak]) -> list[Alarm]:
         response, g = self._chain.response, self._geometry
