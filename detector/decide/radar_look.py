@@ -43,9 +43,7 @@ def aligned_look(
     Sources: edge histogram, Park et al. 2000, on mines Frigui and Gader 2009; energies along depth, Torrione et al.
     2014.
     """
-    z = aligned_patch(
-        patch, centre, apex, step_m, dt_s, period_s, HALF, CELL_M, ABOVE, BELOW, PER_PERIOD
-    )
+    z = aligned_patch(patch, centre, apex, step_m, dt_s, period_s, HALF, CELL_M, ABOVE, BELOW, PER_PERIOD)
     out: dict[str, float] = {}
     near, width, end = HALF - 3, HALF + 4, ABOVE + BELOW
     whole = float(block_energy(z, near, width, 0, end))

@@ -146,9 +146,7 @@ def fit_model(
     return _as_data(name, parts, fused, limit, tails, provenance)
 
 
-def _held_out(
-    sensor: str, features: F8, y: I8, weight: F8, fold: I8, alarmed: NDArray[np.bool_]
-) -> tuple[F8, F8]:
+def _held_out(sensor: str, features: F8, y: I8, weight: F8, fold: I8, alarmed: NDArray[np.bool_]) -> tuple[F8, F8]:
     """(n, K) log probabilities and (n,) novelty of each alarm by a part grown on the other folds; else zeros."""
     logs, distance = np.zeros((len(y), len(CLASSES))), np.zeros(len(y))
     for k in range(FOLDS):
