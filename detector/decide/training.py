@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ LEAST_SHARE = 0.6
 """Of an alarming sensor's features: a head that tells less gives unknown."""
 
 
+LEAST_PER_M: Final = 0.2
+"""Peaks a metre that a tail is fitted to, where there are so many: twice what the default profile asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """An alarm on an object that is known."""
@@ -54,9 +58,10 @@ class Example:
 def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
     """Exponential tail of the peak scores on target-free ground.
 
-    The level is the median of the peaks, or their 80 % quantile where that leaves 15 above it; the
-    maximum-likelihood scale of an exponential is the mean excess (Pickands 1975; Coles 2001, ch. 4,
-    shape 0). Ground with a lighter tail alarms less often than asked, never more.
+    The level is the median of the peaks, or their 80 % quantile where that leaves 15 above it, but no higher than
+    leaves `LEAST_PER_M` above it: a threshold below the level would be a guess. The maximum-likelihood scale of an
+    exponential is the mean excess (Pickands 1975; Coles 2001, ch. 4, shape 0). Ground with a lighter tail alarms
+    less often than asked, never more.
 
     Parameters
     ----------
@@ -69,7 +74,8 @@ def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
             "to say how often clean ground alarms. Add recordings of clean lanes."
         )
     s = np.sort(np.asarray(scores, dtype=np.float64))
-    level = float(np.quantile(s, 0.8 if len(s) >= 75 else 0.5))
+    most = max(0.0, 1.0 - LEAST_PER_M * clean_m / len(s))
+    level = float(np.quantile(s, min(0.8 if len(s) >= 75 else 0.5, most)))
     above = s[s > level]
     return Tail(level=level, scale=float(np.mean(above - level)), rate_per_m=len(above) / clean_m)
 
