@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -168,6 +168,9 @@ ADDED_IN: Final = {
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
+NEWER_COLUMNS: Final = {"detections": ("features", "radar_llr", "metal_llr")}
+"""Columns that files before 1.3 lack, or hold fewer of a row. Features are only ever added at the end."""
+
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
     "positions": {"quality": "GGA quality indicator of NMEA 0183", "unknown": "NaN, -1, empty, or the smallest int64"},
@@ -232,6 +235,8 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "features": "in the order of the attribute features",
         "profile_hash": "SHA-256 of the profile's values, hex",
         "model_hash": "SHA-256 of the model's numbers, hex",
+        "radar_llr": "natural log; likelihood ratio of mine against clutter that radar adds, NaN where it did not look",
+        "metal_llr": "natural log; likewise of the metal detector",
     },
     "labels": {
         "detection_id": "see detections",
