@@ -28,6 +28,8 @@ class Forest:
     threshold: F8
     right: I8
     leaves: F8
+    unit: int
+    """Leaves are stored as whole numbers of this many parts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:
     threshold = np.array(trees["threshold"], dtype=np.float64)
     roots = np.array(trees["roots"], dtype=np.int64)
     leaves = np.array(trees["leaves"], dtype=np.float64).reshape(-1, k) / trees["leaf_unit"]
-    forest = Forest(roots, feature, threshold, right, leaves)
+    forest = Forest(roots, feature, threshold, right, leaves, int(trees["leaf_unit"]))
     _check(forest, n)
     arrays = {
         name: np.array(data[name], dtype=np.float64).reshape(shape)
