@@ -44,8 +44,37 @@ FEATURES: Final = (
     "metal_width_m",
     "metal_sign",
     "metal_ground_likeness",
+    "radar_two_way_periods",
+    "radar_flatness",
+    "radar_semblance_near",
+    "radar_contrast_db",
+    "radar_lean_db",
+    *(f"radar_share_{part}_db" for part in ("before", "first", "second", "third", "late")),
+    *(f"radar_flank_{part}_db" for part in ("inner", "middle", "outer")),
+    *(
+        f"radar_{edge}_{where}"
+        for where in ("centre_upper", "centre_lower", "flank_upper", "flank_lower")
+        for edge in ("layer", "column", "arch", "dip")
+    ),
+    "radar_second_periods",
+    "radar_second_db",
+    "radar_second_sign",
+    "radar_phase_cosine",
+    "radar_phase_sine",
+    "radar_pulse_likeness",
+    "radar_centroid_ratio",
+    "metal_snr_db",
+    "metal_footprint_m",
+    "metal_lean_db",
+    "metal_undershoot",
+    "metal_flank_likeness",
+    *(f"metal_slope_{part}" for part in ("10us", "30us", "90us", "270us")),
+    "metal_log_tau",
+    "metal_tau_share",
+    "metal_soil_part",
+    "metal_tau_fit",
 )
-"""Names of the numbers a decision rests on; NaN where the sensor did not see the place."""
+"""Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end."""
 
 
 class LabelClass(StrEnum):
@@ -90,6 +119,8 @@ DETECTION_DTYPE: Final = np.dtype(
         ("features", "<f8", (len(FEATURES),)),
         ("profile_hash", "S64"),
         ("model_hash", "S64"),
+        ("radar_llr", "<f8"),
+        ("metal_llr", "<f8"),
     ]
 )
 """One detection as a fixed-size row: what a recording keeps and what replay compares byte by byte."""
@@ -141,6 +172,11 @@ class Detection:
     model_hash: str
     metal: MetalDescription | None = None
     """What the metal answer is like, for people; a recording keeps it in a table of its own."""
+    radar_llr: float = float("nan")
+    """What the radar says: natural log of the likelihood ratio of mine against clutter, also where it looked and did
+    not alarm; NaN where it did not look. The two add up, with the prior, to `probability`."""
+    metal_llr: float = float("nan")
+    """Likewise the metal detector."""
 
     @property
     def seen_by(self) -> str:

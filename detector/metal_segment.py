@@ -150,7 +150,9 @@ class MetalSegment:
                 self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold
             )
             self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
-        return self._describe(self._stage.process(cells, np.full(cells.shape[1], 0.01)))
+        # in units of the ground: ln(1 + e), never negative; against cells around it: noise as loud as a hundredth
+        floor = 1.0 if self._profile.metal_alarm.method == "own-ground" else 0.01
+        return self._describe(self._stage.process(cells, np.full(cells.shape[1], floor)))
 
     def _describe(self, peaks: list[Peak]) -> list[Alarm]:
         response, g = self._chain.response, self._geometry
@@ -158,9 +160,9 @@ class MetalSegment:
         for peak in peaks:
             coil, cell = divmod(peak.cell, self._cells)
             width = cell % len(response.widths_m)
-            half = int(response.halves[width])
-            first = max(0, peak.row - half)
-            gates = self._gates.cut(first, peak.row + half + 1)
+            half, reach = int(response.halves[width]), int(response.halves.max())
+            first = max(0, peak.row - reach)
+            gates = self._gates.cut(first, peak.row + reach + 1)
             gates = gates[:, coil * g.values : (coil + 1) * g.values]
             features = metal_shape(
                 gates,
@@ -171,6 +173,7 @@ class MetalSegment:
                 float(self._shares.cut(peak.row, peak.row + 1)[0, coil]),
                 float(response.widths_m[width]),
                 peak.score / self._threshold,
+                g.step_m,
             )
             nan = float("nan")
             describe: Callable[[F8, float, float, float], Alarm] = alarm_at(

@@ -218,16 +218,21 @@ class RadarSegment:
             patch = self._bscan.cut(first, peak.row + self._patch + 1)
             patch = patch[:, channel * g.samples : (channel + 1) * g.samples].astype(np.float64)
             bin_first, bin_length = chain.bins.span(channel, peak.cell)
+            surface = int(chain.surface[channel])
+            beside = max(2, round(g.period_samples))
+            pulse = chain.first_scan[channel, max(0, surface - beside) : surface + beside + 1].astype(np.float64)
             shape = radar_shape(
                 patch,
                 peak.row - first,
                 bin_first,
                 bin_length,
-                int(chain.surface[channel]),
+                surface,
                 g.dt_s,
                 g.step_m,
                 peak.score / self._threshold,
                 self._profile.radar.height.antenna_m,
+                1.0 / g.centre_frequency_hz,
+                pulse,
             )
             depth = 0.5 * shape.speed_m_per_s * shape.two_way_s
             # the surface echo and the ground bounce under a raised antenna differ by up to half a period

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from detector.decide.alarm import Alarm, Tail
-from detector.decide.classifier import FLAGS, Model, model_from
+from detector.decide.classifier import FLAGS, SENSORS, Model, model_from
 from detector.decide.fusion import Fusion
 from detector.decide.training import Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
@@ -18,7 +18,10 @@ from detector.pipeline import Pipeline
 from detector.profile import Profile
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.matching import HALO_MARGIN_M, match
-from detector.score.trial import LaneScore, score_lane
+from detector.score.trial import LaneScore, place_of, score_lane
+
+RECORDED_WEIGHT: Final = 8.0
+"""A recording counts for up to so many scenes: together as much as all scenes, but no example for more than this."""
 
 SEARCH_RADIUS_M: Final = 0.15
 """Search signals nearer than this are one sounding."""
@@ -29,8 +32,6 @@ EDGE_M: Final = 0.15
 OPEN: Final = Tail(level=1.0, scale=0.3, rate_per_m=1.0)
 """Threshold 1.0 at one alarm a metre: lower than any that a fitted tail gives, so that every peak that could matter
 is collected."""
-
-SENSORS: Final = ("radar", "metal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Collected:
     """Scores not divided by any threshold: log energy ratios."""
     search: dict[str, tuple[float, ...]]
     """Search peaks on clean ground, by sensor, likewise."""
+    scene: bool = False
+    """Whether it was drawn by our own simulator, and not recorded or simulated elsewhere."""
 
     @property
     def sensors(self) -> frozenset[str]:
@@ -67,6 +70,7 @@ def collect(
     truth: Sequence[TrueObject],
     profile: Profile,
     soil: str = "",
+    scene: bool = False,
 ) -> Collected | None:
     """Run a lane with open thresholds; None if it has no places, without which no rate per metre means anything."""
     x = np.concatenate([b.odometer_m for b in blocks]) if blocks else np.empty(0)
@@ -98,7 +102,7 @@ def collect(
     }
     return Collected(
         lane=lane,
-        place=lane.split("-")[0],
+        place=place_of(lane),
         soil=soil,
         device=device,
         truth=tuple(truth),
@@ -106,6 +110,7 @@ def collect(
         clean_m=0.01 * int(clean.sum()),
         alarms=tuple(replace(a, score=a.score * unit) for o in outputs for a in o.alarms),
         search=search,
+        scene=scene,
     )
 
 
@@ -173,7 +178,8 @@ def examples_of(lane: Collected, model: Model, profile: Profile) -> list[Example
             for s, q in (("radar", d.radar_peak_seq), ("metal", d.metal_peak_seq))
         ]
         assert len(flags) == len(FLAGS)
-        out.append(Example(lane.place, np.array([*d.features, *flags]), label))
+        name = f"{lane.place}:{lane.truth[i].x_m:.3f}"
+        out.append(Example(lane.place, np.array([*d.features, *flags]), label, name))
     return out
 
 
@@ -194,8 +200,12 @@ def refit(
 ) -> dict[str, Any]:
     """The same with thresholds that are given: labels tell what was dug, not that the rest of the ground is clean."""
     start = model_from(untrained(dict(tails)), "untrained")
-    examples = [e for c in lanes for e in examples_of(c, start, profile)]
-    return fit_model(name, examples, dict(tails), {**provenance, "profile_hash": profile.hash})
+    drawn = [e for c in lanes if c.scene for e in examples_of(c, start, profile)]
+    recorded = [e for c in lanes if not c.scene for e in examples_of(c, start, profile)]
+    weight = min(RECORDED_WEIGHT, max(1.0, len(drawn) / max(len(recorded), 1)))
+    examples = [*(replace(e, weight=weight) for e in recorded), *drawn]
+    facts = {"profile_hash": profile.hash, "recorded_weight": round(weight, 6)}
+    return fit_model(name, examples, dict(tails), {**provenance, **facts})
 
 
 def scored(lanes: Sequence[Collected], model: Model, profile: Profile) -> list[LaneScore]:

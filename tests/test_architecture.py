@@ -25,7 +25,7 @@ ALLOWED = {
         *("pipeline", "profile", "decide"),  # to run the stages anew
     },
     # the filters of a tuned chain, as the chain has them
-    "detector/embedded": {"kernels", "samples", "errors", "metal", "radar", "profile", "embedded"},
+    "detector/embedded": {"kernels", "samples", "errors", "metal", "radar", "profile", "decide", "embedded"},
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

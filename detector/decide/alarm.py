@@ -20,9 +20,10 @@ F8 = NDArray[np.float64]
 
 
 class AlarmSettings(Settings):
-    method: Literal["order-statistic", "cell-average"] = choice(
+    method: Literal["order-statistic", "cell-average", "own-ground"] = choice(
         "order-statistic",
-        "order-statistic: each cell against its own depth; cell-average: against a frame in depth too (2-D CFAR)",
+        "order-statistic: each cell against its own depth; cell-average: against a frame in depth too (2-D CFAR); "
+        "own-ground: cells come in units of their ground already, as those of the metal detector do",
     )
     false_alarms_per_m: float = quantity(
         0.1, "1/m", 1e-4, 10.0, "wanted false alarms per metre of lane; sets the threshold"
@@ -52,8 +53,8 @@ class Tail:
     rate_per_m: float
 
     def threshold(self, false_alarms_per_m: float) -> float:
-        """Score that target-free ground exceeds at that rate per metre."""
-        return self.level + self.scale * math.log(self.rate_per_m / false_alarms_per_m)
+        """Score that target-free ground exceeds at that rate per metre; at least 0.1, since scores are divided by it."""
+        return max(0.1, self.level + self.scale * math.log(self.rate_per_m / false_alarms_per_m))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ class AlarmStage:
                 buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum, self._ordered,
                 self._window,
             )  # fmt: skip
+        elif s.method == "own-ground":
+            ratio = buffer[lo:hi].astype(np.float64)
         else:
             ratio = averaged_log_ratio(
                 buffer, lo, hi, self._behind, self._ahead, self._guard, self._minimum, self._groups, s.depth_cells,

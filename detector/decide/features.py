@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decide.metal_look import swept_look
+from detector.decide.radar_look import aligned_look
 from detector.detections import FEATURES
 from detector.kernels.patch import (
     column_energy,
@@ -50,7 +52,9 @@ def radar_shape(
     dt_s: float,
     step_m: float,
     score: float,
-    antenna_m: float = 0.0,
+    antenna_m: float,
+    period_s: float,
+    pulse: F8,
 ) -> RadarShape:
     """Describe an echo.
 
@@ -64,6 +68,8 @@ def radar_shape(
     step_m : distance between A-scans, m
     score : in units of the alarm threshold
     antenna_m : height of the antenna over the ground, m
+    period_s : of the centre frequency, s
+    pulse : the head's own pulse as the ground sends it back, same sampling
 
     Sources: edge histogram, Park et al. 2000; semblance, Taner and Koehler 1969; use on mines,
     Frigui and Gader 2009, Torrione et al. 2014.
@@ -80,6 +86,12 @@ def radar_shape(
         s = float(semblance(patch, centre, float(apex), float(surface), dt_s, step_m, v, window // 2, antenna_m))
         if s > best:
             best, speed = s, float(v)
+
+    near = max(1, round(0.08 / step_m))
+    close = np.ascontiguousarray(patch[max(0, centre - near) : centre + near + 1])
+    at = centre - max(0, centre - near)
+    narrow = float(semblance(close, at, float(apex), float(surface), dt_s, step_m, speed, window // 2, antenna_m))
+    flat = float(semblance(patch, centre, float(apex), float(surface), dt_s, step_m, 1e12, window // 2, antenna_m))
 
     across = column_energy(patch, lo, hi)
     here = float(across[centre])
@@ -116,7 +128,12 @@ def radar_shape(
         "radar_edge_vertical": float(edges[1]),
         "radar_edge_rising": float(edges[2]),
         "radar_edge_falling": float(edges[3]),
+        "radar_two_way_periods": two_way_s / period_s,
+        "radar_flatness": flat - best,
+        "radar_semblance_near": narrow,
+        **aligned_look(patch, centre, apex, step_m, dt_s, period_s, pulse),
     }
+    values["radar_centroid_ratio"] = values["radar_spectral_centroid_ghz"] * 1e9 * period_s
     for name, value in values.items():
         features[_INDEX[name]] = value
     return RadarShape(features, two_way_s, speed)
@@ -131,6 +148,7 @@ def metal_shape(
     soil_share: float,
     width_m: float,
     score: float,
+    step_m: float,
 ) -> F8:
     """Describe a metal response; (len(FEATURES),).
 
@@ -143,9 +161,13 @@ def metal_shape(
     soil_share : share of whitened energy along the soil's direction, 0 to 1
     width_m : full width at half height of that filter
     score : in units of the alarm threshold
+    step_m : distance between readings
     """
     features = _empty()
-    decay = filter_at(np.ascontiguousarray(gates), row, taps, half)
+    gates = np.ascontiguousarray(gates)
+    decay = filter_at(gates, row, taps, half)
+    for name, value in swept_look(gates, row, decay, taps, half, axis, step_m).items():
+        features[_INDEX[name]] = value
     magnitude = np.abs(decay)
     total = 0.0
     for v in magnitude:

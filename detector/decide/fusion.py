@@ -155,6 +155,8 @@ class Fusion:
             decision=verdict.decision,
             probability=verdict.probability,
             novelty=verdict.novelty,
+            radar_llr=verdict.llr[0],
+            metal_llr=verdict.llr[1],
             features=tuple(float(f) for f in features),
             profile_hash=self._profile_hash,
             model_hash=self._model.hash,

@@ -72,7 +72,7 @@ class MetalChain:
         self.search = Search(
             settings.search, settings.noise, settings.drift, settings.ground_balance, settings.trust, geometry, moves
         )
-        self.response = Response(settings.response, geometry, self.search.directions, moves)
+        self.response = Response(settings.response, geometry, self.search.state.nominal, moves)
         self._waiting: U1 = np.empty(0, np.uint8)
         self._rows = 0
 
@@ -107,21 +107,21 @@ class MetalChain:
         out = self._room(self._impulse.latency)
         energies: list[F8] = []
         at = self._after(self._impulse.finish(), out, 0, energies)
-        energies.append(self.response.finish(self.search.state.whitener))
+        energies.append(self.response.finish(self.search.state.factor))
         return self._cut(out, at, energies)
 
     def _after(self, rows: F8, out: MetalOutput, at: int, energies: list[F8]) -> int:
         """Fill out from row `at` on; returns the row after the last."""
         rows = self.mains.process(self._phase.process(rows))
         done = 0
-        # energies take the whitener as of the newest reading, so no piece may reach over a change of it
+        # energies take the noise as of the newest reading, so no piece may reach over a change of it
         while done < len(rows):
             piece = rows[done : done + _to_next_refresh(self._rows)]
             n = len(piece)
             to = slice(at, at + n)
             out.marks[to] = self._waiting[done : done + n]
             self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
-            energy = self.response.process(piece, self.search.state.whitener)
+            energy = self.response.process(piece, self.search.state.factor)
             if len(energy):
                 energies.append(energy)
             self._rows += n

@@ -144,6 +144,8 @@ class RadarChain:
         self._causal: CausalEnergy | None = None
         self.floor: F8 = np.empty(0)
         """(channels * bins,) energy of the quantisation step in each bin: quieter ground cannot be told apart."""
+        self.first_scan: F4 = np.empty((0, 0), np.float32)
+        """(channels, samples) the segment's first aligned A-scan: the head's own pulse off the ground, ungained."""
 
     def _build_filters(self, step: str) -> Filters:
         s = self._s
@@ -295,6 +297,7 @@ class RadarChain:
             return
         self._find(x)
         g, surface = self.geometry, self.surface
+        self.first_scan = x[0].copy()
         self._curve = np.ones((g.channels, g.samples), np.float32)
         if "gain" in self._s.stages:
             self._curve = gain_curve(self._s.gain, g, surface)

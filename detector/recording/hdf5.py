@@ -269,8 +269,17 @@ def _check_storage(path: Path, d: Any) -> None:
         )
 
 
-def rows_of(path: Path, file: Any, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _is_shorter(there: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Whether a column holds the same kind of number as wanted, fewer of them a row."""
+    return there.base == wanted.base and len(there.shape) == len(wanted.shape) == 1 and there.shape < wanted.shape
+
+
+def rows_of(
+    path: Path, file: Any, name: str, dtype: np.dtype[Any], newer: tuple[str, ...] = ()
+) -> NDArray[Any]:
     """(n,) of dtype: a compound table read whole; columns that we do not know are left out.
+
+    newer : columns of numbers that an older file may lack, or hold fewer of a row; what it lacks is NaN.
 
     Raises
     ------
@@ -283,6 +292,8 @@ def rows_of(path: Path, file: Any, name: str, dtype: np.dtype[Any]) -> NDArray[A
     for column in dtype.names or ():
         there = d.dtype[column] if column in d.dtype.names else None
         text = there is not None and there.kind == "S" == dtype[column].kind
+        if column in newer and (there is None or _is_shorter(there, dtype[column])):
+            continue
         if there is None or not (text or there == dtype[column]):
             raise RecordingError(f"{path}: column {column!r} of {d.name} is {there}, not {dtype[column]}: damaged.")
     check_storage(path, d)
@@ -297,5 +308,10 @@ def rows_of(path: Path, file: Any, name: str, dtype: np.dtype[Any]) -> NDArray[A
         ) from e
     out = np.zeros(len(stored), dtype)
     for column in dtype.names or ():
-        out[column] = stored[column]
+        if column in newer and (column not in stored.dtype.names or stored.dtype[column] != dtype[column]):
+            out[column] = np.nan
+            if column in stored.dtype.names:
+                out[column][:, : stored[column].shape[1]] = stored[column]
+        else:
+            out[column] = stored[column]
     return out

@@ -406,7 +406,7 @@ class Recording:
         dtype = schema.TABLES[name][0]
         if name not in self._file:
             return np.zeros(0, dtype)
-        return rows_of(self.path, self._file, name, dtype)
+        return rows_of(self.path, self._file, name, dtype, schema.NEWER_COLUMNS.get(name, ()))
 
     def _items(self, name: str, make: Callable[[dict[str, Any]], Any]) -> list[Any]:
         try:

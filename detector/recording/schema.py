@@ -251,6 +251,9 @@ ADDED_IN: Final = {
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
+NEWER_COLUMNS: Final = {"detections": ("features", "radar_llr", "metal_llr")}
+"""Columns that files before 1.3 lack, or hold fewer of a row. Features are only ever added at the end."""
+
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
     "ground": {"states": "0 not reached, 1 reached and not valid, 2 valid once, 3 valid, overlap"},
@@ -316,6 +319,8 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "features": "in the order of the attribute features",
         "profile_hash": "SHA-256 of the profile's values, hex",
         "model_hash": "SHA-256 of the model's numbers, hex",
+        "radar_llr": "natural log; likelihood ratio of mine against clutter that radar adds, NaN where it did not look",
+        "metal_llr": "natural log; likewise of the metal detector",
     },
     "labels": {
         "detection_id": "see detections",

@@ -85,9 +85,11 @@ def _direction(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def draw_mine(rng: np.random.Generator, x_m: float) -> Buried:
-    """A blast mine: anti-personnel at 0 to 15 cm, anti-tank at 3 to 25 cm, plastic or metal."""
-    kind = str(rng.choice(["AP_small", "AP_medium", "AP_large", "AP_wood", "AT_plastic", "AT_metal"],
-                          p=[0.24, 0.24, 0.20, 0.07, 0.15, 0.10]))  # fmt: skip
+    """A mine, anti-personnel at 0 to 15 cm, anti-tank at 3 to 25 cm, plastic or metal; or what else explodes."""
+    kind = str(rng.choice(
+        ["AP_small", "AP_medium", "AP_large", "AP_wood", "AP_bounding", "AT_plastic", "AT_metal", "grenade", "mortar"],
+        p=[0.22, 0.22, 0.18, 0.06, 0.04, 0.14, 0.08, 0.03, 0.03],
+    ))  # fmt: skip
     anti_tank = kind.startswith("AT")
     width, height = {
         "AP_small": (rng.uniform(0.055, 0.08), rng.uniform(0.03, 0.06)),
@@ -96,27 +98,31 @@ def draw_mine(rng: np.random.Generator, x_m: float) -> Buried:
         "AP_wood": (rng.uniform(0.10, 0.20), rng.uniform(0.05, 0.08)),
         "AT_plastic": (rng.uniform(0.22, 0.34), rng.uniform(0.08, 0.14)),
         "AT_metal": (rng.uniform(0.22, 0.34), rng.uniform(0.08, 0.14)),
+        "AP_bounding": (rng.uniform(0.07, 0.12), rng.uniform(0.10, 0.17)),
+        "grenade": (rng.uniform(0.04, 0.07), rng.uniform(0.04, 0.06)),
+        "mortar": (rng.uniform(0.15, 0.35), rng.uniform(0.05, 0.09)),
     }[kind]
+    cased = {"AT_metal": (1.5, 4.0), "AP_bounding": (0.6, 2.5), "grenade": (0.15, 0.45), "mortar": (0.8, 3.5)}
     depth = float(rng.uniform(0.03, 0.25) if anti_tank else rng.uniform(0.0, 0.15))
     parts: list[Metal] = []
-    if kind == "AT_metal":
-        parts.append(steel_piece(rng, float(rng.uniform(1.5, 4.0)), 2e-3))
+    if kind in cased:
+        parts.append(steel_piece(rng, float(rng.uniform(*cased[kind])), 2e-3 if kind == "AT_metal" else 4e-3))
     elif rng.random() < 0.93:
         parts.append(detonator(rng))
         if rng.random() < 0.6:
             parts.append(steel_piece(rng, float(10 ** rng.uniform(-4.3, -2.7)), 1e-3))
     return Buried(
-        label=LabelClass.MINE,
+        label=LabelClass.ERW if kind in ("grenade", "mortar") else LabelClass.MINE,
         kind=kind,
         x_m=x_m,
         depth_m=depth,
         width_m=float(width),
         height_m=float(height),
-        across_m=float(width),
-        shape="box",
-        permittivity=0.0 if kind == "AT_metal" else float(rng.uniform(2.3, 3.4)),
+        across_m=float(height if kind == "mortar" else width),
+        shape="round" if kind in ("grenade", "mortar") else "box",
+        permittivity=0.0 if kind in cased else float(rng.uniform(2.3, 3.4)),
         tilt_rad=float(rng.normal(scale=0.06)),
-        gap_m=float(rng.uniform(0.003, 0.012)) if rng.random() < 0.5 and kind != "AT_metal" else 0.0,
+        gap_m=float(rng.uniform(0.003, 0.012)) if rng.random() < 0.5 and kind not in cased else 0.0,
         metal=combined(*parts) if parts else None,
         metal_depth_m=depth + float(height) * float(rng.uniform(0.2, 0.8)),
         elongation=float(rng.uniform(0.8, 2.0)),
@@ -128,8 +134,8 @@ def draw_clutter(rng: np.random.Generator, x_m: float) -> Buried:
     """Something harmless: battlefield and household metal, stones, roots, burrows, old holes."""
     kind = str(rng.choice(
         ["stone", "root", "void", "burrow", "backfilled_hole", "brick", "shell_fragment", "cartridge_case",
-         "nail", "tin_can", "wire", "bottle_cap"],
-        p=[0.16, 0.12, 0.06, 0.06, 0.06, 0.06, 0.14, 0.10, 0.08, 0.08, 0.04, 0.04],
+         "nail", "tin_can", "wire", "bottle_cap", "foil", "bullet", "bolt"],
+        p=[0.16, 0.12, 0.05, 0.05, 0.06, 0.06, 0.13, 0.09, 0.07, 0.07, 0.03, 0.04, 0.03, 0.02, 0.02],
     ))  # fmt: skip
     depth = float(rng.uniform(0.0, 0.18))
     label = LabelClass.NONMETAL_CLUTTER
@@ -154,15 +160,16 @@ def draw_clutter(rng: np.random.Generator, x_m: float) -> Buried:
         label = LabelClass.METAL_CLUTTER
         size = {
             "shell_fragment": (0.01, 0.05), "cartridge_case": (0.03, 0.07), "nail": (0.03, 0.10),
-            "tin_can": (0.06, 0.11), "wire": (0.002, 0.004), "bottle_cap": (0.025, 0.032),
+            "tin_can": (0.06, 0.11), "wire": (0.002, 0.004), "bottle_cap": (0.025, 0.032), "foil": (0.02, 0.12),
+            "bullet": (0.008, 0.03), "bolt": (0.03, 0.12),
         }[kind]  # fmt: skip
         width = float(rng.uniform(*size))
         height = {
             "shell_fragment": 0.3 * width, "cartridge_case": 0.011, "nail": 0.004, "tin_can": 0.6 * width,
-            "wire": width, "bottle_cap": 0.006,
+            "wire": width, "bottle_cap": 0.006, "foil": 0.004, "bullet": 0.008, "bolt": 0.012,
         }[kind]  # fmt: skip
-        across = {"wire": INFINITE_M, "tin_can": 0.11, "bottle_cap": width}.get(kind, height)
-        shape = "box" if kind in ("shell_fragment", "bottle_cap", "nail", "cartridge_case") else "round"
+        across = {"wire": INFINITE_M, "tin_can": 0.11, "bottle_cap": width, "foil": width}.get(kind, height)
+        shape = "round" if kind in ("wire", "tin_can", "bullet") else "box"
         tilt = float(rng.normal(scale=0.4))
         if kind == "shell_fragment":
             metal, elongation = steel_piece(rng, float(10 ** rng.uniform(-3.3, -1.5)), 0.2 * width), rng.uniform(1, 3)
@@ -172,6 +179,14 @@ def draw_clutter(rng: np.random.Generator, x_m: float) -> Buried:
             metal, elongation = steel_piece(rng, float(10 ** rng.uniform(-3.0, -1.8)), 3e-3), rng.uniform(4, 15)
         elif kind == "tin_can":
             metal, elongation = steel_piece(rng, float(rng.uniform(0.03, 0.12)), 3e-3), rng.uniform(0.7, 1.5)
+        elif kind == "foil":
+            # a thin disc: slowest time constant mu0 sigma thickness radius / 4, one pole (Kaufman and Keller 1985)
+            slowest = 4e-7 * np.pi * 3.0e7 * float(rng.uniform(2e-5, 1.5e-4)) * width / 8
+            metal, elongation = Metal(((width / 2) ** 3 * 8 / 3,), (max(slowest, 2e-6),)), rng.uniform(0.1, 0.4)
+        elif kind == "bullet":
+            metal, elongation = sphere(float(rng.uniform(4e-3, 7e-3)), float(rng.choice([4.8e6, 5.5e7]))), 1.0
+        elif kind == "bolt":
+            metal, elongation = steel_piece(rng, float(10 ** rng.uniform(-2.0, -0.8)), 6e-3), rng.uniform(2, 6)
         elif kind == "wire":
             metal, elongation = steel_piece(rng, float(10 ** rng.uniform(-3.0, -2.0)), width / 2), rng.uniform(3, 10)
         else:

@@ -38,11 +38,12 @@ class MetalHead:
 
 
 def draw_head(rng: np.random.Generator) -> MetalHead:
-    """A head of another maker: 8 to 15 cm coils, 6 to 24 gates, 100 to 1000 readings/s; single, double-D or triple."""
-    first = float(np.exp(rng.uniform(np.log(6e-6), np.log(25e-6))))
-    last = float(np.exp(rng.uniform(np.log(150e-6), np.log(800e-6))))
-    gates = np.round(np.geomspace(first, last, int(rng.integers(6, 25))), 9)
-    radius = float(rng.uniform(0.08, 0.15))
+    """A head of another maker: 6 to 18 cm coils, 4 to 24 gates, 100 to 1000 readings/s; single, double-D or triple."""
+    first = float(np.exp(rng.uniform(np.log(5e-6), np.log(30e-6))))
+    last = float(np.exp(rng.uniform(np.log(120e-6), np.log(1.2e-3))))
+    count = int(rng.integers(4, 25))
+    gates = np.round(np.geomspace(first, last, count) if rng.random() < 0.7 else np.linspace(first, last, count), 9)
+    radius = float(rng.uniform(0.06, 0.18))
     layout = str(rng.choice(["single", "double-D", "triple"], p=[0.6, 0.25, 0.15]))
     coil = Head(
         radius_m=radius,
@@ -57,7 +58,7 @@ def draw_head(rng: np.random.Generator) -> MetalHead:
         coil=coil,
         across_m=(-1.6 * radius, 0.0, 1.6 * radius) if layout == "triple" else (0.0,),
         rate_hz=float(rng.choice([100.0, 200.0, 250.0, 500.0, 1000.0])),
-        height_m=float(rng.uniform(0.02, 0.08)),
+        height_m=float(rng.uniform(0.015, 0.10)),
         noise_v=noise,
         mains_v=noise * float(rng.uniform(0.0, 1.0)),
         mains_hz=float(rng.choice([50.0, 60.0])),

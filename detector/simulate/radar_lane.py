@@ -63,17 +63,18 @@ class RadarHead:
 
 
 def draw_head(rng: np.random.Generator) -> RadarHead:
-    """A radar of another maker: 0.6 to 2.8 GHz, 9 to 60 ps, 10 to 20 ns, 1 to 3 cm, 1 to 12 cm high."""
-    fc = float(np.exp(rng.uniform(np.log(0.6e9), np.log(2.8e9))))
+    """A radar of another maker: 0.4 to 3 GHz, 6 to 180 ps, 6 to 26 ns, steps of 0.5 to 5 cm, 1 to 20 cm high."""
+    fc = float(np.exp(rng.uniform(np.log(0.4e9), np.log(3.0e9))))
     dt = 1.0 / (fc * float(rng.uniform(14, 60)))
-    window = float(np.clip(rng.uniform(8, 16) / fc, 6e-9, 22e-9))
+    window = float(np.clip(rng.uniform(8, 16) / fc, 6e-9, 26e-9))
     separation = float(rng.uniform(0.04, 0.16))
     return RadarHead(
         centre_frequency_hz=fc,
         dt_s=dt,
         samples=int(window / dt),
-        step_m=float(rng.choice([0.01, 0.015, 0.02, 0.02, 0.025, 0.03])),
-        height_m=float(rng.uniform(0.015, 0.12)),
+        step_m=float(rng.choice([0.005, 0.01, 0.015, 0.02, 0.02, 0.025, 0.03, 0.04, 0.05])),
+        # one in six hangs from a vehicle or is carried high
+        height_m=float(rng.uniform(0.12, 0.20) if rng.random() < 1 / 6 else rng.uniform(0.015, 0.12)),
         separation_m=separation,
         pattern=float(rng.uniform(0.3, 2.0)),
         pulse_turn_rad=float(rng.uniform(-1.6, 1.6)),

@@ -95,8 +95,8 @@ def dual_scene(
     rng = np.random.default_rng(ground_seed)
     soil = draw_soil(rng)
     objects = place_objects(rng, length_m, objects_per_m)
-    roughness = float(10 ** rng.uniform(-3.3, -1.9))
-    speed = float(rng.uniform(0.2, 0.8))
+    roughness = float(10 ** rng.uniform(-3.3, -1.8))
+    speed = float(rng.uniform(0.2, 1.0))
     sway = float(rng.uniform(0.0005, 0.008)), float(rng.uniform(0.3, 1.2))
     sways = correlated(rng, (int(length_m / 0.01) + 2, 1), (sway[1] / 0.01, 1.0))[:, 0] * sway[0]
 

@@ -13,6 +13,7 @@ from detector.profile import Profile
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.bounds import clopper_pearson
 from detector.score.matching import HALO_MARGIN_M, is_target
+from detector.score.trial import place_of
 from detector.training import OPEN, collect
 
 DB: float = 10.0 / math.log(10.0)
@@ -77,7 +78,7 @@ def only(sensor: str, name: str, device: DeviceDescription, blocks: Sequence[Sam
         return None
     kept = tuple(b for b in blocks if b.stream in streams)
     head = DeviceDescription(device.model, device.serial, device.firmware, device.tick_hz, streams)
-    return Lane(name, name.split("-")[0], head, kept, tuple(truth))
+    return Lane(name, place_of(name), head, kept, tuple(truth))
 
 
 def standing(lane: Lane, profile: Profile) -> Standing | None:

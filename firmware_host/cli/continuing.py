@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, continued, dug_objects, held_out
-from detector.decide.classifier import Model, load_model, model_from, model_hash
+from detector.decide.classifier import Model, load_model, model_from, model_hash, model_text
 from detector.errors import ModelError
 from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
@@ -50,8 +50,9 @@ def collected_scene(seed: int, profile_name: str) -> Collected:
     """A simulated scene under open thresholds."""
     scene = dual_scene(seed)
     lane = collect(
-        f"scene{seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name), scene.soil.name
-    )
+        f"scene{seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name), scene.soil.name,
+        scene=True,
+    )  # fmt: skip
     assert lane is not None  # a simulated scene has places
     return lane
 
@@ -133,7 +134,7 @@ def continue_training(wish: Wish) -> None:
         console.print(f"Refused: {found.worse}. {wish.out} is not written.", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     try:
-        wish.out.write_text(json.dumps(data, indent=1) + "\n")
+        wish.out.write_text(model_text(data))
     except OSError as e:
         raise ModelError(f"{wish.out} cannot be written ({e}). Choose another --out.") from e
     console.print(f"Wrote {wish.out}, hash {model_hash(data)[:12]}.", markup=False, soft_wrap=True)

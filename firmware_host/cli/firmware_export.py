@@ -1,4 +1,4 @@
-"""firmware export: tuned filters as C99 for the head, with their errors, and the proof on emulated boards."""
+"""firmware export: tuned filters and classifier as C99, their errors, and the proof on emulated boards."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ import typer
 from numpy.typing import NDArray
 
 from detector import __version__
+from detector.decide.classifier import Model
+from detector.detections import FEATURES, Detection
 from detector.embedded.cascade import cascade_of
 from detector.embedded.quantised import Quantised, quantise
 from detector.errors import ProfileError
-from detector.profile import DEFAULT_PROFILE, load_profile
+from detector.profile import DEFAULT_PROFILE
 from detector.recording.reader import Recording, open_recording
 from detector.samples import StreamDescription
-from firmware_host.cli.opening import ProfileOption, console
+from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console
 from firmware_host.device.build import BOARDS
 from firmware_host.device.export import Exported, write_sources
-from firmware_host.device.export_report import WORDS, OnBoard, Row, as_numbers, as_text, compare, measure
+from firmware_host.device.export_classifier import ClassifierOnBoard, made_up_alarms, write_classifier
+from firmware_host.device.export_report import (
+    WORDS,
+    OnBoard,
+    Row,
+    as_numbers,
+    as_text,
+    compare,
+    compare_verdicts,
+    measure,
+)
 from firmware_host.errors import FirmwareError
-from firmware_host.virtual.proving import run_on_board
+from firmware_host.virtual.proving import filter_on_board, judge_on_board
+
+_MADE_UP = 500
+"""Alarms that the classifier is proven on beside the recorded ones."""
 
 _MOST = 1_000_000
 """Samples that are taken from a recording to measure errors on."""
@@ -33,6 +48,7 @@ def export(
     recording: Annotated[Path, typer.Argument(help="A recording of the head: its streams, and samples to measure on.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write sources and report into.")],
     profile: ProfileOption = DEFAULT_PROFILE,
+    model_path: ModelOption = None,
     words: Annotated[str, typer.Option(help="Of q31, q15, f32; with commas.")] = ",".join(WORDS),
     limit: Annotated[
         float | None, typer.Option(help="Largest count of the converter, if its samples are wider than it is.")
@@ -44,12 +60,12 @@ def export(
         bool, typer.Option("--prove", help="Build it and run the samples through emulated boards.")
     ] = False,
 ) -> None:
-    """Write a profile's filters as C99: float32, Q31 and Q15 in CMSIS-DSP's layout, with proven error bounds."""
+    """Write a profile's filters and the classifier as C99: float32, Q31 and Q15, with proven error bounds."""
     wanted = [w.strip().lower() for w in words.split(",") if w.strip()]
     unknown = [w for w in wanted if w not in WORDS]
     if unknown or not wanted:
         raise FirmwareError(f"There are no words {', '.join(unknown) or '(none given)'}. Choose of {', '.join(WORDS)}.")
-    chosen = load_profile(profile)
+    chosen, model = chain(profile, model_path)
     exported: list[Exported] = []
     rows: list[Row] = []
     left_out: list[str] = []
@@ -58,6 +74,7 @@ def export(
         origin = {
             "software": f"groundsweep {__version__}",
             "profile": f"{chosen.name} {chosen.hash}",
+            "model": f"{model.name} {model.hash}",
             "head": f"{rec.device.model} {rec.device.serial}, firmware {rec.device.firmware}",
             "samples": recording.name,
         }
@@ -86,6 +103,7 @@ def export(
             e = Exported(stream, cascade, fixed["q31"], fixed["q15"])
             exported.append(e)
             samples.append(_samples(rec, stream, e))
+        seen = [d for d in rec.detections() if len(d.features) == len(FEATURES)]
     if not exported:
         raise FirmwareError("There is nothing to export: " + " ".join(left_out))
     files = write_sources(out, exported, [f"{k}: {v}" for k, v in origin.items()])
@@ -96,12 +114,15 @@ def export(
             if prove:
                 row = replace(row, boards=tuple(_on(board, out, i, e, word, counts) for board in BOARDS))
             rows.append(row)
-    text = as_text(rows, exported, left_out, origin)
+    files += write_classifier(out, model, [f"{k}: {v}" for k, v in origin.items()])
+    verdicts = _judged(out, model, seen) if prove else []
+    text = as_text(rows, exported, model, verdicts, left_out, origin)
     (out / "report.md").write_text(text)
-    (out / "report.json").write_text(json.dumps(as_numbers(rows, left_out, origin), indent=1) + "\n")
+    (out / "report.json").write_text(json.dumps(as_numbers(rows, verdicts, left_out, origin), indent=1) + "\n")
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"{', '.join(f.name for f in files)}, report.md and report.json are in {out}.")
     unlike = [f"{r.stream} {r.word} on {b.board}" for r in rows for b in r.boards if b.equal is False]
+    unlike += [f"the classifier on {v.board}" for v in verdicts if not v.holds]
     if unlike:
         raise FirmwareError(f"Boards did not compute what the host does: {', '.join(unlike)}. Do not use this export.")
 
@@ -126,8 +147,21 @@ def _samples(rec: Recording, stream: StreamDescription, e: Exported) -> NDArray[
 
 def _on(board: str, out: Path, index: int, e: Exported, word: str, counts: NDArray[Any]) -> OnBoard:
     middle = 32768 if e.stream.sample_type == "uint16" else 0
-    ran = run_on_board(out, board, index, word, counts + middle)
-    equal, worst = compare(e, word, counts, ran.out)
-    return OnBoard(
-        board, int(counts.size), equal, worst, round(ran.instructions_per_sample, 1), ran.text_bytes, ran.stack_bytes
-    )
+    words, cost = filter_on_board(out, board, index, word, counts + middle)
+    equal, worst = compare(e, word, counts, words)
+    instructions = round(cost.instructions, 1)
+    return OnBoard(board, int(counts.size), equal, worst, instructions, cost.text_bytes, cost.stack_bytes)
+
+
+def _judged(out: Path, model: Model, seen: list[Detection]) -> list[ClassifierOnBoard]:
+    """Verdicts of every board on the recorded alarms, and on made-up ones."""
+    features, flags = made_up_alarms(model, _MADE_UP, seed=1)
+    if seen:
+        recorded = np.array([d.features for d in seen], np.float32)
+        said = [(float(d.radar_peak_seq >= 0), float(d.metal_peak_seq >= 0)) for d in seen]
+        features, flags = np.concatenate((recorded, features)), np.concatenate((np.array(said, np.float32), flags))
+    out_of = []
+    for board in BOARDS:
+        judged, cost = judge_on_board(out, board, features, flags)
+        out_of.append(compare_verdicts(model, board, features, flags, judged, cost))
+    return out_of

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import track
 
-from detector.decide.classifier import model_hash
+from detector.decide.classifier import model_hash, model_text
 from detector.detections import TrueObject
 from detector.errors import ModelError
 from detector.profile import DEFAULT_PROFILE, load_profile
@@ -83,7 +82,7 @@ def train(
             lanes.append(lane)
     for seed in track(range(first_scene, first_scene + count), "scenes", console=console, transient=True):
         scene = dual_scene(seed)
-        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name)
+        lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name, scene=True)
         assert lane is not None
         lanes.append(lane)
     data = fit(
@@ -97,11 +96,13 @@ def train(
         },
     )
     try:
-        out.write_text(json.dumps(data, indent=1) + "\n")
+        out.write_text(model_text(data))
     except OSError as e:
         raise ModelError(f"{out} cannot be written ({e}). Choose another --out.") from e
-    held = data["provenance"]["leave_one_lane_out"]
+    held = data["provenance"]["held_out_by_lane"]
     console.print(
-        f"{data['provenance']['examples']} examples; leave-one-lane-out accuracy {held['accuracy']:.2f} "
-        f"(n = {held['n']}), log loss {held['log_loss']:.2f}. Wrote {out}, hash {model_hash(data)[:12]}."
+        f"{held['alarms']} alarms on known objects; on lanes that the trees were not grown on: area under the curve "
+        f"{held['auc_mine_clutter']:.3f}, log loss {held['log_loss']:.2f}, called clutter "
+        f"{'/'.join(map(str, held['clutter_called_clutter']))} of clutter and "
+        f"{'/'.join(map(str, held['mines_called_clutter']))} of mines. Wrote {out}, hash {model_hash(data)[:12]}."
     )

@@ -86,11 +86,14 @@ def detection_table(
 ) -> Table:
     """Every detection as a row; `unknown` stands where the model will not say, and is dug.
 
+    radar, metal: what each sensor says, the natural log of the likelihood ratio of mine against clutter.
+
     places : of each detection as places_text gives them; no column if none is known
     """
     placed = any(places or [])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "novel"):
+    columns = ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "radar", "metal", "novel")
+    for name in columns:
         left = name in ("level", "decision", "seen by")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     if placed:
@@ -107,6 +110,7 @@ def detection_table(
             f"{d.score:.2f}",
             depth,
             f"{d.probability[0]:.2f}",
+            *(f"{ratio:+.1f}" if ratio == ratio else "-" for ratio in (d.radar_llr, d.metal_llr)),
             f"{d.novelty:.2f}",
             *([position or "not known"] if placed else []),
         )

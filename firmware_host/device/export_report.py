@@ -8,9 +8,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decide.classifier import SENSORS, Model
+from detector.detections import CLASSES, UNKNOWN
 from detector.embedded.cascade import reference_output
 from detector.embedded.quantised import Quantised, counts_of
+from detector.embedded.votes import votes
 from firmware_host.device.export import Exported
+from firmware_host.device.export_classifier import ClassifierOnBoard, room_floats
+from firmware_host.virtual.proving import Cost, Judged
 
 WORDS: Final = ("q31", "q15", "f32")
 
@@ -77,7 +82,36 @@ def compare(exported: Exported, word: str, counts: NDArray[Any], out: NDArray[An
     return bool(np.array_equal(out, q.run(counts))), float(np.abs(counts_of(q, out) - exact).max())
 
 
-def as_numbers(rows: list[Row], left_out: list[str], origin: dict[str, str]) -> dict[str, Any]:
+def compare_verdicts(
+    model: Model, board: str, features: NDArray[np.float32], flags: NDArray[np.float32], judged: Judged, cost: Cost
+) -> ClassifierOnBoard:
+    """A board's verdicts on alarms against the host's on the same features."""
+    alike, difference, votes_equal = 0, 0.0, True
+    for i, (x, flag) in enumerate(zip(features, flags, strict=True)):
+        verdict = model.judge(x.astype(np.float64), (float(flag[0]), float(flag[1])))
+        decision = -1 if verdict.decision == UNKNOWN else CLASSES.index(verdict.decision)
+        alike += int(decision == judged.decision[i] and verdict.level == judged.level[i])
+        difference = max(difference, float(np.abs(np.array(verdict.probability) - judged.probability[i]).max()))
+    for k, sensor in enumerate(SENSORS):
+        alarmed = flags[:, k] == 1.0
+        if sensor in model.sensors:
+            own = votes(model.sensors[sensor], features[alarmed])
+            votes_equal = votes_equal and bool(np.array_equal(own, judged.votes[alarmed, k]))
+    return ClassifierOnBoard(
+        board,
+        len(features),
+        votes_equal,
+        alike,
+        difference,
+        round(cost.instructions),
+        cost.text_bytes,
+        cost.stack_bytes,
+    )
+
+
+def as_numbers(
+    rows: list[Row], verdicts: list[ClassifierOnBoard], left_out: list[str], origin: dict[str, str]
+) -> dict[str, Any]:
     """For JSON; what is not known is null."""
 
     def plain(value: Any) -> Any:
@@ -87,12 +121,22 @@ def as_numbers(rows: list[Row], left_out: list[str], origin: dict[str, str]) -> 
             return [plain(v) for v in value]
         return None if isinstance(value, float) and not np.isfinite(value) else value
 
-    return {"origin": origin, "filters": [plain(asdict(r)) for r in rows], "not_exported": left_out}
+    return {
+        "origin": origin, "filters": [plain(asdict(r)) for r in rows],
+        "classifier": [plain(asdict(v)) for v in verdicts], "not_exported": left_out,
+    }  # fmt: skip
 
 
-def as_text(rows: list[Row], exported: list[Exported], left_out: list[str], origin: dict[str, str]) -> str:
+def as_text(
+    rows: list[Row],
+    exported: list[Exported],
+    model: Model,
+    verdicts: list[ClassifierOnBoard],
+    left_out: list[str],
+    origin: dict[str, str],
+) -> str:
     """The report in Markdown."""
-    lines = ["# Exported filters", "", *(f"- {k}: {v}" for k, v in origin.items()), ""]
+    lines = ["# Exported to firmware", "", *(f"- {k}: {v}" for k, v in origin.items()), ""]
     for e in exported:
         way = "forward and backward over each A-scan" if e.cascade.zero_phase else "forward, one state for each value"
         lines += [
@@ -125,6 +169,28 @@ def as_text(rows: list[Row], exported: list[Exported], left_out: list[str], orig
                 f"| {b.board} | {word} | {b.samples} | {equal} | {_n(b.largest_error)} "
                 f"| {b.instructions_per_sample:.0f} | {b.text_bytes} | {b.stack_bytes} |"
             )
+        lines.append("")
+    sizes = ", ".join(
+        f"{name} {len(s.forest.roots)} trees of {len(s.forest.feature)} nodes on {len(s.columns)} features"
+        for name, s in model.sensors.items()
+    )
+    lines += [
+        "## Classifier",
+        "",
+        f"Model {model.name}: {sizes or 'knows nothing'}. RAM: {4 * room_floats(model)} B while it judges.",
+        "",
+    ]
+    if verdicts:
+        lines += [
+            "| emulated board | alarms | votes equal to the host's | decision and level equal | largest difference of "
+            "a probability | instructions an alarm | code and tables without libm, B | deepest frame, B |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {v.board} | {v.alarms} | {'yes, each' if v.votes_equal else 'NO'} | {v.decisions_equal} "
+            f"| {v.largest_difference:.2g} | {v.instructions_per_alarm:.0f} | {v.text_bytes} | {v.stack_bytes} |"
+            for v in verdicts
+        ]
         lines.append("")
     if left_out:
         lines += ["## Not exported", "", *(f"- {text}" for text in left_out), ""]

@@ -1,4 +1,4 @@
-"""Runs exported filters on an emulated microcontroller over real samples: what comes out, and at what cost."""
+"""Runs exported code on an emulated microcontroller over real data: what comes out, and at what cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.detections import CLASSES, FEATURES
+from firmware_host.device import export_classifier
 from firmware_host.device.build import BOARDS, COMPILER, SOURCES, WARNINGS
 from firmware_host.device.export import CODE, TUNED
 from firmware_host.errors import FirmwareError
@@ -35,30 +38,90 @@ _FLOAT: Final = {"cortex-m3": ("soft",), "cortex-m4": ("hard", "fpv4-sp-d16"), "
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """What a board made of the samples."""
+class Cost:
+    """What exported code takes on a board."""
 
-    out: NDArray[Any]
-    """Same shape as the samples: int32 words, or float32."""
-    instructions_per_sample: float
-    """Executed, shifting and copying included, not cycles: flash and multiplier wait states come on top."""
+    instructions: float
+    """Executed for one sample or alarm, not cycles: wait states of flash and multiplier come on top."""
     text_bytes: int
-    """Code and constants of the filters."""
+    """Code and constants, without libm."""
     stack_bytes: int
-    """Deepest frame of a function of them."""
+    """Deepest frame of a function of it."""
 
 
-def run_on_board(sources: Path, board: str, stream: int, word: str, samples: NDArray[Any]) -> Ran:
-    """Build exported sources for a board, emulate it, and filter samples there.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts of a board, one row an alarm."""
+
+    decision: NDArray[np.int32]
+    """Index into CLASSES, -1 unknown."""
+    level: NDArray[np.int32]
+    llr: NDArray[np.float32]
+    """(n, 2) of radar and metal detector."""
+    probability: NDArray[np.float32]
+    """(n, K)."""
+    novelty: NDArray[np.float32]
+    votes: NDArray[np.int64]
+    """(n, 2, K)."""
+
+
+def filter_on_board(
+    sources: Path, board: str, stream: int, word: str, samples: NDArray[Any]
+) -> tuple[NDArray[Any], Cost]:
+    """Build exported filters for a board, emulate it, and filter samples there.
 
     sources : folder that :func:`firmware_host.device.export.write_sources` wrote; stream : index of the exported one;
     word : 'q31', 'q15' or 'f32'; samples : (n, lines) readings or (n, samples) A-scans, counts.
+    Returns an array of the samples' shape, int32 words or float32; and the cost.
 
     Raises
     ------
     FirmwareError
         if compiler or emulator are missing or refuse, or the samples do not fit the board's memory.
     """
+    job = (stream, WORDS[word], len(samples))
+    data = np.ascontiguousarray(samples, dtype="<i4").tobytes()
+    raw, cost = _run(sources, board, "filter.c", (CODE[1], TUNED[1]), job, data, len(data), samples.size)
+    kind = "<f4" if word == "f32" else "<i4"
+    return np.frombuffer(raw, kind).reshape(samples.shape).copy(), cost
+
+
+def judge_on_board(
+    sources: Path, board: str, features: NDArray[np.float32], flags: NDArray[np.float32]
+) -> tuple[Judged, Cost]:
+    """Build an exported classifier for a board, emulate it, and have it judge alarms.
+
+    sources : folder that :func:`firmware_host.device.export_classifier.write_classifier` wrote;
+    features : (n, len(FEATURES)), NaN where not seen; flags : (n, 2) as detector.decide.classifier.FLAGS.
+
+    Raises
+    ------
+    FirmwareError
+        as for :func:`filter_on_board`.
+    """
+    n, k = len(features), len(CLASSES)
+    if features.shape != (n, len(FEATURES)) or flags.shape != (n, 2):
+        raise ValueError(f"features {features.shape} and flags {flags.shape} do not belong to {len(FEATURES)} features")
+    data = np.ascontiguousarray(np.column_stack((features, flags)), dtype="<f4").tobytes()
+    files = (export_classifier.CODE[1], export_classifier.TABLES[1])
+    raw, cost = _run(sources, board, "classify.c", files, (0, 0, n), data, 64 * n, n)
+    whole = np.frombuffer(raw, "<i4").reshape(n, 16)
+    real = np.frombuffer(raw, "<f4").reshape(n, 16)
+    return Judged(
+        decision=whole[:, 0].copy(),
+        level=whole[:, 1].copy(),
+        llr=real[:, 2:4].copy(),
+        probability=real[:, 4 : 4 + k].copy(),
+        novelty=real[:, 7].copy(),
+        votes=whole[:, 8 : 8 + 2 * k].reshape(n, 2, k).astype(np.int64),
+    ), cost
+
+
+def _run(
+    sources: Path, board: str, work: str, files: Sequence[str], job: tuple[int, int, int], data: bytes, room: int,
+    parts: int,
+) -> tuple[bytes, Cost]:  # fmt: skip
+    """Have a board do a job on data laid into its RAM; its results, and the cost of each of so many parts."""
     emulator = shutil.which(EMULATOR)
     compiler = shutil.which(COMPILER)
     if emulator is None or compiler is None:
@@ -66,48 +129,42 @@ def run_on_board(sources: Path, board: str, stream: int, word: str, samples: NDA
             f"{EMULATOR if emulator is None else COMPILER} is not installed. On Debian and Ubuntu: sudo apt-get "
             "install --no-install-recommends qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi"
         )
-    size = samples.size * 4
-    if _HEADER + 2 * size > _RAM:
+    if board not in BOARDS:
+        raise FirmwareError(f"There is no board {board!r}. There are {', '.join(BOARDS)}.")
+    if _HEADER + len(data) + room > _RAM:
         raise FirmwareError(
-            f"{samples.size} samples and their results need {2 * size / 1e6:.1f} MB; the board has {_RAM / 1e6:.1f} "
-            "MB. Prove fewer at a time."
+            f"Data and results need {(len(data) + room) / 1e6:.1f} MB; the board has {_RAM / 1e6:.1f} MB. "
+            "Prove fewer at a time."
         )
     with tempfile.TemporaryDirectory(prefix="groundsweep-proof-") as name:
         folder = Path(name)
-        text, stack = _build(compiler, sources, board, folder)
+        text, stack = _build(compiler, sources, board, work, files, folder)
         ram = folder / "ram"
         with ram.open("w+b") as file:
             file.truncate(_RAM)
             with mmap.mmap(file.fileno(), _RAM) as memory:
-                memory[:28] = struct.pack("<7I", 0, stream, WORDS[word], len(samples), _HEADER, _HEADER + size, 0)
-                memory[_HEADER : _HEADER + size] = np.ascontiguousarray(samples, dtype="<i4").tobytes()
+                memory[:28] = struct.pack("<7I", 0, *job, _HEADER, _HEADER + len(data), 0)
+                memory[_HEADER : _HEADER + len(data)] = data
                 _emulate(emulator, board, folder / "proof.elf", ram, memory)
                 ticks = struct.unpack_from("<I", memory, 24)[0]
-                raw = memory[_HEADER + size : _HEADER + 2 * size]
-    kind = "<f4" if word == "f32" else "<i4"
-    return Ran(
-        out=np.frombuffer(raw, kind).reshape(samples.shape).copy(),
-        instructions_per_sample=ticks * _NS_PER_TICK / _NS_PER_INSTRUCTION / max(1, samples.size),
-        text_bytes=text,
-        stack_bytes=stack,
-    )
+                results = memory[_HEADER + len(data) : _HEADER + len(data) + room]
+    return results, Cost(ticks * _NS_PER_TICK / _NS_PER_INSTRUCTION / max(1, parts), text, stack)
 
 
-def _build(compiler: str, sources: Path, board: str, folder: Path) -> tuple[int, int]:
-    """The image proof.elf; bytes of the filters' code and constants, and of their deepest frame."""
-    if board not in BOARDS:
-        raise FirmwareError(f"There is no board {board!r}. There are {', '.join(BOARDS)}.")
+def _build(compiler: str, sources: Path, board: str, work: str, files: Sequence[str], folder: Path) -> tuple[int, int]:
+    """The image proof.elf; bytes of code and constants of the exported files, and of their deepest frame."""
     kind = _FLOAT[BOARDS[board]]
     machine = [f"-mcpu={BOARDS[board]}", "-mthumb", f"-mfloat-abi={kind[0]}", *(f"-mfpu={f}" for f in kind[1:])]
     flags = [*machine, "-O2", "-ffp-contract=off", *WARNINGS, "-fstack-usage", f"-I{sources}"]
     objects = []
-    for name in (CODE[1], TUNED[1]):
+    for name in files:
         objects.append(folder / f"{Path(name).stem}.o")
         _call([compiler, *flags, "-c", str(sources / name), "-o", str(objects[-1])], folder)
     link = [
-        compiler, *flags, "-nostartfiles", "-specs=nosys.specs", "-T", str(SOURCES / "reference" / "mps2.ld"),
-        f"-DPSRAM={_PSRAM[board]}", str(SOURCES / "proof" / "proof.c"), *map(str, objects),
-        "-o", str(folder / "proof.elf"),
+        compiler, *flags, f"-DPSRAM={_PSRAM[board]}", "-nostartfiles", "-specs=nosys.specs",
+        "-T", str(SOURCES / "reference" / "mps2.ld"),
+        str(SOURCES / "proof" / "start.c"), str(SOURCES / "proof" / work), *map(str, objects),
+        "-lm", "-o", str(folder / "proof.elf"),
     ]  # fmt: skip
     _call(link, folder)
     sizes = _call([compiler.removesuffix("gcc") + "size", *map(str, objects)], folder)
@@ -138,13 +195,13 @@ def _emulate(emulator: str, board: str, image: Path, ram: Path, memory: mmap.mma
         process.communicate()
     if done != 1:
         raise FirmwareError(
-            f"The filters did not run on {board}: not exported for this word, more values than the proof has room for, "
-            "or a fault of the processor."
+            f"The exported code did not run on {board}: not exported for this word, more values than the proof has "
+            "room for, or a fault of the processor."
         )
 
 
 def _call(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode != 0:
-        raise FirmwareError(f"The exported filters did not build; {command[0]} says:\n{done.stderr.strip()}")
+        raise FirmwareError(f"The exported code did not build; {command[0]} says:\n{done.stderr.strip()}")
     return done.stdout

@@ -8,12 +8,12 @@ from scipy import ndimage
 
 from detector.kernels.gates import (
     add_to_covariance,
-    bank_energy,
     filter_row,
     set_whitener,
     sum_of_squares,
     whiten,
 )
+from detector.kernels.ground import ground_energy, less_median, reduce_rows, start_soil
 from detector.kernels.impulse import middle_rows, reject_impulses
 from detector.kernels.phase import rotate_pairs
 from detector.kernels.sweep import add_means, filter_at, spread_rows
@@ -109,17 +109,71 @@ def test_offset_and_slope_cancel_in_a_window_that_the_ends_cut(i: int) -> None:
     np.testing.assert_allclose(out, 0.0, atol=1e-12)
 
 
-def test_energy_of_white_noise_is_one(rng: np.random.Generator) -> None:
-    at = np.arange(13)
-    taps = (np.exp(-0.5 * (at / 3.0) ** 2))[None]
-    taps[0] -= (taps[0, 0] + 2 * taps[0, 1:].sum()) / 25
-    means = rng.normal(size=(6000, 16)) / np.sqrt(10.0)  # means of ten readings
-    eye = np.stack([np.eye(8)] * 2)
-    usual = np.ones((2, 1, 1))
-    energy = bank_energy(means, 6000, 0, 6000, taps, np.array([12]), True, 10, eye, 1, usual, 1e-3)
-    assert energy.shape == (6000, 2, 1)
-    # the soil's coordinate is divided by its usual energy where that exceeds 1, which it does half the time
-    assert energy.mean() == pytest.approx(1.0, rel=0.06)
+def plain_filter(sigma: float = 3.0, half: int = 9) -> np.ndarray:
+    return np.exp(-0.5 * (np.arange(half + 1) / sigma) ** 2)[None]
+
+
+def energies(rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray, clip: float = 2.0) -> np.ndarray:
+    r = noise.shape[1]
+    late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
+    return ground_energy(
+        rows, 0, len(rows), plain_filter(), np.array([9]), 10, noise, taught, 0.005, clip, soil, late, at
+    )[:, 0, 0]  # fmt: skip
+
+
+def test_energy_of_white_noise_is_one_where_no_ground_answers(rng: np.random.Generator) -> None:
+    root = np.array([[2.0, 0.0, 0.0], [1.0, 1.5, 0.0], [0.5, -0.4, 0.3]])
+    rows = rng.normal(size=(20_000, 3)) @ root.T / np.sqrt(10.0)  # means of ten readings
+    energy = energies(rows, (root @ root.T)[None], np.zeros((3, 3)), np.zeros((1, 1, 3, 3)))
+    assert energy.mean() == pytest.approx(1.0, rel=0.05)
+
+
+def test_ground_that_comes_and_goes_counts_as_much_as_noise(rng: np.random.Generator) -> None:
+    # soil of thirty times the noise along one direction that nobody told the detector
+    direction = np.array([0.6, 0.8, 0.0])
+    swing = ndimage.gaussian_filter1d(rng.normal(size=6000), 15.0)
+    rows = rng.normal(size=(6000, 3)) / np.sqrt(10.0) + np.outer(30 * swing / swing.std(), direction)
+    rows[4000:4020] += 3.0 * np.array([0.8, -0.6, 0.0]) * np.hanning(20)[:, None]
+    energy = energies(rows, np.eye(3)[None], np.eye(3), np.zeros((1, 1, 3, 3)))
+    blind = energies(rows, np.eye(3)[None], np.zeros((3, 3)), np.zeros((1, 1, 3, 3)))
+    assert np.median(energy[2000:4000]) < 0.01 * np.median(blind[2000:4000])
+    ground = np.delete(np.arange(2000, 6000), np.arange(1980, 2240))
+    assert energy[4010] > 3.0 * np.quantile(energy[ground], 0.999)
+
+
+def test_one_strong_target_hardly_teaches_the_ground(rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(1200, 2)) / np.sqrt(10.0)
+    rows[600:615] += 1e4 * np.array([1.0, 0.5])
+    soil = np.zeros((1, 1, 2, 2))
+    energies(rows, np.eye(2)[None], np.eye(2), soil)
+    assert np.trace(soil[0, 0]) < 1e-2 * (1e4**2)
+
+
+def test_the_first_idea_of_the_ground_is_that_of_its_filters(rng: np.random.Generator) -> None:
+    rows = np.outer(rng.normal(size=400), [1.0, 2.0])
+    soil = np.zeros((1, 2, 2, 2))
+    start_soil(rows, np.array([1.0, 9.0]), np.eye(2), soil)
+    assert soil[0, 1] == pytest.approx(9.0 * soil[0, 0])
+    assert soil[0, 0, 0, 1] == pytest.approx(2.0 * soil[0, 0, 0, 0])
+    # a row beyond the usual size counts as a usual one: less than the mean square, of its order
+    assert 0.1 < soil[0, 0, 0, 0] < 1.0
+
+
+@pytest.mark.parametrize("cut", [[], [1], [40, 41, 90], [13, 26]])
+def test_rows_less_their_running_median_equal_numpy(rng: np.random.Generator, cut: list[int]) -> None:
+    from detector.delay_line import DelayLine
+
+    x, half = np.round(rng.normal(size=(120, 2)), 1), 12  # ties too
+    line, ordered, window = DelayLine(half + 1, half, 2), np.zeros((2, 2 * half + 3)), np.zeros(3, np.int64)
+    out = [less_median(*line.push(part), half, ordered, window) for part in np.split(x, cut)]
+    out.append(less_median(*line.finish(), half, ordered, window))
+    theirs = [x[i] - np.median(x[max(0, i - half) : i + half + 1], axis=0) for i in range(120)]
+    np.testing.assert_allclose(np.concatenate(out), theirs, atol=1e-12)
+
+
+def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:
+    rows, basis = rng.normal(size=(9, 8)), rng.normal(size=(4, 3))
+    np.testing.assert_allclose(reduce_rows(rows, basis, 2), np.hstack((rows[:, :4] @ basis, rows[:, 4:] @ basis)))
 
 
 def test_means_do_not_depend_on_the_cut(rng: np.random.Generator) -> None:

@@ -176,7 +176,7 @@ def test_static_mode_keeps_a_target_for_as_long_as_it_lies_there() -> None:
     out = run(x, geometry, chosen, [500])
     gate = out["gates"][:, 0]
     assert gate[-5000:].mean() == pytest.approx(gate[2100:7100].mean(), rel=0.02)
-    assert out["energy"][-5000:-2000].mean() == pytest.approx(out["energy"][3000:6000].mean(), rel=0.1)
+    assert out["energy"][-5000:-2000].mean() > 0.95 * out["energy"][3000:6000].mean()
 
 
 def test_marks_arrive_with_the_reading_they_belong_to() -> None:

@@ -14,7 +14,7 @@ from detector.errors import ProfileError
 from detector.metal.ground_balance import GroundBalanceSettings, loss_factor, soil_directions
 from detector.metal.impulse import ImpulseRejection, ImpulseSettings
 from detector.metal.phase import PhaseRotation, PhaseSettings
-from detector.metal.response import Response, ResponseSettings
+from detector.metal.response import Response, ResponseSettings, target_basis
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.samples import Mark
 from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, sphere, target_signal
@@ -22,6 +22,7 @@ from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, sphere
 from .conftest import pulse_geometry, wave_geometry
 
 EYE = np.eye(8)[None]
+NO_SOIL = np.zeros((1, 0, 8))
 
 LOSSES = (0.19, 0.23, 0.26)
 """Share of amplitude left of a minimum-metal mine, a 20 mm aluminium ball and a steel mine, computed once."""
@@ -44,7 +45,7 @@ STAGES: dict[str, tuple[Callable, Callable, Callable | None]] = {
     ),
     "trust": (lambda: RawTrust(TrustSettings(), pulse_geometry(lsb=0.5)), lambda s, x: s.process(x), None),
     "response": (
-        lambda: Response(ResponseSettings(), pulse_geometry(), 1, True),
+        lambda: Response(ResponseSettings(baseline_m=0.3), pulse_geometry(), NO_SOIL, True),
         lambda s, x: s.process(x, EYE),
         lambda s: s.finish(EYE),
     ),
@@ -117,8 +118,8 @@ def test_phases_that_do_not_fit_are_refused() -> None:
 def test_a_target_at_half_to_one_and_a_half_times_the_speed_keeps_most_of_its_score(speed: float) -> None:
     # the bank against the one filter that fits exactly: how much energy the steps between widths cost
     geometry = pulse_geometry()
-    bank = Response(ResponseSettings(), geometry, 0, True)
-    one = Response(ResponseSettings(narrow_m=0.18 / speed, wide_m=0.18 / speed, count=1), geometry, 0, True)
+    bank = Response(ResponseSettings(), geometry, NO_SOIL, False)
+    one = Response(ResponseSettings(narrow_m=0.18 / speed, wide_m=0.18 / speed, count=1), geometry, NO_SOIL, False)
     shape = np.exp(-0.5 * ((np.arange(4000) - 2000) * 1e-3 * speed / (0.18 / 2.3548)) ** 2)
     x = shape[:, None] * np.ones(8)
     ours = in_pieces(bank, x, [250], STAGES["response"][1], STAGES["response"][2])
@@ -128,24 +129,50 @@ def test_a_target_at_half_to_one_and_a_half_times_the_speed_keeps_most_of_its_sc
 
 
 def test_decimated_bank_equals_the_full_rate_filters(rng: np.random.Generator) -> None:
-    from scipy import signal
+    from scipy import ndimage
 
     geometry = pulse_geometry()
-    bank = Response(ResponseSettings(), geometry, 0, True)
+    bank = Response(ResponseSettings(ranks=8), geometry, NO_SOIL, False)
     x = rng.normal(size=(4000, 8))
     x[1800:2200] += 3.0 * np.hanning(400)[:, None]
     ours = in_pieces(bank, x, [250], STAGES["response"][1], STAGES["response"][2])
-    for f, (taps, half) in enumerate(zip(bank.filters, bank.halves, strict=True)):
-        kernel = np.r_[taps[half:0:-1], taps[: half + 1]]
-        y = signal.oaconvolve(x, kernel[:, None], mode="same", axes=0)
-        theirs = np.mean(y**2, axis=1) / (kernel @ kernel)
-        peak = slice(1970, 2030)
-        # the window of the decimated filter is rounded up to whole means, so it is a little better
-        np.testing.assert_allclose(ours[peak, 0, f], theirs[peak], rtol=0.1)
+    for f, width in enumerate(bank.widths_m):
+        sigma = width / 2.3548 / geometry.step_m
+        y = ndimage.gaussian_filter1d(x, sigma, axis=0, truncate=3.0)
+        impulse = ndimage.gaussian_filter1d(np.eye(1, 4001, 2000)[0], sigma, truncate=3.0)
+        theirs = np.mean(y**2, axis=1) / (impulse @ impulse)
+        np.testing.assert_allclose(ours[1970:2030, 0, f], theirs[1970:2030], rtol=0.05)
+
+
+def test_a_strong_target_does_not_hide_a_weak_one_ahead_of_it() -> None:
+    # 40 dB apart and 0.7 m away: a filter of zero sum throws the strong one's side lobe on the weak one
+    rng = np.random.default_rng(7)
+    geometry = pulse_geometry()
+    at = np.arange(6000) * geometry.step_m
+    decay = np.exp(-np.array(geometry.axis) / 60e-6)
+    x = rng.normal(size=(6000, 8))
+    x += 300.0 * np.outer(np.exp(-0.5 * ((at - 2.5) / 0.06) ** 2), decay)
+    x += 3.0 * np.outer(np.exp(-0.5 * ((at - 1.8) / 0.06) ** 2), decay)
+    energy = in_pieces(Response(ResponseSettings(), geometry, NO_SOIL, True), x, [250], *STAGES["response"][1:])
+    score = np.log(energy.max(axis=(1, 2)))
+    weak = score[np.abs(at - 1.8) < 0.05].max()
+    ground = score[(np.abs(at - 2.5) > 0.5) & (np.abs(at - 1.8) > 0.3) & (at < 5.0)].max()
+    assert weak > ground + 1.0
+
+
+def test_decays_of_metal_lie_in_the_coordinates_that_are_kept() -> None:
+    geometry = pulse_geometry()
+    basis = target_basis(geometry, 5)
+    assert basis.shape == (8, 5)
+    sigma = np.sqrt(geometry.axis[0] / np.array(geometry.axis))
+    axes = np.linalg.qr(basis * sigma[:, None])[0]
+    for kind in ("minimum-metal", "shell_fragment", "tin_can"):
+        white = target_signal(Head(gates_s=geometry.axis), TARGETS[kind], np.zeros(1), 0.05, np.zeros(1))[0] / sigma
+        assert np.linalg.norm(axes.T @ white) > 0.99 * np.linalg.norm(white)
 
 
 def test_static_filters_keep_a_constant() -> None:
-    bank = Response(ResponseSettings(), pulse_geometry(), 0, False)
+    bank = Response(ResponseSettings(), pulse_geometry(), NO_SOIL, False)
     out = in_pieces(bank, np.full((3000, 8), 2.0), [250], STAGES["response"][1], STAGES["response"][2])
     assert out.min() > 100.0  # two sigma a reading, over some hundred readings
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from detector.detections import LabelClass
+from detector.detections import FEATURES, LabelClass
 from detector.kept_ground import kept_ground
 from detector.recording import schema
 from detector.recording.integrity import verify
@@ -43,7 +43,15 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
             assert r.clock_fits()[0].head == "T-1"
             assert r.parameters()[0].high == 9.0
             assert r.positions()[0].quality is FixQuality.RTK_FIXED
-            assert r.detections()[0].metal_peak_seq == 40
+            found = r.detections()[0]
+            assert found.metal_peak_seq == 40
+            assert len(found.features) == len(FEATURES)
+            if path.stem in ("1.1", "1.2"):
+                # what those could not hold is not known, and what they held stands where it stood
+                assert np.isfinite(found.features[:20]).any()
+                assert np.isnan([*found.features[20:], found.radar_llr, found.metal_llr]).all()
+            else:
+                assert (found.features[-1], found.radar_llr, found.metal_llr) == (len(FEATURES) - 1, -0.5, 1.25)
             assert r.labels()[0].label is LabelClass.MINE
         if path.stem not in ("1.0", "1.1"):
             assert r.coverage()[0].received == 9

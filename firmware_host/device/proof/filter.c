@@ -1,29 +1,11 @@
-/* Runs exported filters on an Arm MPS2 board over samples that the host laid into its RAM, and leaves the results there.
- * Application Note AN385, "Arm Cortex-M3 SMM on V2M-MPS2": 16 MB of PSRAM, CMSDK timer 0 at 25 MHz. */
+/* Runs exported filters over samples. See proof.h. */
 #include "groundsweep_filters.h"
-
-typedef struct job {
-    volatile uint32_t done; /* 0 while it runs, then 1; 2 = cannot */
-    uint32_t stream;        /* index into exported_streams */
-    uint32_t word;          /* 31, 15, or 32 for float */
-    uint32_t records;       /* rows of `lines` readings, or A-scans */
-    uint32_t samples_at;    /* offsets from the job, bytes */
-    uint32_t results_at;
-    volatile uint32_t ticks; /* that the filtering took, of the timer */
-    uint32_t unused[9];
-} job;
-
-#define JOB ((job *)PSRAM) /* 0x21000000 on AN385 and AN386, 0x60000000 on AN500 */
-#define TIMER_VALUE (*(volatile uint32_t *)0x40000004u)
-#define TIMER_RELOAD (*(volatile uint32_t *)0x40000008u)
-#define TIMER_CONTROL (*(volatile uint32_t *)0x40000000u)
-#define COPROCESSOR_ACCESS (*(volatile uint32_t *)0xE000ED88u)
+#include "proof.h"
 
 enum { MAX_LINES = 256, MAX_SECTIONS = 12, MAX_ROOM = 8192 };
 
 extern const gsf_tuned *const exported_streams[];
 extern const unsigned exported_count;
-extern uint32_t stack_top, data_begin, data_end, data_load, bss_begin, bss_end;
 
 static union {
     int32_t q31[MAX_LINES][4 * MAX_SECTIONS];
@@ -95,7 +77,7 @@ static void ascans(const gsf_tuned *t, uint32_t word, const int32_t *counts, int
     }
 }
 
-static uint32_t work(void)
+uint32_t proof_work(void)
 {
     if (JOB->stream >= exported_count) {
         return 2;
@@ -107,45 +89,12 @@ static uint32_t work(void)
     if (f == NULL || t->lines > MAX_LINES || (t->ascan && t->ascan->samples + 2u * t->ascan->pad > MAX_ROOM)) {
         return 2;
     }
-    TIMER_RELOAD = 0xFFFFFFFFu;
-    TIMER_VALUE = 0xFFFFFFFFu;
-    TIMER_CONTROL = 1;
-    uint32_t before = TIMER_VALUE;
+    uint32_t before = proof_clock();
     if (t->ascan) {
         ascans(t, JOB->word, counts, out, JOB->records);
     } else {
         rows(t, JOB->word, counts, out, JOB->records);
     }
-    JOB->ticks = before - TIMER_VALUE;
+    JOB->ticks = before - proof_clock();
     return 1;
 }
-
-void reset_handler(void);
-
-void reset_handler(void)
-{
-    const uint32_t *from = &data_load;
-    for (uint32_t *to = &data_begin; to < &data_end;) {
-        *to++ = *from++;
-    }
-    for (uint32_t *to = &bss_begin; to < &bss_end;) {
-        *to++ = 0;
-    }
-    COPROCESSOR_ACCESS |= 0xFu << 20; /* the floating-point unit, where there is one */
-    JOB->done = work();
-    for (;;) {
-        __asm__ volatile("wfi");
-    }
-}
-
-static void stopped(void)
-{
-    JOB->done = 2;
-    for (;;) {
-    }
-}
-
-__attribute__((section(".vectors"), used)) static const struct {
-    uint32_t *stack;
-    void (*system[15])(void);
-} vectors = {&stack_top, {reset_handler, stopped, stopped, stopped, stopped, stopped}};

@@ -1,0 +1,115 @@
+"""From what each sensor says to one calibrated probability, and from there to what may be called clutter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from detector.decide.classifier import SENSORS
+from detector.detections import CLASSES
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+RIDGE: Final = 0.01
+"""Pull towards plain addition of log likelihoods."""
+
+CLUTTER_LOSS: Final = 0.01
+"""Share of mines that may be called clutter, at the upper end of a one-sided 95 % Clopper-Pearson bound."""
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Second level: see :class:`detector.decide.classifier.Model`."""
+
+    log_prior: F8
+    weight: dict[str, float]
+    silent: dict[str, F8]
+
+    def probabilities(self, logs: Mapping[str, F8], flags: F8) -> F8:
+        """(n, K); logs : sensor to (n, K) log probabilities, read where its flag is 1; flags : (n, 2)."""
+        scores = np.tile(self.log_prior, (len(flags), 1))
+        for i, sensor in enumerate(SENSORS):
+            if sensor in self.weight:
+                alarmed = self.weight[sensor] * (logs[sensor] - self.log_prior)
+                scores = scores + np.where(flags[:, i : i + 1] == 1.0, alarmed, 0.0)
+                scores = scores + np.where(flags[:, i : i + 1] == 0.0, self.silent[sensor], 0.0)
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def fuse(logs: Mapping[str, F8], flags: F8, label: I8, weight: F8) -> Fused:
+    """Weights of the sensors' log likelihoods, log likelihoods of silence, and prior, on held-out judgements.
+
+    Penalised maximum likelihood, drawn towards naive addition: weight 1, the share of each class that a sensor missed,
+    the frequencies of the classes. Being fitted on held-out judgements it is also their calibration (Platt 1999;
+    stacking, Wolpert 1992).
+
+    logs : sensor to (n, K) held-out log probabilities, read where its flag is 1; flags : (n, 2), see FLAGS;
+    weight : (n,) how many examples each counts for
+    """
+    k, n = len(CLASSES), len(label)
+    part = weight / weight.sum()
+    share = (np.bincount(label, weights=weight, minlength=k) + 1.0) / (weight.sum() + k)
+    names = [s for s in SENSORS if s in logs]
+    start = [np.ones(len(names)), np.log(share)]
+    for sensor in names:
+        missed = flags[:, SENSORS.index(sensor)] == 0.0
+        of = [(weight[label == c].sum(), weight[missed & (label == c)].sum()) for c in range(k)]
+        rate = np.array([(silent + 1.0) / (all_of_it + 2.0) for all_of_it, silent in of])
+        start.append(np.log(rate / float(share @ rate)))
+    first = np.concatenate(start)
+
+    def made(theta: F8) -> Fused:
+        m = len(names)
+        return Fused(
+            theta[m : m + k],
+            {s: float(theta[i]) for i, s in enumerate(names)},
+            {s: theta[m + k + i * k : m + 2 * k + i * k] for i, s in enumerate(names)},
+        )
+
+    def loss(theta: F8) -> float:
+        p = made(theta).probabilities(logs, flags)
+        return -float(part @ np.log(p[np.arange(n), label])) + RIDGE * float(((theta - first) ** 2).sum())
+
+    return made(np.asarray(optimize.minimize(loss, first, method="L-BFGS-B").x))
+
+
+def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]) -> float:
+    """Probability of a mine under which an alarm may be called clutter.
+
+    The largest order statistic of held-out mines under which, with 95 % confidence, at most CLUTTER_LOSS of all mines
+    lie (Wilks 1941; the same as a one-sided Clopper-Pearson bound). A mine swept several times counts once, with its
+    least probability. 0, so that nothing is called clutter, where there are fewer than 299 mines: too few to show it.
+    """
+    least: dict[str, float] = {}
+    for p, mine, name in zip(p_mine.tolist(), is_mine.tolist(), objects, strict=True):
+        if mine:
+            least[name] = min(p, least.get(name, 1.0))
+    ranked = sorted(least.values())
+    n = len(ranked)
+    k = 0
+    while k < n and float(stats.beta.ppf(0.95, k + 1, n - k)) <= CLUTTER_LOSS:
+        k += 1
+    return ranked[k - 1] if k else 0.0
+
+
+def held_out_figures(p: F8, label: I8, limit: float) -> dict[str, Any]:
+    """What the held-out judgements were worth: for the record that a model carries."""
+    mine = label == 0
+    ranks = stats.rankdata(p[:, 0])
+    m, c = int(mine.sum()), int((~mine).sum())
+    auc = (float(ranks[mine].sum()) - m * (m + 1) / 2) / (m * c)
+    called = p[:, 0] < limit
+    return {
+        "alarms": len(label),
+        "auc_mine_clutter": round(auc, 4),
+        "log_loss": round(-float(np.mean(np.log(p[np.arange(len(label)), label]))), 4),
+        "clutter_called_clutter": [int(np.sum(called & ~mine)), c],
+        "mines_called_clutter": [int(np.sum(called & mine)), m],
+    }
