@@ -24,8 +24,8 @@ from detector.simulate.lane import dual_sensor_lane
 HERE = Path(__file__).parent
 MODEL = HERE.parent / "detector" / "decide" / "models" / "dual-1.json"
 SHIPPED_LANES = ("dev01", "dev04", "dev11")
-TRAINING_SEEDS = (1, 2)
-SCENES = 130
+TRAINING_SEEDS = (1, 2, 3, 4)
+SCENES = 400
 
 REAL = (
     ("rebar_real.h5", "radar/real/charisma_rebar.DZT", "CC0", "github.com/TFHRCFASTNDElab/CHARISMA"),

@@ -53,7 +53,7 @@ class Tail:
     rate_per_m: float
 
     def threshold(self, false_alarms_per_m: float) -> float:
-        """Score that target-free ground exceeds at that rate per metre; at least 0.1, since scores are divided by it."""
+        """Score that target-free ground exceeds at that rate per metre; at least 0.1: scores are divided by it."""
         return max(0.1, self.level + self.scale * math.log(self.rate_per_m / false_alarms_per_m))
 
 

@@ -25,13 +25,13 @@ from detector.errors import ModelError
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
-FOLDS = 5
+FOLDS: Final = 5
 """By lane: each lane is judged by trees that were grown without it."""
 
-NOVEL_SHARE = 0.025
+NOVEL_SHARE: Final = 0.025
 """Of held-out known objects that may lie beyond the limit of novelty: about one in forty is unknown, and dug."""
 
-LEAST_SHARE = 0.6
+LEAST_SHARE: Final = 0.6
 """Of an alarming sensor's features: a head that tells less gives unknown."""
 
 

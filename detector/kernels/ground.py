@@ -97,7 +97,7 @@ def start_soil(rows: F8, gains: F8, taught: F8, soil: F8) -> None:
     """First idea of the soil's covariance from the first deviations (n, C * r), into soil (C, F, r, r).
 
     A deviation larger than the usual counts as one of the usual size, so that a target among them bends it little.
-    gains : (F,) power of a filter's output where ground passes it whole; taught : (r, r), what of a deviation may teach.
+    gains : (F,) power of a filter's output where ground passes it whole; taught : (r, r), what of it may teach.
     """
     n = rows.shape[0]
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]

@@ -33,7 +33,7 @@ class ResponseSettings(Settings):
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
-    clip: float = quantity(2.0, "1", 0.2, 20.0, "usual energies by which one place may at most pull the ground's figure")
+    clip: float = quantity(2.0, "1", 0.2, 20.0, "usual energies by which one place may pull the ground at most")
 
 
 class Response:

@@ -113,11 +113,11 @@ def plain_filter(sigma: float = 3.0, half: int = 9) -> np.ndarray:
     return np.exp(-0.5 * (np.arange(half + 1) / sigma) ** 2)[None]
 
 
-def energies(rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray, clip: float = 2.0) -> np.ndarray:
+def energies(rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray) -> np.ndarray:
     r = noise.shape[1]
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
     return ground_energy(
-        rows, 0, len(rows), plain_filter(), np.array([9]), 10, noise, taught, 0.005, clip, soil, late, at
+        rows, 0, len(rows), plain_filter(), np.array([9]), 10, noise, taught, 0.005, 2.0, soil, late, at
     )[:, 0, 0]  # fmt: skip
 
 
