@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.decide.calibrating import clutter_limit
+from detector.decide.calibrating import STRANGE_LAND, clutter_limit
 from detector.decide.classifier import DEFAULT_MODEL, Model, load_model, model_from, model_hash, model_text
 from detector.decide.evidence import sensor_features
 from detector.decide.training import Example, fit_model
@@ -128,9 +128,9 @@ def test_clutter_is_called_clutter_only_where_hardly_a_mine_was_so_unlikely() ->
     mine = np.ones(1000, dtype=bool)
     names = [str(i) for i in range(1000)]
     # four of a thousand below show, with 95 % confidence, at most 1 %; five do not
-    assert clutter_limit(p, mine, names) == pytest.approx(p[4])
+    assert clutter_limit(p, mine, names) == pytest.approx(STRANGE_LAND * p[4])
     assert clutter_limit(p[:298], mine[:298], names[:298]) == 0.0
-    assert clutter_limit(p[:299], mine[:299], names[:299]) == p[0]
+    assert clutter_limit(p[:299], mine[:299], names[:299]) == STRANGE_LAND * p[0]
     # ten sweeps over each of 100 mines are not a thousand mines
     assert clutter_limit(p, mine, [str(i % 100) for i in range(1000)]) == 0.0
 
