@@ -53,10 +53,6 @@ class MetalDescription:
     confidence: float = _NAN
     """That `ferrous` is right, 0.5 to 1, from the noise alone; near 0.5 where soil hides it."""
 
-    lobe: float = _NAN
-    """1 if it may be no more than the matched filters' far lobe over stronger metal that passed just before, else 0;
-    pulse induction in motion. It is an alarm all the same."""
-
     @property
     def text(self) -> str:
         """For a person."""
@@ -78,8 +74,6 @@ class MetalDescription:
         if self.ferrous == self.ferrous:
             kind = "ferrous" if self.ferrous else "not ferrous"
             said.append(f"{kind}, {100 * self.confidence:.0f} % sure")
-        if self.lobe == 1.0:
-            said.append("may be the filters' far lobe over stronger metal just before")
         return "; ".join(said) or "nothing told"
 
     def to_row(self, detection_id: int) -> NDArray[Any]:
@@ -128,7 +122,6 @@ METAL_DTYPE: Final = np.dtype(
         ("eddy", "<f8"),
         ("ferrous", "<f8"),
         ("confidence", "<f8"),
-        ("lobe", "<f8"),
     ]
 )
 """The description of one detection's metal alarm as a row."""

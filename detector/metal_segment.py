@@ -16,9 +16,8 @@ from detector.delay_line import Rows
 from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.description import describe_metal
 from detector.metal.geometry import MetalGeometry
-from detector.metal.lobe import LobeWatch
 from detector.profile import Profile
-from detector.samples import SampleBlock, StreamDescription, StreamKind
+from detector.samples import SampleBlock, StreamDescription
 from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
@@ -43,9 +42,6 @@ class MetalSegment:
         self._track = Track()
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
-        response = self._chain.response
-        judged = stream.kind is StreamKind.METAL_PI and profile.metal.mode == "motion"
-        self._lobes = LobeWatch(response.filters, response.halves, stream.values) if judged else None
         self._stage: AlarmStage | None = None
         channels = stream.channels
         self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
@@ -181,10 +177,5 @@ class MetalSegment:
             )
             soil = self._chain.search.state.nominal[coil]
             metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
-            if self._lobes is not None:
-                first = max(0, peak.row - self._lobes.reach)
-                near = self._gates.cut(first, peak.row + self._lobes.reach + 1)
-                # told, never dropped: the lobe may be all that shows of weak metal in it
-                metal = replace(metal, lobe=float(self._lobes.is_lobe(near, peak.row - first, peak.row, coil)))
             alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms

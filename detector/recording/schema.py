@@ -461,7 +461,6 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "eddy": "stream's unit; eddy-current part's high-frequency limit; of a wave",
         "ferrous": "1 if the magnetic part is more than a quarter of the eddy part; of a wave",
         "confidence": "0.5 to 1; that ferrous is right, from the noise alone",
-        "lobe": "1 if it may be no more than the filters' far lobe over stronger metal that passed just before",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",
