@@ -5,25 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from firmware_host.console.access import COOKIE, Access, Role, is_loopback, same_origin
-from firmware_host.console.server import STATIC as CONSOLE_STATIC
-from firmware_host.console.server import Cautious
-from firmware_host.errors import ConsoleError
+from firmware_host.console.access import Role
+from firmware_host.console.serving import PageServer
 from firmware_host.scope.traces import Show, View, as_message
 from firmware_host.scope.turning import TurningSource, Wish
 from firmware_host.scope.watching import ScopeListener
@@ -49,78 +38,23 @@ class ScopeServer:
 
     def __init__(self, scope: ScopeListener, head: TurningSource, address: str, port: int) -> None:
         self._scope, self._head = scope, head
-        self.access = Access(open_here=is_loopback(address))
-        self._socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((address, port))
-            self._socket.listen()
-        except OSError as e:
-            self._socket.close()
-            raise ConsoleError(
-                f"The page cannot be served on {address} port {port} ({e.strerror}). Is another groundsweep running? "
-                "Choose another --page-port, or an address of this machine for --bind."
-            ) from e
-        port = self._socket.getsockname()[1]
-        shown = f"[{address}]" if ":" in address else address
-        self.url = f"http://{shown}:{port}/"
-        self._viewers: set[WebSocket] = set()
-        app = Starlette(
-            routes=[
-                Route("/", self._page),
-                Route("/pair", self._pair_page, methods=["GET"]),
-                Route("/pair", self._pair, methods=["POST"]),
-                WebSocketRoute("/ws", self._viewer),
-                Mount("/scope", StaticFiles(directory=STATIC)),
-                Mount("/static", StaticFiles(directory=CONSOLE_STATIC)),
-            ]
-        )
-        names = frozenset(f"{n}:{port}" for n in (shown, "localhost", "127.0.0.1", "[::1]"))
-        config = uvicorn.Config(
-            Cautious(app, names if self.access.open_here else None), log_level="error", access_log=False,
-            ws="websockets-sansio", ws_max_size=_MESSAGE_BYTES, timeout_graceful_shutdown=1, server_header=False,
+        self._pages = PageServer(
+            STATIC / "scope.html", self._viewer, address, port,
+            message_bytes=_MESSAGE_BYTES, folders={"/scope": STATIC},
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, name="scope page", daemon=True)
+        self.access, self.url = self._pages.access, self._pages.url
+        self._viewers: set[WebSocket] = set()
 
     def __enter__(self) -> ScopeServer:
-        self._thread.start()
+        self._pages.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=5.0)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
-
-    async def _page(self, request: Request) -> Response:
-        if self.access.role(request.cookies.get(COOKIE)) is None:
-            return RedirectResponse("/pair", 303)
-        return FileResponse(STATIC / "scope.html")
-
-    async def _pair_page(self, request: Request) -> Response:
-        return FileResponse(CONSOLE_STATIC / "pair.html")
-
-    async def _pair(self, request: Request) -> Response:
-        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
-            return JSONResponse({"error": "This is not our own page."}, 403)
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _MESSAGE_BYTES:
-                return JSONResponse({"error": "Too long."}, 413)
-        cookie = self.access.pair(parse_qs(body.decode("latin-1")).get("code", [""])[0])
-        if cookie is None:
-            return RedirectResponse("/pair?wrong", 303)
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
-        return answer
+        self._pages.__exit__(*exc)
 
     async def _viewer(self, ws: WebSocket) -> None:
-        role = self.access.role(ws.cookies.get(COOKIE))
-        if role is None or not same_origin(ws.headers.get("origin"), ws.headers.get("host")):
+        role = self._pages.role(ws)
+        if role is None:
             await ws.close(1008)
             return
         await ws.accept()
