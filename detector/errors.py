@@ -31,3 +31,7 @@ class ModelError(GroundsweepError):
 
 class PlotError(GroundsweepError):
     """What was asked for cannot be drawn from this recording, or the drawing library is missing."""
+
+
+class BenchError(GroundsweepError):
+    """A bench measurement cannot give an honest figure from what was taken."""

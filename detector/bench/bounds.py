@@ -1,0 +1,122 @@
+"""95 % intervals: of means, deviations, ratios, quantiles, and of where a curve crosses a level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from detector.bench.steps import F8
+
+CONFIDENCE: Final = 0.95
+_TAILS: Final = (0.025, 0.975)
+DRAWS: Final = 2000
+"""Of a bootstrap."""
+
+
+def mean_interval(values: Sequence[float] | F8) -> tuple[float, float, float]:
+    """Mean of independent values and its bounds by Student's t. NaN bounds of fewer than two."""
+    x = np.asarray(values, np.float64)
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(_TAILS[1], len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, mean - half, mean + half
+
+
+def sd_interval(sd: float, dof: float) -> tuple[float, float]:
+    """Bounds of a standard deviation of normal noise, by chi square with so many degrees of freedom."""
+    low, high = (float(sd * np.sqrt(dof / stats.chi2.ppf(p, dof))) for p in reversed(_TAILS))
+    return low, high
+
+
+def ratio_interval(a: float, dof_a: float, b: float, dof_b: float) -> tuple[float, float]:
+    """Bounds of a/b, both standard deviations of normal noise, by Fisher's F."""
+    low, high = (
+        float(a / b / np.sqrt(stats.f.ppf(p, dof_a, dof_b))) for p in reversed(_TAILS)
+    )  # fmt: skip
+    return low, high
+
+
+def variance_dof(x: F8) -> float:
+    """Degrees of freedom of the variance of a correlated series (n,): n / sum of squared autocorrelations.
+
+    Bartlett 1946; the sum ends where the autocorrelation stays within its own noise.
+    """
+    n = len(x)
+    d = x - x.mean()
+    power = np.abs(np.fft.rfft(d, 2 * n)) ** 2
+    r = np.fft.irfft(power)[: n // 2]
+    if r[0] <= 0:
+        return float(n - 1)
+    rho = r / r[0]
+    bound = 2.0 / np.sqrt(n)
+    significant = np.where(np.abs(rho) > bound, rho**2 - 1.0 / n, 0.0)
+    return float(max(2.0, (n - 1) / max(1.0, 1.0 + 2.0 * significant[1:].sum())))
+
+
+def batch_mean(x: F8, batches: int = 16) -> tuple[float, float, int]:
+    """Mean of a correlated series (n,), its standard error and that error's degrees of freedom.
+
+    Batch means (Conway 1963): pieces that are long against the correlation are as good as independent.
+    """
+    k = max(2, min(batches, len(x) // 8))
+    size = len(x) // k
+    means = x[: k * size].reshape(k, size).mean(axis=1)
+    return float(means.mean()), float(means.std(ddof=1) / np.sqrt(k)), k - 1
+
+
+def welch_half(errors: Sequence[float], dofs: Sequence[int]) -> float:
+    """Half the interval of a sum of independent means, by Welch and Satterthwaite."""
+    e2 = np.asarray(errors, np.float64) ** 2
+    total = float(e2.sum())
+    if total == 0.0:
+        return 0.0
+    dof = total**2 / float((e2**2 / np.asarray(dofs, np.float64)).sum())
+    return float(stats.t.ppf(_TAILS[1], dof) * np.sqrt(total))
+
+
+def quantile_interval(values: Sequence[float] | F8, q: float) -> tuple[float, float, float]:
+    """A quantile of independent values and its bounds by the order statistics; infinite where the sample is too small.
+
+    Needs no distribution: the number of values below the quantile is binomial (Conover 1999, 3.2).
+    """
+    x = np.sort(np.asarray(values, np.float64))
+    n = len(x)
+    low, high = int(stats.binom.ppf(_TAILS[0], n, q)), int(stats.binom.ppf(_TAILS[1], n, q)) + 1
+    return (
+        float(np.quantile(x, q)),
+        float(x[low - 1]) if low >= 1 else float("-inf"),
+        float(x[high - 1]) if high <= n else float("inf"),
+    )
+
+
+def drawn_interval(draw: Callable[[np.random.Generator], float], seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
+    """Percentile bounds of a figure computed anew from perturbed data; the seed makes it repeatable."""
+    rng = np.random.default_rng(seed)
+    found = np.array([draw(rng) for _ in range(draws)])
+    found = np.where(np.isnan(found), np.inf, found)
+    low, high = np.quantile(found, _TAILS, method="inverted_cdf")
+    return float(low), float(high)
+
+
+def crossing(x: F8, y: F8, level: float) -> float:
+    """Where y, falling or rising along x, crosses a level, straight between points; NaN if it does not.
+
+    The first crossing from the end where y is above the level: what lies beyond it is noise.
+    """
+    above = y >= level
+    if above[0]:
+        i = int(np.argmin(above))
+        if above[i]:
+            return float("nan")
+        a, b = i - 1, i
+    elif above[-1]:
+        i = int(np.argmin(above[::-1]))
+        b = len(x) - i
+        a = b - 1
+    else:
+        return float("nan")
+    return float(x[a] + (level - y[a]) / (y[b] - y[a]) * (x[b] - x[a]))
