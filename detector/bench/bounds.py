@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import interpolate, stats
 
 from detector.bench.steps import F8
 
@@ -93,7 +93,9 @@ def quantile_interval(values: Sequence[float] | F8, q: float) -> tuple[float, fl
     )
 
 
-def drawn_interval(draw: Callable[[np.random.Generator], float], seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
+def drawn_interval(
+    draw: Callable[[np.random.Generator], float], seed: int = 0, draws: int = DRAWS
+) -> tuple[float, float]:
     """Percentile bounds of a figure computed anew from perturbed data; the seed makes it repeatable."""
     rng = np.random.default_rng(seed)
     found = np.array([draw(rng) for _ in range(draws)])
@@ -120,3 +122,16 @@ def crossing(x: F8, y: F8, level: float) -> float:
     else:
         return float("nan")
     return float(x[a] + (level - y[a]) / (y[b] - y[a]) * (x[b] - x[a]))
+
+
+def curved_crossing(x: F8, y: F8, level: float) -> tuple[float, float]:
+    """Where y crosses a level by a monotone cubic between points, and how far a straight line differs from it.
+
+    The difference stands for what is not known of the curve between the points (Fritsch and Carlson 1980).
+    """
+    straight = crossing(x, y, level)
+    if np.isnan(straight):
+        return straight, float("nan")
+    fine = np.linspace(x[0], x[-1], 40 * (len(x) - 1) + 1)
+    curved = crossing(fine, np.asarray(interpolate.PchipInterpolator(x, y)(fine)), level)
+    return curved, abs(curved - straight)

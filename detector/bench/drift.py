@@ -54,7 +54,7 @@ def pieces(s: Taken, x: F8, seconds: float) -> tuple[F8, F8]:
     """Times from the first record, s, and means of successive pieces of that length."""
     size = max(1, round(seconds * s.rate_hz))
     k = len(x) // size
-    return (np.arange(k) + 0.5) * size / s.rate_hz, x[: k * size].reshape(k, size).mean(axis=1)
+    return (np.arange(k) + 0.5) * (size / s.rate_hz), np.asarray(x[: k * size].reshape(k, size).mean(axis=1))
 
 
 def slope(t: F8, y: F8) -> tuple[float, float, float]:
@@ -80,18 +80,17 @@ def warm_up(t: F8, y: F8, band: float) -> tuple[float, float, float, F8, F8] | N
     """
     line = np.polyfit(t, y, 1)
     straight = float(((y - np.polyval(line, t)) ** 2).sum())
-    best, cost = None, np.inf
+    best, cost = np.zeros(4), np.inf
     for tau in np.geomspace(4 * (t[1] - t[0]), t[-1] / 2, 12):
         start = np.linalg.lstsq(np.stack((np.ones_like(t), t, np.exp(-t / tau)), 1), y, rcond=None)[0]
-        left = float(((y - _model(t, *start, tau)) ** 2).sum())
+        left = float(((y - _model(t, start[0], start[1], start[2], float(tau))) ** 2).sum())
         if left < cost:
-            best, cost = (*start, tau), left
-    assert best is not None
+            best, cost = np.append(start, tau), left
     try:
-        fit, covariance = optimize.curve_fit(_model, t, y, p0=best, maxfev=5000)
+        fit, covariance = (np.asarray(v) for v in optimize.curve_fit(_model, t, y, p0=best, maxfev=5000))
     except RuntimeError:
         return None
-    rest = y - _model(t, *fit)
+    rest = y - _model(t, fit[0], fit[1], fit[2], fit[3])
     explained = (straight - float((rest**2).sum())) / 2
     f = explained / (float((rest**2).sum()) / (len(y) - 4))
     if f < stats.f.isf(0.001, 2, len(y) - 4) or not 0 < fit[3] < t[-1] or not np.isfinite(covariance).all():
@@ -136,7 +135,15 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
     else:
         stable, first, last, fit, covariance = found
         figures.append(
-            Figure("time to stable", stable / 60, "min", first / 60, last / 60, f"fit, drawn; band {band:.3g} {unit}", minutes)
+            Figure(
+                "time to stable",
+                stable / 60,
+                "min",
+                first / 60,
+                last / 60,
+                f"fit, drawn; band {band:.3g} {unit}",
+                minutes,
+            )
         )
         deviation = float(np.sqrt(covariance[3, 3]))
         half_tau = float(stats.t.ppf(0.975, len(y) - 4)) * deviation
@@ -159,9 +166,17 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
         m *= 2
     for k in sorted({0, int(np.argmin(deviations))}):
         what = f"Allan deviation over {taus[k]:g} s" + (", the least" if k and k == int(np.argmin(deviations)) else "")
-        figures.append(Figure(what, deviations[k], unit, lows[k], highs[k], "chi square, white-noise degrees of freedom"))
-    notes.append(f"At {name}. Averaging longer than {taus[int(np.argmin(deviations))]:g} s gains nothing: drift takes over.")
+        figures.append(
+            Figure(what, deviations[k], unit, lows[k], highs[k], "chi square, white-noise degrees of freedom")
+        )
+    notes.append(
+        f"At {name}. Averaging longer than {taus[int(np.argmin(deviations))]:g} s gains nothing: drift takes over."
+    )
     chart = Chart(
-        "averaging time (s)", f"Allan deviation ({unit})", (Curve(name, taus, deviations, lows, highs, True),), True, True
+        "averaging time (s)",
+        f"Allan deviation ({unit})",
+        (Curve(name, taus, deviations, lows, highs, True),),
+        True,
+        True,
     )
     return Result("drift", TITLE, SOURCE, tuple(figures), chart, tuple(notes))

@@ -121,7 +121,9 @@ def measure(steps: Sequence[Taken], settings: HeightSettings) -> Result:
     limit = Limit(settings.least_m, None, "stated") if settings.least_m > 0 else None
     how = "crossing drawn 2000 times from the scatter of passes and noise"
     figures = [Figure("detection height", h, "m", low, high, how, limit)]
-    notes = [f"A pass is seen if it stands out by {settings.threshold_sigma:g} sigma; sigma = {s.sigma:.3g} {_unit(steps)}."]
+    notes = [
+        f"A pass is seen if it stands out by {settings.threshold_sigma:g} sigma; sigma = {s.sigma:.3g} {_unit(steps)}."
+    ]
     if every:
         n = len(groups[max(every)])
         bound = clopper_pearson(n, n)[0]
@@ -130,9 +132,13 @@ def measure(steps: Sequence[Taken], settings: HeightSettings) -> Result:
             Figure("height seen in every pass", max(every), "m", max(every), min(above) if above else float("inf"),
                    "the next height of the jig, where a pass was missed")
         )  # fmt: skip
-        notes.append(f"Every one of {n} passes seen shows a probability above {bound:.2f} (Clopper-Pearson, 95 %), no more.")
+        notes.append(
+            f"Every one of {n} passes seen shows a probability above {bound:.2f} (Clopper-Pearson, 95 %), no more."
+        )
     x = list(groups)
-    curve = Curve("mean of the passes", x, means.tolist(), _floor(means - 2 * errors), (means + 2 * errors).tolist(), True)
+    curve = Curve(
+        "mean of the passes", x, means.tolist(), _floor(means - 2 * errors), (means + 2 * errors).tolist(), True
+    )
     chart = Chart(
         "height of the piece below the coil (m)", f"signal ({_unit(steps)})", (curve,), log_y=True,
         levels=(("seen above", level),), marks=(("detection height", h),),
@@ -146,4 +152,4 @@ def _unit(steps: Sequence[Taken]) -> str:
 
 
 def _floor(x: F8) -> list[float]:
-    return np.maximum(x, 1e-12).tolist()
+    return [float(v) for v in np.maximum(x, 1e-12)]

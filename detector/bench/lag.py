@@ -86,14 +86,24 @@ def measure(steps: Sequence[Taken], settings: LagSettings) -> Result:
             raise BenchError(f"Pair {pair:g} is not two passes in opposite directions by the odometer. Take it again.")
         (x1, v1), (x2, v2) = ends if ends[0][1] > 0 else ends[::-1]
         if min(v1, -v2) < settings.least_speed:
-            raise BenchError(f"Pair {pair:g} was passed at {min(v1, -v2):.2f} m/s, slower than {settings.least_speed:g}.")
+            raise BenchError(
+                f"Pair {pair:g} was passed at {min(v1, -v2):.2f} m/s, slower than {settings.least_speed:g}."
+            )
         lags.append((x1 - x2) / (v1 - v2))
     mean, low, high = mean_interval(lags)
-    limit = Limit(-settings.most_s, settings.most_s, "assumed: half the margin of a halo at 1 m/s") if settings.most_s else None
+    limit = (
+        Limit(-settings.most_s, settings.most_s, "assumed: half the margin of a halo at 1 m/s")
+        if settings.most_s
+        else None
+    )
     speed = float(np.mean([abs(v) for ends in found.values() for _, v in ends]))
     shift = Figure("shift of a place at 1 m/s", mean, "m", low, high, f"t, {len(lags)} pairs")
     curves = tuple(
-        Curve(f"{'forwards' if p.at.number('direction') > 0 else 'backwards'}", p.at.x_m.tolist(), _unit(p.signal).tolist())
+        Curve(
+            f"{'forwards' if p.at.number('direction') > 0 else 'backwards'}",
+            p.at.x_m.tolist(),
+            _unit(p.signal).tolist(),
+        )
         for p in passes[:2]
     )
     chart = Chart("odometer (m)", "signal over its largest", curves)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detector.bench.bounds import quantile_interval, sd_interval
+from detector.bench.bounds import quantile_interval, sd_interval, variance_dof
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
 from detector.bench.steps import Planned, Taken, in_role
 from detector.errors import BenchError
@@ -61,11 +61,13 @@ def measure(steps: Sequence[Taken], settings: LatencySettings) -> Result:
     even = steps_s[np.abs(steps_s - np.median(steps_s)) < 0.5 * np.median(steps_s)]
     sd = float(even.std(ddof=1))
     if sd > 0:
-        low, high = sd_interval(sd, len(even) - 1)
+        low, high = sd_interval(sd, variance_dof(even))
         figures.append(Figure("jitter of the records, rms", sd, "s", low, high, "chi square, head's ticks"))
     rate = 1.0 / even.mean()
     error = 1.96 * sd / np.sqrt(len(even)) / even.mean()
-    figures.append(Figure("records per second", float(rate), "1/s", float(rate * (1 - error)), float(rate * (1 + error)), "t"))
+    figures.append(
+        Figure("records per second", float(rate), "1/s", float(rate * (1 - error)), float(rate * (1 + error)), "t")
+    )
     total = len(s.t_s) + s.missing
     share = clopper_pearson(s.missing, total)
     figures.append(Figure("share of records lost", s.missing / total, "1", *share, "Clopper and Pearson"))
@@ -75,7 +77,9 @@ def measure(steps: Sequence[Taken], settings: LatencySettings) -> Result:
     )
     x = np.sort(answers)
     shares = (np.arange(len(x)) + 0.5) / len(x)
-    chart = Chart("round trip (s)", "share of answers that came sooner", (Curve("answers", x.tolist(), shares.tolist()),))
+    chart = Chart(
+        "round trip (s)", "share of answers that came sooner", (Curve("answers", x.tolist(), shares.tolist()),)
+    )
     samples = {"round trip": tuple(answers.tolist())}
     return Result("latency", TITLE, SOURCE, tuple(figures), chart, notes, samples=samples)
 

@@ -61,9 +61,9 @@ class Line:
 
 
 def spectrum(x: F8, rate_hz: float, resolution_hz: float) -> Spectrum:
-    """Welch's periodogram of a series (n,), Hann windows overlapping by half; its mean and slope are taken off."""
+    """Welch's periodogram of a series (n,), Hann windows overlapping by half, each less its mean."""
     n = min(len(x), max(16, round(rate_hz / resolution_hz)))
-    hz, density = signal.welch(x, rate_hz, "hann", n, detrend="linear")
+    hz, density = signal.welch(x, rate_hz, "hann", n)
     segments = max(1, (len(x) - n) // (n - n // 2) + 1)
     averages = segments if segments == 1 else segments / (1 + 2 * (1 / 6) ** 2 * (1 - 1 / segments))
     width = max(5, min(len(density) // 8 * 2 + 1, 61))

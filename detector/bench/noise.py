@@ -115,10 +115,13 @@ def _metal(still: Taken, settings: NoiseSettings) -> Result:
                 found[same[0]] = (name, line)
     strongest = sorted(found.values(), key=lambda f: -f[1].rms)[:12]
     figures += [_line_figure(line, unit, f"{line.hz:.2f} Hz, clearest at {name}") for name, line in strongest]
-    notes = [_line_note(line, f"{line.hz:.2f} Hz", unit) for _, line in strongest] or ["No line stands out of the noise."]
+    notes = [_line_note(line, f"{line.hz:.2f} Hz", unit) for _, line in strongest] or [
+        "No line stands out of the noise."
+    ]
     shown = sorted({0, len(gates) // 2, len(gates) - 1})
     curves = tuple(
-        Curve(names[g], gates[g].spectrum.hz[1:].tolist(), np.sqrt(gates[g].spectrum.density[1:]).tolist()) for g in shown
+        Curve(names[g], gates[g].spectrum.hz[1:].tolist(), np.sqrt(gates[g].spectrum.density[1:]).tolist())
+        for g in shown
     )
     marks = tuple((f"{line.hz:.1f} Hz", line.hz) for _, line in strongest[:6])
     chart = Chart("frequency (Hz)", f"noise density ({unit}/√Hz)", curves, log_y=True, marks=marks)

@@ -14,7 +14,7 @@ from detector.settings import Settings, quantity
 
 TITLE = "Pinpointing"
 SOURCE = "CWA 14747-1, pinpointing (a usable reading); ITEP 2009: position unknown to the operator"
-_DRAWS = 2000
+_DRAWS = 1000
 
 
 class PinpointSettings(Settings):
@@ -39,10 +39,10 @@ def radius95(bias: F8, covariance: F8) -> float:
 
     A weighted sum of two non-central chi squares, by Imhof's integral in two dimensions done as a sum over angles.
     """
-    angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     spread = np.linalg.cholesky(covariance + 1e-18 * np.eye(2))
     # radii of unit noise with equal shares of probability
-    shares = (np.arange(64) + 0.5) / 64
+    shares = (np.arange(48) + 0.5) / 48
     radii = np.sqrt(-2 * np.log1p(-shares))
     points = radii[:, None, None] * np.stack((np.cos(angles), np.sin(angles)), -1)
     return float(np.quantile(np.linalg.norm(points.reshape(-1, 2) @ spread.T + bias, axis=1), 0.95))
@@ -59,17 +59,21 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
     marks = in_role(steps, "mark")
     if len(marks) < settings.fewest:
         raise BenchError(f"Too few repeats: {len(marks)} marks, at least {settings.fewest} are needed. Take the rest.")
-    d = np.array([[s.number("mark_x_m") - s.number("true_x_m"), s.number("mark_y_m") - s.number("true_y_m")] for s in marks])
+    d = np.array(
+        [[s.number("mark_x_m") - s.number("true_x_m"), s.number("mark_y_m") - s.number("true_y_m")] for s in marks]
+    )
     n = len(d)
     bias, covariance = d.mean(axis=0), np.cov(d.T)
     half = stats.t.ppf(0.975, n - 1) * d.std(axis=0, ddof=1) / np.sqrt(n)
     # parameters of the population drawn from what the marks say of them: normal mean, Wishart covariance
     rng = np.random.default_rng(0)
     drawn = []
-    for scale in stats.invwishart.rvs(n - 1, covariance * (n - 1), size=_DRAWS, random_state=1):
+    for scale in np.asarray(stats.invwishart.rvs(n - 1, covariance * (n - 1), size=_DRAWS, random_state=1)):
         drawn.append((rng.multivariate_normal(bias, scale / n), scale))
-    radii = np.array([radius95(b, c) for b, c in drawn[:500]])
+    radii = np.array([radius95(b, c) for b, c in drawn[:400]])
     rms = np.array([np.sqrt(b @ b + np.trace(c)) for b, c in drawn])
+    rms_low, rms_high = (float(q) for q in np.asarray(np.quantile(rms, (0.025, 0.975))))
+    r_low, r_high = (float(q) for q in np.asarray(np.quantile(radii, (0.025, 0.975))))
     how = "normal mean and Wishart covariance, drawn"
     limit = Limit(None, settings.most_radius_m, "margin of a halo, 100 mm") if settings.most_radius_m > 0 else None
     r = radius95(bias, covariance)
@@ -77,8 +81,9 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
         Figure("bias along x", float(bias[0]), "m", float(bias[0] - half[0]), float(bias[0] + half[0]), f"t, {n} marks"),
         Figure("bias along y", float(bias[1]), "m", float(bias[1] - half[1]), float(bias[1] + half[1]), f"t, {n} marks"),
         Figure("root mean square distance", float(np.sqrt(bias @ bias + np.trace(covariance))), "m",
-               *(float(q) for q in np.quantile(rms, (0.025, 0.975))), how),
-        Figure("radius of 95 % of marks", r, "m", *(float(q) for q in np.quantile(radii, (0.025, 0.975))), how, limit),
+               rms_low,
+            rms_high, how),
+        Figure("radius of 95 % of marks", r, "m", r_low, r_high, how, limit),
     )  # fmt: skip
     turn = np.linspace(0, 2 * np.pi, 73)
     curves = (

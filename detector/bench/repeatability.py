@@ -37,7 +37,9 @@ def plan(settings: RepeatabilitySettings) -> list[Planned]:
         at = {"setup": float(k)}
         off = f"Set-up {k + 1}: switch the head off and on, set it up anew as for a sweep; no metal near."
         steps.append(Planned("background", off, settings.hold_s, at, settle_s=1.0))
-        steps.append(Planned("item", "Put the test piece at its mark and take the hand away.", settings.hold_s, at, settle_s=1.0))
+        steps.append(
+            Planned("item", "Put the test piece at its mark and take the hand away.", settings.hold_s, at, settle_s=1.0)
+        )
     return steps
 
 
@@ -55,7 +57,9 @@ def pairs(steps: Sequence[Taken]) -> list[Held]:
             background = s
         elif s.role == "item":
             if background is None:
-                raise BenchError("A step 'item' has no step 'background' before it. Take the head without the piece first.")
+                raise BenchError(
+                    "A step 'item' has no step 'background' before it. Take the head without the piece first."
+                )
             out.append(held(s, background))
             background = None
     return out
@@ -89,9 +93,13 @@ def measure(steps: Sequence[Taken], settings: RepeatabilitySettings) -> Result:
         "it is part of the standard deviation.",
     )
     x = [float(k + 1) for k in range(len(amplitudes))]
-    curve = Curve("set-ups", x, amplitudes.tolist(), (amplitudes - 2 * errors).tolist(), (amplitudes + 2 * errors).tolist(), True)
+    curve = Curve(
+        "set-ups", x, amplitudes.tolist(), (amplitudes - 2 * errors).tolist(), (amplitudes + 2 * errors).tolist(), True
+    )
     chart = Chart("set-up", f"response ({unit})", (curve,), levels=(("mean", mean),))
-    return Result("repeatability", TITLE, SOURCE, figures, chart, notes, samples={"response": tuple(amplitudes.tolist())})
+    return Result(
+        "repeatability", TITLE, SOURCE, figures, chart, notes, samples={"response": tuple(amplitudes.tolist())}
+    )
 
 
 def must_show(amplitudes: Sequence[float] | np.ndarray, errors: Sequence[float] | np.ndarray, sigma: float) -> None:

@@ -78,8 +78,10 @@ def smoothed(s: Taken, x: F8, settings: PassSettings) -> F8:
     return np.asarray(y - (first + (last - first) * along[:, None]))
 
 
-def signature(still: Taken, passes: Sequence[Taken], settings: PassSettings) -> Signature:
+def signature(still: Taken, passes: Sequence[Taken], settings: PassSettings, weights: F8 | None = None) -> Signature:
     """From a long still step and the passes among which the strongest is looked for.
+
+    weights : of passes of another length, whose background has another noise; None = from these passes
 
     Raises
     ------
@@ -104,8 +106,9 @@ def signature(still: Taken, passes: Sequence[Taken], settings: PassSettings) -> 
         i = int(power.argmax())
         if power[i] > best:
             strongest, best = y[i], float(power[i])
-    weights = strongest / per_gate**2
-    weights = weights * (np.linalg.norm(strongest) / (weights @ strongest))
+    if weights is None:
+        weights = strongest / per_gate**2
+        weights = weights * (np.linalg.norm(strongest) / (weights @ strongest))
     joined = quiet @ weights
     length = len(pieces) * pieces[0].seconds * (1 - 2 * settings.ends)
     # integral of the squared autocorrelation of Gaussian-smoothed white noise: sqrt(2 pi) tau; pieces overlap by half

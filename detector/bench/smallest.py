@@ -63,7 +63,9 @@ def soil_plan(settings: SmallestSettings) -> list[Planned]:
     return [*plan(settings, "air"), *plan(settings, "soil")]
 
 
-def curve_of(passes: Sequence[Pass], s: Signature, settings: SmallestSettings) -> dict[float, tuple[float, float, float]]:
+def curve_of(
+    passes: Sequence[Pass], s: Signature, settings: SmallestSettings
+) -> dict[float, tuple[float, float, float]]:
     """Smallest diameter and its bounds for each height at which one was found, m."""
     heights = sorted({p.at.number("height_m") for p in passes})
     out = {}
@@ -72,7 +74,7 @@ def curve_of(passes: Sequence[Pass], s: Signature, settings: SmallestSettings) -
         if len(groups) < 2:
             raise BenchError(f"At {h:g} m only {len(groups)} ball was passed: a curve needs two or more.")
         d, low, high, _, _ = reach(groups, s, settings.threshold_sigma, np.log)
-        if np.isfinite(d):
+        if np.isfinite((d, low, high)).all():
             out[h] = (float(np.exp(d)), float(np.exp(low)), float(np.exp(high)))
     return out
 
@@ -102,7 +104,7 @@ def measure(steps: Sequence[Taken], settings: SmallestSettings) -> Result:
     figures = tuple(Figure(f"smallest ball at {1e3 * h:.0f} mm", *_spread(f, how, limit)) for h, f in found.items())
     heights = {p.number("height_m") for p in in_role(steps, "pass")}
     notes = [
-        f"At {1e3 * h:.0f} mm the smallest ball is outside the set: all were seen, or none."
+        f"At {1e3 * h:.0f} mm the smallest ball is outside the set, or not surely inside it."
         for h in sorted(heights - found.keys())
     ]
     chart = Chart("height of the ball below the coil (m)", "smallest diameter (m)", (_line("in air", found),))
@@ -136,7 +138,9 @@ def measure_soil(steps: Sequence[Taken], settings: SmallestSettings) -> Result:
                 f"The {1e3 * d:g} mm ball: {1e3 * depth[1]:.0f} mm in air, {1e3 * depth[0]:.0f} mm in soil; loss "
                 f"{1e3 * (depth[1] - depth[0]):.0f} mm (read off the curves)."
             )
-    chart = Chart("height of the ball below the coil (m)", "smallest diameter (m)", (_line("in air", air), _line("in soil", soil)))
+    chart = Chart(
+        "height of the ball below the coil (m)", "smallest diameter (m)", (_line("in air", air), _line("in soil", soil))
+    )
     return Result("soil", SOIL_TITLE, SOIL_SOURCE, tuple(figures), chart, tuple(notes))
 
 
@@ -150,7 +154,9 @@ def _height_for(curve: dict[float, tuple[float, float, float]], diameter: float)
     return crossing(np.array(list(curve)), -np.log([f[0] for f in curve.values()]), -float(np.log(diameter)))
 
 
-def _spread(f: tuple[float, float, float], how: str, limit: Limit | None) -> tuple[float, str, float, float, str, Limit | None]:
+def _spread(
+    f: tuple[float, float, float], how: str, limit: Limit | None
+) -> tuple[float, str, float, float, str, Limit | None]:
     return f[0], "m", f[1], f[2], how, limit
 
 

@@ -58,9 +58,7 @@ def measure(steps: Sequence[Taken], settings: StaticSettings) -> Result:
         raise BenchError("The static test needs the head without the item before and after the item. Take both.")
     # a straight drift cancels between two backgrounds that lie as far before the item as after it
     n = min(len(before[-1].values), len(after[0].values))
-    first = Taken(
-        "background", {}, item.stream, before[-1].t_s[-n:], before[-1].x_m[-n:], before[-1].values[-n:]
-    )
+    first = Taken("background", {}, item.stream, before[-1].t_s[-n:], before[-1].x_m[-n:], before[-1].values[-n:])
     last = Taken("background", {}, item.stream, after[0].t_s[:n], after[0].x_m[:n], after[0].values[:n])
     response = held(item, first, last)
     amplitudes, errors, w = joined([response])
@@ -76,15 +74,15 @@ def measure(steps: Sequence[Taken], settings: StaticSettings) -> Result:
         r = settings.reference
         limit = Limit(1 - settings.most_change, 1 + settings.most_change, "UXO practice: 20 % fails")
         figures.append(
-            Figure("against the reference", amplitude / r, "1", (amplitude - half) / r, (amplitude + half) / r, how, limit)
+            Figure(
+                "against the reference", amplitude / r, "1", (amplitude - half) / r, (amplitude + half) / r, how, limit
+            )
         )
     else:
         notes.append("No reference was given: whether the response has changed is not known. State it as 'reference'.")
     moved = means[2][0] - means[1][0]
     moved_half = welch_half([means[1][1], means[2][1]], [means[1][2], means[2][2]])
-    figures.append(
-        Figure("background after less before", moved, unit, moved - moved_half, moved + moved_half, how)
-    )
+    figures.append(Figure("background after less before", moved, unit, moved - moved_half, moved + moved_half, how))
     origin = float(steps[0].t_s[0])
     curves = []
     for s in (before[-1], item, after[0]):

@@ -105,7 +105,9 @@ class Entry:
             content["firmware"] = self.firmware
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         if len(text.encode()) > 400:
-            raise BenchError(f"The conditions of step {self.role!r} are too long to be kept: {text[:80]}... Shorten them.")
+            raise BenchError(
+                f"The conditions of step {self.role!r} are too long to be kept: {text[:80]}... Shorten them."
+            )
         return Event(self.utc_ns, Severity.INFO, EVENT_KIND, text)
 
 
@@ -181,8 +183,9 @@ def check_firmware(device: DeviceDescription, entries: Sequence[Entry]) -> None:
     """BenchError if the head's firmware changed on the way: two firmwares give no figure of one head."""
     versions = list(dict.fromkeys([device.firmware, *(e.firmware for e in entries if e.firmware)]))
     if len(versions) > 1:
+        said = " then ".join(v or "not stated" for v in versions)
         raise BenchError(
-            f"The head {device.serial} changed its firmware on the way: {' then '.join(v or 'not stated' for v in versions)}. "
+            f"The head {device.serial} changed its firmware on the way: {said}. "
             "The steps are not of one detector. Take all of them again with one firmware."
         )
 

@@ -18,7 +18,9 @@ TICK_HZ = 1e6
 EPOCH_NS = 1_700_000_000_000_000_000
 
 
-def steel_ball(diameter_m: float, conductivity_s_per_m: float = 4.5e6, permeability: float = 60.0, terms: int = 40) -> Metal:
+def steel_ball(
+    diameter_m: float, conductivity_s_per_m: float = 4.5e6, permeability: float = 60.0, terms: int = 40
+) -> Metal:
     """Conducting permeable sphere, exact: the poles of Wait and Spies 1969.
 
     tan d = (mu - 1) d / (mu - 1 + d^2) gives d_k; tau_k = mu0 mu sigma a^2 / d_k^2 and
