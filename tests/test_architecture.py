@@ -20,8 +20,10 @@ ALLOWED = {
     "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},
     "detector/plotting": {
         *("samples", "detections", "errors", "positions", "formats", "plotting"),
+        "bench",  # their charts
         *("pipeline", "profile", "decide"),  # to run the stages anew
     },
+    "detector/bench": {"samples", "settings", "errors", "score", "bench"},
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

@@ -54,7 +54,8 @@ def pieces(s: Taken, x: F8, seconds: float) -> tuple[F8, F8]:
     """Times from the first record, s, and means of successive pieces of that length."""
     size = max(1, round(seconds * s.rate_hz))
     k = len(x) // size
-    return (np.arange(k) + 0.5) * (size / s.rate_hz), np.asarray(x[: k * size].reshape(k, size).mean(axis=1))
+    t = np.asarray((np.arange(k) + 0.5) * (size / s.rate_hz), np.float64)
+    return t, np.asarray(x[: k * size].reshape(k, size).mean(axis=1), np.float64)
 
 
 def slope(t: F8, y: F8) -> tuple[float, float, float]:
@@ -169,9 +170,9 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
         figures.append(
             Figure(what, deviations[k], unit, lows[k], highs[k], "chi square, white-noise degrees of freedom")
         )
-    notes.append(
-        f"At {name}. Averaging longer than {taus[int(np.argmin(deviations))]:g} s gains nothing: drift takes over."
-    )
+    least = int(np.argmin(deviations))
+    gain = f"Averaging longer than {taus[least]:g} s gains nothing: drift takes over." if least < len(taus) - 1 else ""
+    notes.append(f"At {name}. {gain}".strip())
     chart = Chart(
         "averaging time (s)",
         f"Allan deviation ({unit})",

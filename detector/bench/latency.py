@@ -60,7 +60,7 @@ def measure(steps: Sequence[Taken], settings: LatencySettings) -> Result:
     steps_s = np.diff(s.t_s)
     even = steps_s[np.abs(steps_s - np.median(steps_s)) < 0.5 * np.median(steps_s)]
     sd = float(even.std(ddof=1))
-    if sd > 0:
+    if sd > 1e-9:  # below that it is rounding, not a clock
         low, high = sd_interval(sd, variance_dof(even))
         figures.append(Figure("jitter of the records, rms", sd, "s", low, high, "chi square, head's ticks"))
     rate = 1.0 / even.mean()

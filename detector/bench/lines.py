@@ -75,12 +75,13 @@ def spectrum(x: F8, rate_hz: float, resolution_hz: float) -> Spectrum:
 
 def find_lines(s: Spectrum, false_alarm: float, from_hz: float) -> list[tuple[int, int]]:
     """Ranges of bins, first and last, that stand out as noise would once in 1/false_alarm spectra."""
-    # the last bin, Nyquist's, has half of the degrees of freedom
-    used = np.nonzero((s.hz >= from_hz) & (s.hz < s.hz[-1]) & (s.floor > 0))[0]
-    dof = 2 * s.averages
-    limit = float(stats.chi2.isf(false_alarm / max(1, len(used)), dof)) / dof
+    used = np.nonzero((s.hz >= from_hz) & (s.floor > 0))[0]
+    dof = np.full(len(s.hz), 2 * s.averages)
+    dof[-1] = s.averages  # Nyquist's bin is real; mains at half the record rate fall into it
+    limit = stats.chi2.isf(false_alarm / max(1, len(used)), dof) / dof
+    limit[-1] *= 0.5  # and one-sided spectra do not double it
     above = np.zeros(len(s.hz), bool)
-    above[used] = s.density[used] > limit * s.floor[used]
+    above[used] = s.density[used] > limit[used] * s.floor[used]
     labels, count = ndimage.label(ndimage.binary_closing(np.pad(above, 2), iterations=1)[2:-2] | above)
     return [(int(part[0].start), int(part[0].stop) - 1) for part in ndimage.find_objects(labels, count)]
 

@@ -14,7 +14,7 @@ from detector.settings import Settings, quantity
 
 TITLE = "Pinpointing"
 SOURCE = "CWA 14747-1, pinpointing (a usable reading); ITEP 2009: position unknown to the operator"
-_DRAWS = 1000
+_DRAWS = 400
 
 
 class PinpointSettings(Settings):
@@ -70,19 +70,20 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
     drawn = []
     for scale in np.asarray(stats.invwishart.rvs(n - 1, covariance * (n - 1), size=_DRAWS, random_state=1)):
         drawn.append((rng.multivariate_normal(bias, scale / n), scale))
-    radii = np.array([radius95(b, c) for b, c in drawn[:400]])
-    rms = np.array([np.sqrt(b @ b + np.trace(c)) for b, c in drawn])
-    rms_low, rms_high = (float(q) for q in np.asarray(np.quantile(rms, (0.025, 0.975))))
+    radii = np.array([radius95(b, c) for b, c in drawn])
     r_low, r_high = (float(q) for q in np.asarray(np.quantile(radii, (0.025, 0.975))))
+    # scatter of a mean square of normal deviates, taken in its logarithm
+    square = float((d**2).sum(axis=1).mean())
+    scatter = np.sqrt((2 * np.trace(covariance @ covariance) + 4 * bias @ covariance @ bias) / n)
+    factor = float(np.exp(0.5 * stats.t.ppf(0.975, n - 1) * scatter / square))
+    rms = float(np.sqrt(square))
     how = "normal mean and Wishart covariance, drawn"
     limit = Limit(None, settings.most_radius_m, "margin of a halo, 100 mm") if settings.most_radius_m > 0 else None
     r = radius95(bias, covariance)
     figures = (
         Figure("bias along x", float(bias[0]), "m", float(bias[0] - half[0]), float(bias[0] + half[0]), f"t, {n} marks"),
         Figure("bias along y", float(bias[1]), "m", float(bias[1] - half[1]), float(bias[1] + half[1]), f"t, {n} marks"),
-        Figure("root mean square distance", float(np.sqrt(bias @ bias + np.trace(covariance))), "m",
-               rms_low,
-            rms_high, how),
+        Figure("root mean square distance", rms, "m", rms / factor, rms * factor, f"t in the logarithm, {n} marks"),
         Figure("radius of 95 % of marks", r, "m", r_low, r_high, how, limit),
     )  # fmt: skip
     turn = np.linspace(0, 2 * np.pi, 73)

@@ -108,7 +108,7 @@ def compute(
     entries : steps that are told from outside; () = the recording's own
     """
     try:
-        s = stream_of(source, stream, measurement.radar)
+        s = stream_of(source.device, stream, measurement.radar)
         steps = channel_of(steps_of(source, measurement.name, s, measurement.whole_as, entries), channel)
         result = measurement.measure(steps, settings)
     except BenchError as e:

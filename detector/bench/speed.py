@@ -106,7 +106,12 @@ def measure(steps: Sequence[Taken], settings: SpeedSettings) -> Result:
     top, between = curved_crossing(v, means / means[0], 1 - settings.most_loss)
     if np.isnan(top):
         top, between = float(v[-1]), 0.0
-    figures.insert(0, Figure(f"fastest with a loss under {settings.most_loss:g}", top, "m/s", low - between, high + between, how, limit))
+    figures.insert(
+        0,
+        Figure(
+            f"fastest with a loss under {settings.most_loss:g}", top, "m/s", low - between, high + between, how, limit
+        ),
+    )
     notes = [f"Against {v[0]:g} m/s, after smoothing over {1e3 * settings.smoothing_s:.0f} ms."]
     if top >= v[-1]:
         notes.append(

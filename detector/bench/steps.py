@@ -136,7 +136,7 @@ class Source(Protocol):
     def events(self) -> list[Event]: ...
 
 
-def stream_of(source: Source, name: str, radar: bool) -> StreamDescription:
+def stream_of(device: DeviceDescription, name: str, radar: bool) -> StreamDescription:
     """The stream of that name, or the first of the kind that a measurement looks at.
 
     Raises
@@ -144,12 +144,12 @@ def stream_of(source: Source, name: str, radar: bool) -> StreamDescription:
     BenchError
         if there is none.
     """
-    for s in source.device.streams:
+    for s in device.streams:
         if (s.name == name) if name else (s.kind.is_metal != radar):
             return s
-    there = ", ".join(s.name for s in source.device.streams) or "none"
+    there = ", ".join(s.name for s in device.streams) or "none"
     wanted = repr(name) if name else ("radar" if radar else "metal-detector")
-    raise BenchError(f"There is no {wanted} stream in it; it has {there}.")
+    raise BenchError(f"The head has no {wanted} stream; it has {there}.")
 
 
 def steps_of(
@@ -199,7 +199,9 @@ def _taken(device: DeviceDescription, stream: StreamDescription, block: SampleBl
 def taken_of(block: SampleBlock, tick_hz: float, role: str, at: Conditions) -> Taken:
     """A step from its records."""
     tick = block.tick if block.head_tick is None else block.head_tick
-    values = block.raw.reshape(len(block), -1).astype(np.float64) * block.stream.scale + block.stream.offset
+    values = (
+        block.raw.reshape(len(block), block.stream.width).astype(np.float64) * block.stream.scale + block.stream.offset
+    )
     missing = int(block.seq[-1] - block.seq[0]) + 1 - len(block) if len(block) else 0
     return Taken(role, dict(at), block.stream, tick / tick_hz, block.odometer_m, values, missing)
 

@@ -74,11 +74,12 @@ class RadarBench:
     def clean(self) -> F8:
         """(samples,) without noise."""
         h = self.head
-        t = np.arange(h.samples) * h.interval_s - h.time_zero_s
+        t = np.asarray(np.arange(h.samples) * h.interval_s - h.time_zero_s, np.float64)
         out = h.direct * ricker(t, h.centre_hz)
         if self._distance_m is not None:
             d = self._distance_m
-            out = out - h.echo_at_1_m / d * ricker(t - 2 * d / C_M_PER_S, h.centre_hz)
+            later = np.asarray(t - 2 * d / C_M_PER_S, np.float64)
+            out = np.asarray(out - h.echo_at_1_m / d * ricker(later, h.centre_hz))
         return out
 
     def take(self, n: int) -> SampleBlock:
