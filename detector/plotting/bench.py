@@ -78,5 +78,5 @@ def chart_svg(chart: Chart) -> str:
     out = io.BytesIO()
     # the same chart gives the same bytes
     with matplotlib.rc_context({"svg.hashsalt": "groundsweep"}):
-        ax.figure.savefig(out, format="svg", metadata={"Date": None})  # type: ignore[union-attr]
+        ax.figure.savefig(out, format="svg", metadata={"Date": None}, bbox_inches="tight")  # type: ignore[union-attr]
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
