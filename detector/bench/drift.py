@@ -70,7 +70,7 @@ def slope(t: F8, y: F8) -> tuple[float, float, float]:
 
 
 def _model(t: F8, offset: float, per_s: float, size: float, tau: float) -> F8:
-    return np.asarray(offset + per_s * t + size * np.exp(-t / tau))
+    return np.asarray(offset + per_s * t + size * np.exp(np.minimum(-t / tau, 50.0)))
 
 
 def warm_up(t: F8, y: F8, band: float) -> tuple[float, float, float, F8, F8] | None:
@@ -156,10 +156,15 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
         how = "least squares beside the warm-up, t"
     limit = Limit(-settings.most_per_h, settings.most_per_h, "stated") if settings.most_per_h > 0 else None
     figures.append(Figure("drift", 3600 * per_s, f"{unit}/h", 3600 * low, 3600 * high, how, limit))
+    if found is not None and 60 * figures[0].value < 0.75 * t[-1]:
+        settled = y[t > 60 * figures[0].value]
+        notes.append("The Allan deviation is of what came after the warm-up.")
+    else:
+        settled = y
     taus, deviations, lows, highs = [], [], [], []
     m = 1
-    while 4 * m <= len(y):
-        sigma, dof = allan(y, m)
+    while 4 * m <= len(settled):
+        sigma, dof = allan(settled, m)
         taus.append(m * settings.piece_s)
         deviations.append(sigma)
         lows.append(sigma * np.sqrt(dof / stats.chi2.ppf(0.975, dof)))

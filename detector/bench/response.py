@@ -101,7 +101,8 @@ def signature(still: Taken, passes: Sequence[Taken], settings: PassSettings, wei
         raise BenchError("A gate has no noise at all, as no live converter has. Check the head.")
     strongest, best = passes[0].values[0], -1.0
     for p in passes:
-        y = smoothed(p, p.values, settings)
+        k = max(1, int(settings.ends * len(p.values)))
+        y = smoothed(p, p.values, settings)[k:-k]
         power = ((y / per_gate) ** 2).sum(axis=1)
         i = int(power.argmax())
         if power[i] > best:

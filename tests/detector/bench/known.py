@@ -127,7 +127,9 @@ def height_case(seed: int) -> tuple[Result, Truth]:
 
 def smallest_case(seed: int) -> tuple[Result, Truth]:
     bench = Bench(HEAD, seed)
-    settings = smallest.SmallestSettings(balls_m=(0.0015, 0.002, 0.003, 0.004, 0.006, 0.008), heights_m=(0.05, 0.10, 0.15))
+    settings = smallest.SmallestSettings(
+        balls_m=(0.0015, 0.002, 0.003, 0.004, 0.006, 0.008), heights_m=(0.05, 0.10, 0.15)
+    )
     steps = []
     for p in smallest.plan(settings):
         still = p.role == "still"
