@@ -43,7 +43,7 @@ def ratio_interval(a: float, dof_a: float, b: float, dof_b: float) -> tuple[floa
 def variance_dof(x: F8) -> float:
     """Degrees of freedom of the variance of a correlated series (n,): n / sum of squared autocorrelations.
 
-    Bartlett 1946; the sum ends where the autocorrelation stays within its own noise.
+    Bartlett 1946; the sum ends at the first lag that is six times what it has come to (Sokal 1997).
     """
     n = len(x)
     d = x - x.mean()
@@ -52,9 +52,9 @@ def variance_dof(x: F8) -> float:
     if r[0] <= 0:
         return float(n - 1)
     rho = r / r[0]
-    bound = 2.0 / np.sqrt(n)
-    significant = np.where(np.abs(rho) > bound, rho**2 - 1.0 / n, 0.0)
-    return float(max(2.0, (n - 1) / max(1.0, 1.0 + 2.0 * significant[1:].sum())))
+    total = 1.0 + 2.0 * np.cumsum(rho[1:] ** 2 - 1.0 / n)
+    enough = np.nonzero(np.arange(1, len(total) + 1) >= 6.0 * total)[0]
+    return float(max(2.0, (n - 1) / max(1.0, float(total[enough[0]] if len(enough) else total[-1]))))
 
 
 def batch_mean(x: F8, batches: int = 16) -> tuple[float, float, int]:

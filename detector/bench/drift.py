@@ -59,7 +59,7 @@ def pieces(s: Taken, x: F8, seconds: float) -> tuple[F8, F8]:
 
 
 def slope(t: F8, y: F8) -> tuple[float, float, float]:
-    """Least-squares slope and its bounds, unit/s; the error is that of residuals correlated as a first-order process."""
+    """Least-squares slope and its bounds, unit/s, for residuals correlated as a first-order process."""
     fit = stats.linregress(t, y)
     rest = y - (fit.intercept + fit.slope * t)
     rho = float(np.clip((rest[1:] * rest[:-1]).sum() / (rest**2).sum(), 0.0, 0.99))
@@ -120,7 +120,7 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
     t, y = pieces(still, still.values[:, settings.gate], settings.piece_s)
     if len(y) < 40:
         raise BenchError(
-            f"The still step lasts {still.seconds:.0f} s; drift needs {40 * settings.piece_s:.0f} s or more. Log longer."
+            f"The still step lasts {still.seconds:.0f} s; drift needs {40 * settings.piece_s:.0f} s or more."
         )
     unit = still.stream.unit
     name = still.stream.value_names[settings.gate]

@@ -130,7 +130,8 @@ def measure(steps: Sequence[Taken], settings: FootprintSettings) -> Result:
     if amplitudes.max() < settings.shown_sigma * errors[int(amplitudes.argmax())]:
         raise BenchError(
             f"The test piece was never shown: the strongest of {len(points)} points is "
-            f"{amplitudes.max() / errors[int(amplitudes.argmax())]:.1f} times its error, wanted {settings.shown_sigma:g}."
+            f"{amplitudes.max() / errors[int(amplitudes.argmax())]:.1f} times its error, wanted "
+            f"{settings.shown_sigma:g}."
         )
     xs, ys = (np.unique([p.number(name) for p in points]) for name in ("x_m", "y_m"))
     z, e = np.full((len(ys), len(xs)), np.nan), np.zeros((len(ys), len(xs)))
@@ -142,7 +143,7 @@ def measure(steps: Sequence[Taken], settings: FootprintSettings) -> Result:
     along, advance, area = widths(xs, ys, z, settings.level)
     if not np.isfinite(along) or not np.isfinite(advance):
         raise BenchError(
-            f"The piece is felt with {settings.level:g} of the largest response at the edge of the grid: take a wider one."
+            f"The piece is felt with {settings.level:g} of the largest response at the edge of the grid: take a wider."
         )
     rng = np.random.default_rng(0)
     drawn = np.array([widths(xs, ys, z + e * rng.normal(size=z.shape), settings.level) for _ in range(_DRAWS)])
@@ -155,12 +156,15 @@ def measure(steps: Sequence[Taken], settings: FootprintSettings) -> Result:
         Figure("width along the sweep", along, "m", float(bounds[0, 0]), float(bounds[1, 0]), how),
         Figure("width along the advance", advance, "m", float(bounds[0, 1]), float(bounds[1, 1]), how),
         Figure("area", area, "m2", float(bounds[0, 2]), float(bounds[1, 2]), how),
-        Figure("overlap that it asks for, of the head's width", overlap, "1", 1 - float(bounds[1, 1]) / settings.head_width_m,
-               1 - float(bounds[0, 1]) / settings.head_width_m, how, limit),
+        Figure("overlap that it asks for, of the head's width", overlap, "1",
+               1 - float(bounds[1, 1]) / settings.head_width_m, 1 - float(bounds[0, 1]) / settings.head_width_m, how,
+               limit),
     )  # fmt: skip
     notes = (
-        f"Where the response is at least {settings.level:g} of its largest, piece {1e3 * points[0].number('height_m'):.0f} mm "
-        f"below the coil. Sweeps may lie at most {1e3 * advance:.0f} mm apart; a negative overlap says that the head is "
+        f"Where the response is at least {settings.level:g} of its largest, piece "
+        f"{1e3 * points[0].number('height_m'):.0f} mm "
+        f"below the coil. Sweeps may lie at most {1e3 * advance:.0f} mm apart; a negative overlap says that the head "
+        "is "
         "narrower than its footprint.",
     )
     i = int(np.unravel_index(int(z.argmax()), z.shape)[0])

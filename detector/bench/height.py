@@ -113,7 +113,7 @@ def measure(steps: Sequence[Taken], settings: HeightSettings) -> Result:
     h, low, high, means, errors = reach(groups, s, settings.threshold_sigma)
     if not np.isfinite(h):
         raise BenchError(
-            f"The piece was seen at every height up to {max(groups):g} m: go on higher, the largest height was not found."
+            f"The piece was seen at every height up to {max(groups):g} m: go on higher, the largest was not found."
         )
     level = settings.threshold_sigma * s.sigma
     seen = {x: sum(p.amplitude >= level for p in found) for x, found in groups.items()}

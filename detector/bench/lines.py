@@ -12,6 +12,8 @@ from detector.bench.steps import F8
 
 MAINS_HZ: Final = (50.0, 60.0)
 _HARMONICS: Final = 40
+_FOLDED: Final = 11
+"""Harmonics beyond half the record rate that are named: with more of them any line would be one."""
 
 BANDS: Final = (
     (87.5e6, 108e6, "FM broadcast"),
@@ -130,12 +132,14 @@ def folded(hz: float, rate_hz: float) -> float:
 def mains_name(hz: float, rate_hz: float, tolerance_hz: float) -> str:
     """The mains and harmonic that a line may be, folded as the record rate folds it; or that it is none.
 
-    Mains wander by 0.1 Hz, a harmonic by as many times more.
+    Mains wander by 0.05 Hz, a harmonic by as many times more.
     """
     fits: list[tuple[int, float]] = []
     for base in MAINS_HZ:
         for k in range(1, _HARMONICS + 1):
-            if abs(folded(k * base, rate_hz) - hz) <= tolerance_hz + 0.1 * k:
+            if k > _FOLDED and k * base > rate_hz / 2:
+                break
+            if abs(folded(k * base, rate_hz) - hz) <= tolerance_hz + 0.05 * k:
                 fits.append((k, base))
                 break
     if not fits:

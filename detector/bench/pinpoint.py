@@ -81,8 +81,8 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
     limit = Limit(None, settings.most_radius_m, "margin of a halo, 100 mm") if settings.most_radius_m > 0 else None
     r = radius95(bias, covariance)
     figures = (
-        Figure("bias along x", float(bias[0]), "m", float(bias[0] - half[0]), float(bias[0] + half[0]), f"t, {n} marks"),
-        Figure("bias along y", float(bias[1]), "m", float(bias[1] - half[1]), float(bias[1] + half[1]), f"t, {n} marks"),
+        _bias("x", bias[0], half[0], n),
+        _bias("y", bias[1], half[1], n),
         Figure("root mean square distance", rms, "m", rms / factor, rms * factor, f"t in the logarithm, {n} marks"),
         Figure("radius of 95 % of marks", r, "m", r_low, r_high, how, limit),
     )  # fmt: skip
@@ -94,3 +94,7 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
     chart = Chart("mark less truth along x (m)", "along y (m)", curves)
     samples = {"distance": tuple(np.linalg.norm(d, axis=1).tolist())}
     return Result("pinpoint", TITLE, SOURCE, figures, chart, samples=samples)
+
+
+def _bias(axis: str, bias: float, half: float, n: int) -> Figure:
+    return Figure(f"bias along {axis}", float(bias), "m", float(bias - half), float(bias + half), f"t, {n} marks")

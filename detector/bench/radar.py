@@ -1,4 +1,4 @@
-"""A radar before a metal plate: time zero, bandwidth, dynamic range, range resolution, and the plate's own reference."""
+"""A radar before a metal plate: time zero, bandwidth, dynamic range, range resolution, and the plate's reference."""
 
 from __future__ import annotations
 
@@ -124,8 +124,9 @@ def measure(steps: Sequence[Taken], settings: RadarSettings) -> Result:
     peaks = np.array([f[1] for f in found])
     error = noise / np.sqrt(min(len(p.values) for p in plates))
     if 20 * np.log10(peaks.min() / error) < settings.shown_db:
+        stands = 20 * np.log10(peaks.min() / error)
         raise BenchError(
-            f"The plate was never shown in step {int(peaks.argmin()) + 1}: its echo stands {20 * np.log10(peaks.min() / error):.0f} dB "
+            f"The plate was never shown in step {int(peaks.argmin()) + 1}: its echo stands {stands:.0f} dB "
             f"out of the noise, wanted {settings.shown_db:g}. Set it before the antenna, and take the step again."
         )
     d = np.array([p.number("distance_m") for p in plates])

@@ -89,8 +89,8 @@ def measure(steps: Sequence[Taken], settings: RepeatabilitySettings) -> Result:
     )
     spread = float(np.ptp(amplitudes))
     notes = (
-        f"Range {spread:.3g} {unit} over {len(amplitudes)} set-ups. Noise of one reading is {float(errors.mean()):.2g} {unit}: "
-        "it is part of the standard deviation.",
+        f"Range {spread:.3g} {unit} over {len(amplitudes)} set-ups. Noise of one reading is {float(errors.mean()):.2g} "
+        f"{unit}: it is part of the standard deviation.",
     )
     x = [float(k + 1) for k in range(len(amplitudes))]
     curve = Curve(
@@ -107,6 +107,6 @@ def must_show(amplitudes: Sequence[float] | np.ndarray, errors: Sequence[float] 
     for k, (a, e) in enumerate(zip(amplitudes, errors, strict=True)):
         if a < sigma * e:
             raise BenchError(
-                f"The test piece was never shown in step {k + 1} of {len(amplitudes)}: its response is {a / e:.1f} times its "
-                f"error, wanted {sigma:g}. Put it at its mark, and take the steps again."
+                f"The test piece was never shown in step {k + 1} of {len(amplitudes)}: its response is {a / e:.1f} times "
+                f"its error, wanted {sigma:g}. Put it at its mark, and take the steps again."
             )

@@ -1,4 +1,4 @@
-"""What a bench measurement says: figures with their interval and limit, a chart, or in plain words why there is none."""
+"""What a bench measurement says: figures with interval and limit and a chart, or in plain words why there is none."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from scipy import optimize
 
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
 from detector.simulate.metal_lane import decay
-from detector.simulate.pulse_induction import MU0, Head, Metal, loop_field, soil_signal
+from detector.simulate.pulse_induction import MU0, Head, Metal, loop_field, soil_signal, sphere
 
 F8 = NDArray[np.float64]
 
@@ -28,6 +28,8 @@ def steel_ball(
     on its hardening, so a real ball is weighed against the head, not against this.
     """
     mu, a = permeability, diameter_m / 2
+    if mu <= 1.0 + 1e-6:  # the poles lie at k pi, where the equation for them has no sign to change
+        return sphere(a, conductivity_s_per_m, terms)
 
     def pole(d: float) -> float:
         return float((mu - 1 + d * d) * np.sin(d) - (mu - 1) * d * np.cos(d))

@@ -71,8 +71,8 @@ class Notebook:
                 sound = False
             if not sound:
                 raise BenchError(
-                    f"Line {number} of the notebook {self.path} is damaged, or a line before it was changed or taken out. "
-                    "Look for a copy; nothing is added to a notebook that does not hold together."
+                    f"Line {number} of the notebook {self.path} is damaged, or a line before it was changed or taken "
+                    "out. Look for a copy; nothing is added to a notebook that does not hold together."
                 )
             out.append(entry)
             before = line

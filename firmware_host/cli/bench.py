@@ -348,7 +348,7 @@ def import_table(
         ),
     ] = None,
 ) -> None:
-    """Make a bench recording of a table that another instrument wrote. Steps may be named; noise and drift need none."""
+    """Make a bench recording of another instrument's table. Steps may be named; noise and drift need none."""
     said: dict[str, Any] = {"kind": kind, "unit": unit, "scale": scale, "model": model, "serial": serial}
     said |= {"rate_hz": rate} if rate else {}
     said |= {"gate_times_s": [float(x) for x in gate_times.split(",")]} if gate_times else {}

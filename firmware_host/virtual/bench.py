@@ -47,8 +47,8 @@ def arranged(step: Planned) -> Scene:
 class VirtualBench:
     """A bench head behind a pseudo-terminal, with a hand that does what each step asks. A context manager.
 
-    `path` is the port to open; the object itself is the hand of a session. Steps need no waiting: the scene changes at a
-    record that is known, and the step counts from there.
+    `path` is the port to open; the object itself is the hand of a session. Steps need no waiting: the scene changes
+    at a record that is known, and the step counts from there.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from firmware_host.cli.bench import take
 from firmware_host.cli.main import app
 from firmware_host.virtual.bench import VirtualBench
 from firmware_host.virtual.head import Faults
-from tests.detector.bench.known import BALL, norm_of
+from tests.detector.bench.known import norm_of
 
 HEAD = BenchHead(rate_hz=100.0)
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ def session(tmp_path: Path, names: list[str], bench: VirtualBench, name: str = "
 
 def test_a_whole_session_gives_what_is_known_of_the_head(tmp_path: Path) -> None:
     head = BenchHead(rate_hz=100.0, lag_s=0.03)
-    report = session(tmp_path, list(SETTINGS), VirtualBench(head, seed=11, speed=50))
+    report = session(tmp_path, list(SETTINGS), VirtualBench(head, seed=11, speed=200))
     results = {r.measurement: r for r in report.results}
     assert not [r.refusal for r in report.results if r.refusal]
     noise = results["noise"].figures[0]
@@ -60,7 +60,7 @@ def test_a_whole_session_gives_what_is_known_of_the_head(tmp_path: Path) -> None
 
 
 def test_a_report_is_one_printable_file_and_json_beside_it(tmp_path: Path) -> None:
-    report = session(tmp_path, ["static", "pinpoint"], VirtualBench(HEAD, seed=12, speed=50))
+    report = session(tmp_path, ["static", "pinpoint"], VirtualBench(HEAD, seed=12, speed=200))
     html = tmp_path / "report.html"
     report.write(html)
     text = html.read_text()
@@ -83,14 +83,14 @@ def test_a_report_is_one_printable_file_and_json_beside_it(tmp_path: Path) -> No
 
 
 def test_a_hand_that_shows_nothing_gets_no_figure(tmp_path: Path) -> None:
-    bench = VirtualBench(HEAD, seed=13, arrange=lambda step: Scene(has_odometer=True), speed=50)
+    bench = VirtualBench(HEAD, seed=13, arrange=lambda step: Scene(has_odometer=True), speed=200)
     report = session(tmp_path, ["static", "height"], bench)
     assert [r.verdict for r in report.results] == [Verdict.REFUSED] * 2
     assert all("never shown" in r.refusal and not r.figures for r in report.results)
 
 
 def test_a_head_that_changes_its_firmware_half_way_gets_no_figure(tmp_path: Path) -> None:
-    bench = VirtualBench(HEAD, seed=14, speed=50, faults=Faults(other_firmware_after=900))
+    bench = VirtualBench(HEAD, seed=14, speed=200, faults=Faults(other_firmware_after=900))
     report = session(tmp_path, ["static"], bench)
     assert report.results[0].verdict is Verdict.REFUSED
     assert "changed its firmware on the way: simulated 1 then simulated 1 (updated)" in report.results[0].refusal
@@ -98,14 +98,14 @@ def test_a_head_that_changes_its_firmware_half_way_gets_no_figure(tmp_path: Path
 
 
 def test_recordings_of_two_firmwares_make_no_common_report(tmp_path: Path) -> None:
-    report = session(tmp_path, ["pinpoint"], VirtualBench(HEAD, seed=15, speed=50))
+    report = session(tmp_path, ["pinpoint"], VirtualBench(HEAD, seed=15, speed=200))
     other = Report(report.results, report.model, report.serial, "simulated 2", report.settings_hash, 0, files=("b.h5",))
     with pytest.raises(BenchError, match="differ in the head's firmware"):
         joined([report, other])
 
 
 def test_a_notebook_only_grows_and_shows_what_was_changed(tmp_path: Path) -> None:
-    report = session(tmp_path, ["pinpoint"], VirtualBench(HEAD, seed=16, speed=50))
+    report = session(tmp_path, ["pinpoint"], VirtualBench(HEAD, seed=16, speed=200))
     book = Notebook(tmp_path / "book.jsonl")
     assert [book.add(report), book.add(report)] == [1, 2]
     assert [e["serial"] for e in book.entries()] == ["BENCH-1"] * 2
@@ -119,8 +119,8 @@ def test_a_notebook_only_grows_and_shows_what_was_changed(tmp_path: Path) -> Non
 
 
 def test_the_command_line_measures_a_recording_again_and_compares(tmp_path: Path) -> None:
-    session(tmp_path, ["noise"], VirtualBench(HEAD, seed=17, speed=50), "a.h5")
-    session(tmp_path, ["noise"], VirtualBench(BenchHead(rate_hz=100.0, noise_v=2e-3), seed=18, speed=50), "b.h5")
+    session(tmp_path, ["noise"], VirtualBench(HEAD, seed=17, speed=200), "a.h5")
+    session(tmp_path, ["noise"], VirtualBench(BenchHead(rate_hz=100.0, noise_v=2e-3), seed=18, speed=200), "b.h5")
     run = CliRunner()
     book = tmp_path / "book.jsonl"
     for name in ("a", "b"):
@@ -137,7 +137,7 @@ def test_the_command_line_measures_a_recording_again_and_compares(tmp_path: Path
 
 
 def test_a_limit_that_is_broken_ends_with_exit_code_1(tmp_path: Path) -> None:
-    session(tmp_path, ["noise"], VirtualBench(HEAD, seed=19, speed=50), "a.h5")
+    session(tmp_path, ["noise"], VirtualBench(HEAD, seed=19, speed=200), "a.h5")
     run = CliRunner()
     strict = ["bench", "noise", str(tmp_path / "a.h5"), "--set", "most_sigma=1e-4"]
     assert run.invoke(app, strict).exit_code == 1
