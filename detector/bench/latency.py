@@ -72,9 +72,8 @@ def measure(steps: Sequence[Taken], settings: LatencySettings) -> Result:
     share = clopper_pearson(s.missing, total)
     figures.append(Figure("share of records lost", s.missing / total, "1", *share, "Clopper and Pearson"))
     notes = (
-        f"Largest round trip {1e3 * answers.max():.1f} ms. A round trip is an upper bound of the way of a sample plus that "
-        "of "
-        "the command; it is of this line and host, not of the head alone.",
+        f"Largest round trip {1e3 * answers.max():.1f} ms. A round trip is an upper bound of the way of a sample plus "
+        "that of the command; it is of this line and host, not of the head alone.",
     )
     x = np.sort(answers)
     shares = (np.arange(len(x)) + 0.5) / len(x)

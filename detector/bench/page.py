@@ -51,10 +51,9 @@ def page(
     )
     parts = [
         f"<h1>{escape(title)}</h1><table>{rows}</table>",
-        "<p>Every interval holds the true value in 95 of 100 repetitions, by the method stated beside it. A figure passes "
-        "or 
-        "fails only if its whole interval does; <i>undecided</i> says that more repeats are needed. A bench test says how "
-        "a head measures, not that any ground is free of mines.</p>",
+        "<p>Every interval holds the true value in 95 of 100 repetitions, by the method stated beside it. A figure "
+        "passes or fails only if its whole interval does; <i>undecided</i> says that more repeats are needed. A bench "
+        "test says how a head measures, not that any ground is free of mines.</p>",
         "<table><thead><tr><th>measurement</th><th>verdict</th><th>first figure</th></tr></thead>"
         f"<tbody>{summary}</tbody></table>",
     ]

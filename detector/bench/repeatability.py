@@ -107,6 +107,6 @@ def must_show(amplitudes: Sequence[float] | np.ndarray, errors: Sequence[float] 
     for k, (a, e) in enumerate(zip(amplitudes, errors, strict=True)):
         if a < sigma * e:
             raise BenchError(
-                f"The test piece was never shown in step {k + 1} of {len(amplitudes)}: its response is {a / e:.1f} times "
-                f"its error, wanted {sigma:g}. Put it at its mark, and take the steps again."
+                f"The test piece was never shown in step {k + 1} of {len(amplitudes)}: its response is {a / e:.1f} "
+                f"times its error, wanted {sigma:g}. Put it at its mark, and take the steps again."
             )

@@ -169,8 +169,9 @@ def measure_passes(passes: Sequence[Taken], s: Signature, settings: PassSettings
         records = r.width_s * r.at.rate_hz
         if records < settings.fewest_records or r.width_s < 1.2 * 2.355 * settings.smoothing_s:
             raise BenchError(
-                f"A pass was too fast: half of its height lasted {1e3 * r.width_s:.0f} ms, {records:.0f} records, "
-                f"after smoothing over {1e3 * settings.smoothing_s:.0f} ms. Pass slower, or state a shorter smoothing_s."
+                f"A pass was too fast: half of its height lasted {1e3 * r.width_s:.0f} ms, {records:.0f} "
+                f"records, after smoothing over {1e3 * settings.smoothing_s:.0f} ms. Pass slower, or state a shorter "
+                "smoothing_s."
             )
     width = float(np.median([r.width_s for r in strong]))
     return [measure_pass(p, s, settings, width) for p in passes]

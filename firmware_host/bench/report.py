@@ -157,7 +157,7 @@ def joined(reports: Sequence[Report]) -> Report:
             if a != b:
                 raise BenchError(
                     f"{first.files[0]} and {r.files[0]} differ in the head's {what} ({a or 'not stated'}, "
-                    f"{b or 'not stated'}). One report is of one head as it was; 'groundsweep bench compare' is for two."
+                    f"{b or 'not stated'}). A report is of one head as it was; 'groundsweep bench compare' is for two."
                 )
     files = tuple(f for r in reports for f in r.files)
     results = tuple(x for r in reports for x in r.results)
