@@ -93,7 +93,7 @@ def _limit(settings: NoiseSettings) -> Limit | None:
 def _metal(still: Taken, settings: NoiseSettings) -> Result:
     if still.missing:
         raise BenchError(f"{still.missing} records of the still step were lost: a spectrum needs all. Take it again.")
-    if still.seconds < 8 / settings.resolution_hz:
+    if still.seconds < 7.9 / settings.resolution_hz:
         raise BenchError(
             f"The still step lasts {still.seconds:.1f} s: a spectrum of {settings.resolution_hz:g} Hz resolution needs "
             f"{8 / settings.resolution_hz:.0f} s. Take a longer one."

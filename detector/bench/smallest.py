@@ -136,7 +136,7 @@ def measure_soil(steps: Sequence[Taken], settings: SmallestSettings) -> Result:
         if all(np.isfinite(depth)):
             notes.append(
                 f"The {1e3 * d:g} mm ball: {1e3 * depth[1]:.0f} mm in air, {1e3 * depth[0]:.0f} mm in soil; loss "
-                f"{1e3 * (depth[1] - depth[0]):.0f} mm (read off the curves)."
+                f"{round(1e3 * (depth[1] - depth[0])):d} mm (read off the curves)."
             )
     chart = Chart(
         "height of the ball below the coil (m)", "smallest diameter (m)", (_line("in air", air), _line("in soil", soil))

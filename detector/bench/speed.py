@@ -109,7 +109,13 @@ def measure(steps: Sequence[Taken], settings: SpeedSettings) -> Result:
     figures.insert(
         0,
         Figure(
-            f"fastest with a loss under {settings.most_loss:g}", top, "m/s", low - between, high + between, how, limit
+            f"fastest with a loss under {settings.most_loss:g}",
+            top,
+            "m/s",
+            min(low - between, top),
+            high + between,
+            how,
+            limit,
         ),
     )
     notes = [f"Against {v[0]:g} m/s, after smoothing over {1e3 * settings.smoothing_s:.0f} ms."]

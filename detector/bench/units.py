@@ -23,7 +23,7 @@ def prefix_of(value: float, unit: str) -> tuple[float, str]:
 
 def digits(value: float, half: float) -> int:
     """Decimals that show two digits of half the interval."""
-    if not math.isfinite(half) or half <= 0:
+    if not math.isfinite(half) or half <= 1e-9 * abs(value):
         return max(0, 3 - math.floor(math.log10(abs(value))) - 1) if value else 0
     return max(0, 1 - math.floor(math.log10(half)))
 

@@ -13,23 +13,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from detector import __version__
-from detector.bench.compare import compare as compare_reports
 from detector.bench.registry import MEASUREMENTS
 from detector.bench.result import Result, Verdict
-from detector.bench.steps import Entry
 from detector.bench.units import figure_texts
 from detector.errors import BenchError
-from detector.formats.logger import read_logger
 from detector.recording.writer import RecordingWriter
+from detector.simulate.bench import BenchHead
 from firmware_host.bench.hand import Hand, TerminalHand
-from firmware_host.bench.notebook import Notebook, load_report
+from firmware_host.bench.notebook import Notebook
 from firmware_host.bench.report import Report, joined, measurements_in, report_of
 from firmware_host.bench.session import BenchSession, Wanted
+from firmware_host.cli import bench_import, bench_notebook
 from firmware_host.cli.opening import console
 from firmware_host.cli.reading import reading
 from firmware_host.clock import HostClock
 from firmware_host.head import Head
 from firmware_host.session import Interrupt
+from firmware_host.virtual.bench import VirtualBench
 
 app = typer.Typer(help="Measure a detector by the tests of a bench; docs/bench.md.", no_args_is_help=True)
 
@@ -51,6 +51,8 @@ ConditionOption = Annotated[
 
 def register(parent: typer.Typer) -> None:
     """Add this group."""
+    bench_notebook.register(app)
+    bench_import.register(app)
     parent.add_typer(app, name="bench")
 
 
@@ -219,9 +221,7 @@ def session(
 ) -> None:
     """Take several measurements into one recording, and report them together."""
     settings = _grouped(changes)
-    for name in [*names, *settings]:
-        if name not in MEASUREMENTS:
-            raise BenchError(f"There is no measurement {name!r}; there are {', '.join(MEASUREMENTS)}.")
+    _known([*names, *settings])
     file = out or Path(time.strftime("bench-%Y%m%dT%H%M%SZ.h5", time.gmtime()))
     conditions = pairs_of(condition, "--condition")
     take(names, settings, port, baud, file, TerminalHand(console), stream=stream, conditions=conditions)
@@ -241,6 +241,36 @@ def _grouped(changes: Sequence[str] | None) -> dict[str, dict[str, Any]]:
             raise BenchError(f"--set {name} does not say of which measurement: write MEASUREMENT.{name}=VALUE.")
         out.setdefault(measurement, {})[key] = value
     return out
+
+
+@app.command()
+def virtual(
+    names: Annotated[list[str], typer.Argument(help="Measurements, in the order in which they are taken.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated noise and of the operator's marks.")] = 1,
+    out: OutOption = None,
+    report: ReportOption = None,
+    notebook: NotebookOption = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="MEASUREMENT.NAME=VALUE", help="A setting; repeat.")
+    ] = None,
+) -> None:
+    """The same on a simulated metal detector behind a pseudo-terminal, with a script for a hand: no head is needed."""
+    settings = _grouped(changes)
+    _known([*names, *settings])
+    file = out or Path(time.strftime("bench-virtual-%Y%m%dT%H%M%SZ.h5", time.gmtime()))
+    head = BenchHead(rate_hz=100.0, mains_v=4e-4, mains_hz=49.8, drift_v_per_s=1e-7, lag_s=0.02)
+    with VirtualBench(head, seed, speed=200.0) as bench:
+        take(names, settings, bench.path, 921600, file, bench)
+    console.print(f"Recorded to [bold]{escape(str(file))}[/]")
+    with reading(file) as recording:
+        made = report_of(recording, file, names, settings, who="a script")
+    conclude(made, report, notebook)
+
+
+def _known(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in MEASUREMENTS:
+            raise BenchError(f"There is no measurement {name!r}; there are {', '.join(MEASUREMENTS)}.")
 
 
 @app.command()
@@ -267,119 +297,3 @@ def report(
                 report_of(recording, file, names, settings, who=who or getpass.getuser(), conditions=conditions)
             )
     conclude(joined(made), html, notebook)
-
-
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(help="A report's JSON file, or NOTEBOOK#ENTRY.")],
-    second: Annotated[str, typer.Argument(help="The one to hold against it.")],
-) -> None:
-    """Two heads, settings or firmware versions side by side: which differences are real."""
-    a, b = load_report(first), load_report(second)
-    for what in ("model", "serial", "firmware", "settings_hash", "taken_utc", "who"):
-        differs = "" if a[what] == b[what] else "  [bold](differs)[/]"
-        console.print(f"{what:14} {escape(str(a[what])[:40])} | {escape(str(b[what])[:40])}{differs}", soft_wrap=True)
-    found = compare_reports(a, b)
-    table = Table(box=None, pad_edge=False)
-    for column in ("measurement", "figure", "first", "second", "second over first", "p", "after Holm", "answer"):
-        table.add_column(column)
-    for c in found:
-        kind = "x" if c.ratio == c.ratio else f"difference, {c.unit}"
-        value = (
-            f"{c.ratio:.3f} ({c.low:.3f} to {c.high:.3f}) {kind}"
-            if kind == "x"
-            else f"{c.low:.3g} to {c.high:.3g} {kind}"
-        )
-        answer = "differ" if c.real else "no difference shown"
-        table.add_row(
-            c.measurement, c.name, f"{c.a:.4g} {c.unit}", f"{c.b:.4g} {c.unit}", value, f"{c.p:.2g}",
-            f"{c.p_adjusted:.2g}", answer,
-        )  # fmt: skip
-    console.print(table)
-    console.print(
-        f"{sum(c.real for c in found)} of {len(found)} figures differ at 5 % over all of them together (Holm). "
-        "'No difference shown' is not 'the same': the interval says how large a difference could still be.",
-        soft_wrap=True,
-    )
-
-
-@app.command()
-def notebook(
-    file: Annotated[Path, typer.Argument(help="A notebook.")],
-    entry: Annotated[int | None, typer.Option("--entry", help="Show this one whole.", min=1)] = None,
-) -> None:
-    """What a bench notebook holds: who measured what, when, on which head."""
-    entries = Notebook(file).entries()
-    if entry is not None:
-        console.print_json(data=load_report(f"{file}#{entry}"))
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("entry", "taken", "who", "head", "firmware", "settings", "measurements"):
-        table.add_column(column)
-    for e in entries:
-        said = ", ".join(f"{r['measurement']} {r['verdict']}" for r in e["results"])
-        table.add_row(
-            str(e["entry"]), e["taken_utc"], e["who"], f"{e['model']} {e['serial']}", e["firmware"],
-            e["settings_hash"][:8], said,
-        )  # fmt: skip
-    console.print(table)
-
-
-@app.command("import")
-def import_table(
-    file: Annotated[Path, typer.Argument(help="CSV of an oscilloscope or a logger.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Bench recording to write.")],
-    kind: Annotated[str, typer.Option(help="metal, metal-pi, metal-cw or radar.")] = "metal",
-    time_column: Annotated[str, typer.Option(help="Heading of the time; '' = none, then --rate.")] = "",
-    time_unit: Annotated[str, typer.Option(help="s, ms, us or ns.")] = "s",
-    columns: Annotated[str, typer.Option(help="Headings of the values, with commas. Default: all others.")] = "",
-    rate: Annotated[float | None, typer.Option(help="Records per second.", min=1e-6)] = None,
-    unit: Annotated[str, typer.Option(help="Of the values, once scaled.")] = "V",
-    scale: Annotated[float, typer.Option(help="What a number of the file is worth in that unit.")] = 1.0,
-    gate_times: Annotated[str, typer.Option(help="metal-pi: gate centres in s, with commas.")] = "",
-    waveforms: Annotated[bool, typer.Option(help="Each column is one record, with time running down it.")] = False,
-    model: Annotated[str, typer.Option(help="Of the detector.")] = "",
-    serial: Annotated[str, typer.Option(help="Of the detector.")] = "",
-    measurement: Annotated[str, typer.Option(help="Which measurement the steps are of.")] = "",
-    step: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--step", metavar="ROLE:FROM:TO[:NAME=VALUE,...]", help="A step, s from the first record; repeat."
-        ),
-    ] = None,
-) -> None:
-    """Make a bench recording of another instrument's table. Steps may be named; noise and drift need none."""
-    said: dict[str, Any] = {"kind": kind, "unit": unit, "scale": scale, "model": model, "serial": serial}
-    said |= {"rate_hz": rate} if rate else {}
-    said |= {"gate_times_s": [float(x) for x in gate_times.split(",")]} if gate_times else {}
-    said |= {"value_columns": [c.strip() for c in columns.split(",")]} if columns else {}
-    made = read_logger(file, said, time_column, time_unit, waveforms)
-    if step and measurement not in MEASUREMENTS:
-        raise BenchError(f"--step needs --measurement, one of {', '.join(MEASUREMENTS)}.")
-    entries = [_step_of(text, measurement, made.device.tick_hz) for text in step or []]
-    with RecordingWriter(
-        out, made.device, software=f"groundsweep {__version__}", created_utc_ns=time.time_ns(), recording_type="bench",
-        note=made.note, source=file.name,
-    ) as writer:  # fmt: skip
-        for block in made.blocks:
-            writer.write(block)
-        for entry in entries:
-            writer.event(entry.event())
-    s = made.device.streams[0]
-    n = sum(len(b) for b in made.blocks)
-    console.print(
-        f"{n} records of {s.width} values, {s.rate_hz:g} a second, {len(entries)} steps, to {escape(str(out))}"
-    )
-
-
-def _step_of(text: str, measurement: str, tick_hz: float) -> Entry:
-    parts = text.split(":", 3)
-    try:
-        role, begin, end = parts[0], float(parts[1]), float(parts[2])
-        at: dict[str, float | str] = {}
-        for word in parts[3].split(",") if len(parts) > 3 else []:
-            name, _, value = word.partition("=")
-            at[name] = value if name == "medium" else float(value)
-    except (ValueError, IndexError) as e:
-        raise BenchError(f"--step {text!r} is not ROLE:FROM:TO[:NAME=VALUE,...], with times in s.") from e
-    return Entry(measurement, role, at, round(begin * tick_hz), round(end * tick_hz) - 1, time.time_ns())

@@ -26,9 +26,9 @@ DEPTH_M = 0.10
 SPACING_M = 0.5
 VOLT = 5.0 / 2**23
 SETTINGS = {
-    "noise": {"seconds": 8.0, "resolution_hz": 1.0},
+    "noise": {"seconds": 5.0, "resolution_hz": 2.0},
     "static": {"before_s": 5.0, "item_s": 5.0, "after_s": 5.0},
-    "latency": {"seconds": 3.0},
+    "latency": {"seconds": 2.0},
 }
 
 
