@@ -20,8 +20,8 @@ _STYLE: Final = (
     ".refusal{border:3px solid #000;padding:.6rem;font-weight:bold}.small{font-size:.85rem}"
     "details{margin:.5rem 0}"
     "@media print{body{margin:0;max-width:none;font-size:10.5pt}section{page-break-inside:avoid;break-inside:avoid}"
-    "section.next{page-break-before:always;break-before:page}tr,img{page-break-inside:avoid;break-inside:avoid}"
-    "thead{display:table-header-group}details>*{display:block}}@page{size:A4;margin:15mm}"
+    "section.first{page-break-before:always;break-before:page}tr,img{page-break-inside:avoid;break-inside:avoid}"
+    "thead{display:table-header-group}img{width:auto;max-height:75mm}details>*{display:block}}@page{size:A4;margin:15mm}"
 )
 
 _WORDS: Final = {
@@ -79,7 +79,7 @@ def _first(r: Result) -> str:
 
 
 def _section(r: Result, picture: str, k: int) -> str:
-    out = [f'<section class="{"next" if k % 2 == 0 else ""}"><h2>{escape(r.title)}</h2>']
+    out = [f'<section class="{"first" if k == 0 else ""}"><h2>{escape(r.title)}</h2>']
     out.append(f'<p class="small">{escape(r.source)}</p>')
     if r.refusal:
         out.append(f'<p class="refusal">No figure is given. {escape(r.refusal)}</p>')

@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BenchError
-from detector.samples import DeviceDescription, Event, SampleBlock, Severity, StreamDescription
+from detector.samples import DeviceDescription, Event, Int64Array, SampleBlock, Severity, StreamDescription
 
 F8 = NDArray[np.float64]
 Conditions = Mapping[str, float | str]
 
 EVENT_KIND: Final = "bench"
+
+_AT_ONCE: Final = 16384
+"""Records read at once."""
+_MOST_VALUES: Final = 1 << 27
+"""Values of one step, at most: 1 GB as they are computed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +174,14 @@ def steps_of(
     """
     kept = list(entries) or [e for e in map(entry_of, source.events()) if e is not None]
     mine = [e for e in kept if e.measurement == measurement]
-    block = source.block(stream.name, 0, source.n_records(stream.name))
-    if not mine and whole_as and not kept and len(block):
-        mine = [Entry(measurement, whole_as, {}, int(block.tick[0]), int(block.tick[-1]))]
+    ticks = _ticks(source, stream)
+    if not mine and whole_as and not kept and len(ticks):
+        mine = [Entry(measurement, whole_as, {}, int(ticks[0]), int(ticks[-1]))]
     if not mine:
         there = ", ".join(sorted({e.measurement for e in kept})) or "none"
         raise BenchError(f"The recording holds no steps of {measurement!r}; it has steps of: {there}.")
     check_firmware(source.device, mine)
-    return [_taken(source.device, stream, block, e) for e in mine]
+    return [_taken(source, stream, ticks, e) for e in mine]
 
 
 def check_firmware(device: DeviceDescription, entries: Sequence[Entry]) -> None:
@@ -190,15 +195,30 @@ def check_firmware(device: DeviceDescription, entries: Sequence[Entry]) -> None:
         )
 
 
-def _taken(device: DeviceDescription, stream: StreamDescription, block: SampleBlock, e: Entry) -> Taken:
-    tick = block.tick if block.head_tick is None else block.head_tick
-    first, last = np.searchsorted(tick, (e.begin, e.end + 1))
-    return taken_of(block[int(first) : int(last)], device.tick_hz, e.role, e.at)
+def _ticks(source: Source, stream: StreamDescription) -> Int64Array:
+    """(n,) the head's own tick of every record, without keeping the samples."""
+    n = source.n_records(stream.name)
+    parts = [_own_ticks(source.block(stream.name, at, min(n, at + _AT_ONCE))) for at in range(0, n, _AT_ONCE)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _own_ticks(block: SampleBlock) -> Int64Array:
+    return block.tick if block.head_tick is None else block.head_tick
+
+
+def _taken(source: Source, stream: StreamDescription, ticks: Int64Array, e: Entry) -> Taken:
+    first, stop = (int(i) for i in np.searchsorted(ticks, (e.begin, e.end + 1)))
+    if (stop - first) * stream.width > _MOST_VALUES:
+        raise BenchError(
+            f"Step {e.role!r} holds {stop - first} records of {stream.width} values, more than can be held at once. "
+            "Take a shorter one, or a lower record rate."
+        )
+    return taken_of(source.block(stream.name, first, max(first, stop)), source.device.tick_hz, e.role, e.at)
 
 
 def taken_of(block: SampleBlock, tick_hz: float, role: str, at: Conditions) -> Taken:
     """A step from its records."""
-    tick = block.tick if block.head_tick is None else block.head_tick
+    tick = _own_ticks(block)
     values = (
         block.raw.reshape(len(block), block.stream.width).astype(np.float64) * block.stream.scale + block.stream.offset
     )

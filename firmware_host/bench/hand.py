@@ -11,6 +11,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from detector.bench.steps import Planned
+from detector.errors import BenchError
 
 
 class Hand(Protocol):
@@ -40,7 +41,7 @@ class TerminalHand:
 
     def __init__(self, console: Console, source: TextIO | None = None) -> None:
         self._console = console
-        self._lines: queue.Queue[str] = queue.Queue(maxsize=64)
+        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=64)
         self._source = source or sys.stdin
         self._shown = -1
         self._given: dict[str, float] = {}
@@ -49,12 +50,16 @@ class TerminalHand:
     def _read(self) -> None:
         for line in self._source:
             self._lines.put(line.strip())
+        self._lines.put(None)
 
     def _line(self) -> str | None:
         try:
-            return self._lines.get_nowait()
+            line = self._lines.get_nowait()
         except queue.Empty:
             return None
+        if line is None:
+            raise BenchError("The input ended before the last step was begun. What was taken is in the recording.")
+        return line
 
     def show(self, step: Planned, number: int, total: int) -> None:
         self._shown = -1

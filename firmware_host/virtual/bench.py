@@ -17,6 +17,7 @@ Arrange = Callable[[Planned], Scene]
 BALL_M = 0.010
 HEIGHT_M = 0.08
 SPEED_M_PER_S = 0.5
+SOIL_NOISE = 1.5
 
 
 def arranged(step: Planned) -> Scene:
@@ -27,6 +28,8 @@ def arranged(step: Planned) -> Scene:
         return float(value) if isinstance(value, int | float) else otherwise
 
     metal = steel_ball(number("diameter_m", BALL_M))
+    # soil answers unevenly, and so adds to the noise
+    noise = SOIL_NOISE if step.at.get("medium") == "soil" else 1.0
     below = number("height_m", HEIGHT_M)
     match step.role:
         case "item":
@@ -38,10 +41,10 @@ def arranged(step: Planned) -> Scene:
             half = number("spacing_m", 0.0) / 2
             places = (-half, half) if half else (0.0,)
             pieces = tuple((metal, x, 0.0, below) for x in places)
-            return Scene(pieces, v, -v * step.seconds / 2, has_odometer=True)
+            return Scene(pieces, v, -v * step.seconds / 2, True, noise)
         case "on":
             return Scene(noise_factor=float(np.sqrt(1 + (1.0 / number("distance_m", 1.0)) ** 6)))
-    return Scene(has_odometer=True, start_m=0.0)
+    return Scene(has_odometer=True, noise_factor=noise)
 
 
 class VirtualBench:

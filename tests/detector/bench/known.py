@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from scipy import optimize
@@ -31,11 +32,13 @@ from detector.bench import (
 )
 from detector.bench.result import Result
 from detector.bench.steps import Planned, Taken, taken_of
-from detector.simulate.bench import Bench, BenchHead, Piece, Scene, steel_ball
+from detector.simulate import bench as physics
+from detector.simulate.bench import Bench, BenchHead, Piece, Scene
 from detector.simulate.bench_radar import BenchRadar, RadarBench
 from detector.simulate.metal_lane import decay
 
 TICK_HZ = 1e6
+steel_ball = cache(physics.steel_ball)
 BALL = steel_ball(0.010)
 HEAD = BenchHead(rate_hz=100.0)
 """Slow enough for many seeds."""
@@ -92,25 +95,45 @@ def steady_drift_case(seed: int) -> tuple[Result, Truth]:
     return result, {"drift": 3600 * 1e-6}
 
 
-def seen_at(head: BenchHead, settings: height.PassSettings, seconds: float, metal: object, below: float) -> float:
-    """How far a pass at 0.5 m/s stands out of the noise, in sigma: both by the stated treatment, without a sample."""
-    n = round(seconds * head.rate_hz)
-    x = 0.5 * (np.arange(n) / head.rate_hz - seconds / 2)
-    law = head.gain * decay(head.coil, metal)  # type: ignore[arg-type]
-    weights = law / head.sigma_v**2
-    signal = head.coupling(x, 0 * x, 0 * x + below) * float(weights @ law)
-    sigma = float(np.sqrt((weights**2 * head.sigma_v**2).sum()))
-    k = max(1, int(settings.ends * n))
+PASS = height.HeightSettings()
+"""Its treatment of a pass is that of the other measurements too."""
+PASS_S = 3.0
 
-    def treated(series: np.ndarray) -> np.ndarray:
-        y = gaussian_filter1d(series, settings.smoothing_s * head.rate_hz, axis=0, mode="nearest")
-        first, last = series[:k].mean(axis=0), series[-k:].mean(axis=0)
-        along = (np.arange(n) - (k - 1) / 2) / (n - k)
-        return np.asarray(y - (first + np.multiply.outer(along, last - first)).reshape(y.shape))
 
-    kernel = treated(np.eye(n))  # each record's part in the treated signal
-    spread = np.sqrt((kernel[k:-k] ** 2).sum(axis=1).mean())
-    return float(treated(signal).max() / (sigma * spread))
+def treated(series: np.ndarray) -> np.ndarray:
+    """Smoothed and less a line through its ends, as docs/bench.md states it."""
+    n = len(series)
+    k = int(PASS.ends * n)
+    y = gaussian_filter1d(series, PASS.smoothing_s * HEAD.rate_hz, axis=0, mode="nearest")
+    first, last = series[:k].mean(axis=0), series[-k:].mean(axis=0)
+    along = (np.arange(n) - (k - 1) / 2) / (n - k)
+    return np.asarray(y - (first + np.multiply.outer(along, last - first)).reshape(y.shape))
+
+
+@cache
+def spread() -> float:
+    """Noise of a treated pass over that of a record, from each record's part in the treated signal."""
+    n = round(PASS_S * HEAD.rate_hz)
+    k = int(PASS.ends * n)
+    return float(np.sqrt((treated(np.eye(n))[k:-k] ** 2).sum(axis=1).mean()))
+
+
+def seen_at(metal: object, below: float) -> float:
+    """How far a pass at 0.5 m/s stands out of the noise, in sigma, without a sample."""
+    n = round(PASS_S * HEAD.rate_hz)
+    x = 0.5 * (np.arange(n) / HEAD.rate_hz - PASS_S / 2)
+    law = HEAD.gain * decay(HEAD.coil, metal)  # type: ignore[arg-type]
+    weights = law / HEAD.sigma_v**2
+    signal = HEAD.coupling(x, 0 * x, 0 * x + below) * float(weights @ law)
+    sigma = float(np.sqrt((weights**2 * HEAD.sigma_v**2).sum()))
+    return float(treated(signal).max() / (sigma * spread()))
+
+
+@cache
+def smallest_ball(below: float, noisier: float = 1.0) -> float:
+    """Diameter that stands out by the threshold, m."""
+    wanted = noisier * PASS.threshold_sigma
+    return float(optimize.brentq(lambda d: seen_at(physics.steel_ball(d), below) - wanted, 0.001, 0.05))
 
 
 def height_case(seed: int) -> tuple[Result, Truth]:
@@ -121,7 +144,7 @@ def height_case(seed: int) -> tuple[Result, Truth]:
         bench.show(Scene() if p.role == "still" else moving(p, BALL, float(p.at["height_m"])))
         steps.append(take(bench, p))
     result = height.measure(steps, settings)
-    true = optimize.brentq(lambda h: seen_at(HEAD, settings, 3.0, BALL, h) - settings.threshold_sigma, 0.1, 0.4)
+    true = optimize.brentq(lambda h: seen_at(BALL, h) - settings.threshold_sigma, 0.1, 0.4)
     return result, {"detection height": float(true)}
 
 
@@ -136,13 +159,30 @@ def smallest_case(seed: int) -> tuple[Result, Truth]:
         bench.show(Scene() if still else moving(p, steel_ball(float(p.at["diameter_m"])), float(p.at["height_m"])))
         steps.append(take(bench, p))
     result = smallest.measure(steps, settings)
+    truth = {f"smallest ball at {1e3 * h:.0f} mm": smallest_ball(h) for h in settings.heights}
+    there = {f.name for f in result.figures}
+    return result, {name: true for name, true in truth.items() if name in there}
+
+
+def soil_case(seed: int) -> tuple[Result, Truth]:
+    bench = Bench(HEAD, seed)
+    settings = smallest.SmallestSettings(balls_m=(0.002, 0.003, 0.004, 0.006), heights_m=(0.08, 0.12), still_s=90.0)
+    steps = []
+    for p in smallest.soil_plan(settings):
+        noisier = 1.5 if p.at["medium"] == "soil" else 1.0
+        scene = Scene()
+        if p.role == "pass":
+            scene = moving(p, steel_ball(float(p.at["diameter_m"])), float(p.at["height_m"]))
+        bench.show(replace(scene, noise_factor=noisier))
+        steps.append(take(bench, p))
+    result = smallest.measure_soil(steps, settings)
+
     truth = {}
     for h in settings.heights:
-        name = f"smallest ball at {1e3 * h:.0f} mm"
-        if any(f.name == name for f in result.figures):
-            gap = lambda d, h=h: seen_at(HEAD, settings, 3.0, steel_ball(d), h) - settings.threshold_sigma  # noqa: E731
-            truth[name] = float(optimize.brentq(gap, 0.001, 0.05))
-    return result, truth
+        truth[f"smallest ball at {1e3 * h:.0f} mm in soil"] = smallest_ball(h, 1.5)
+        truth[f"larger by soil at {1e3 * h:.0f} mm"] = smallest_ball(h, 1.5) / smallest_ball(h)
+    there = {f.name for f in result.figures}
+    return result, {name: true for name, true in truth.items() if name in there}
 
 
 def repeatability_case(seed: int) -> tuple[Result, Truth]:
