@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -12,9 +13,10 @@ SLOW = 30
 CONFIDENCE = 0.95
 
 
-def counted(name: str, seeds: range) -> dict[str, int]:
-    """How often the interval of each figure held the truth."""
+def counted(name: str, seeds: range) -> tuple[dict[str, int], dict[str, list[float]]]:
+    """How often the interval of each figure held the truth, and its errors in units of half the interval."""
     hits: dict[str, int] = {}
+    errors: dict[str, list[float]] = {}
     for seed in seeds:
         result, truth = CASES[name](seed)
         assert not result.refusal
@@ -24,12 +26,13 @@ def counted(name: str, seeds: range) -> dict[str, int]:
             # a line is named by its frequency, which differs from seed to seed
             key = "line" if figure.startswith("line at") else figure
             hits[key] = hits.get(key, 0) + (f.low <= true <= f.high)
-    return hits
+            errors.setdefault(key, []).append((f.value - true) / ((f.high - f.low) / 2))
+    return hits, errors
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_the_interval_of_a_measurement_holds_what_is_true(name: str) -> None:
-    for figure, hits in counted(name, range(FAST)).items():
+    for figure, hits in counted(name, range(FAST))[0].items():
         # 95 % intervals miss now and then; two misses of three come once in 140 times
         assert hits >= FAST - 1, f"{name}: {figure} was held {hits} times of {FAST}"
 
@@ -39,12 +42,16 @@ def test_stated_intervals_hold_the_truth_in_95_of_100_seeded_benches() -> None:
     rows = {}
     for name in CASES:
         seeds = range(1000, 1000 + SLOW)
-        rows |= {(name, figure): (hits, SLOW) for figure, hits in counted(name, seeds).items()}
+        hits, errors = counted(name, seeds)
+        rows |= {(name, figure): (h, SLOW) for figure, h in hits.items()}
+        for figure, e in errors.items():
+            # half an interval is two deviations: the mean of all seeds has to lie far nearer
+            assert abs(float(np.mean(e))) < 0.45, f"{name}: {figure} is off by {np.mean(e):.2f} of half its interval"
     # of each figure: fewer hits than this come by chance once in 1000 such tables, if 95 % is true
     least = int(stats.binom.ppf(0.001 / len(rows), SLOW, CONFIDENCE))
     short = {key: row for key, row in rows.items() if row[0] < least}
     assert not short, short
     # of all together: figures of one bench go along with each other, so that a case counts as two independent ones
-    held = sum(hits for hits, _ in rows.values()) / (SLOW * len(rows))
+    held = sum(h for h, _ in rows.values()) / (SLOW * len(rows))
     independent = 2 * len(CASES) * SLOW
     assert held * independent >= stats.binom.ppf(0.001, independent, CONFIDENCE), f"{held:.4f} of all intervals"
