@@ -133,7 +133,7 @@ def crossing(x: F8, y: F8, level: float) -> float:
 
 
 def curved_crossing(x: F8, y: F8, level: float) -> tuple[float, float]:
-    """Where y crosses a level by a monotone cubic between points, and how far a straight line differs from it.
+    """Where y crosses a level, midway between a monotone cubic and straight lines, and how far these two differ.
 
     The difference stands for what is not known of the curve between the points (Fritsch and Carlson 1980).
     """
@@ -142,4 +142,4 @@ def curved_crossing(x: F8, y: F8, level: float) -> tuple[float, float]:
         return straight, float("nan")
     fine = np.linspace(x[0], x[-1], 40 * (len(x) - 1) + 1)
     curved = crossing(fine, np.asarray(interpolate.PchipInterpolator(x, y)(fine)), level)
-    return curved, abs(curved - straight)
+    return (curved + straight) / 2, abs(curved - straight)

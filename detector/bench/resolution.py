@@ -103,8 +103,12 @@ def measure(steps: Sequence[Taken], settings: ResolutionSettings) -> Result:
         return crossing(x, means + errors * rng.standard_t(int(n.sum() - len(n)), size=len(n)), settings.dip)
 
     low, high = drawn_interval(draw)
+    # no place is known better than a part of the way between two records
+    between += 0.1 * max(float(np.median(np.abs(np.diff(p.x_m)))) for p in taken)
     limit = Limit(None, settings.most_m, "stated") if settings.most_m > 0 else None
-    how = "crossing drawn 2000 times from the scatter of the passes; what is not known between spacings added"
+    how = (
+        "crossing drawn 2000 times from the scatter of the passes; what is not known between spacings and records added"
+    )
     figures = (Figure("least resolvable spacing", at, "m", low - between, high + between, how, limit),)
     curve = Curve(
         "mean", x.tolist(), means.tolist(), (means - 2 * errors).tolist(), (means + 2 * errors).tolist(), True

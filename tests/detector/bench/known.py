@@ -269,9 +269,9 @@ def lag_case(seed: int) -> tuple[Result, Truth]:
 
 
 def resolution_case(seed: int) -> tuple[Result, Truth]:
-    head = replace(HEAD, noise_v=3e-4)
+    head = replace(HEAD, noise_v=6e-4)
     bench = Bench(head, seed)
-    settings = resolution.ResolutionSettings(still_s=40.0, spacings_m=(0.15, 0.175, 0.2, 0.225, 0.25, 0.3))
+    settings = resolution.ResolutionSettings(still_s=40.0, spacings_m=(0.2, 0.225, 0.25, 0.275, 0.3, 0.325))
     steps = []
     for p in resolution.plan(settings):
         if p.role == "still":
@@ -283,12 +283,13 @@ def resolution_case(seed: int) -> tuple[Result, Truth]:
         steps.append(take(bench, p))
 
     def dip(d: float) -> float:
-        x = 0.3 * np.arange(-3000, 3001) / 1000.0
+        rate = 2000.0
+        n = round(settings.pass_s * rate)
+        x = 0.3 * (np.arange(n) / rate - settings.pass_s / 2)
         below = 0 * x + 0.08
         y = head.coupling(x - d / 2, 0 * x, below) + head.coupling(x + d / 2, 0 * x, below)
-        y = gaussian_filter1d(y, settings.smoothing_s * 1000.0)
-        ends = np.abs(np.abs(x) - 0.3 * settings.pass_s * (0.5 - settings.ends / 2)).argmin()
-        y = y - y[ends]
+        k = int(settings.ends * n)
+        y = gaussian_filter1d(y, settings.smoothing_s * rate) - (y[:k].mean() + y[-k:].mean()) / 2
         return float(1 - np.interp(0, x, y) / np.interp(d / 2, x, y)) - settings.dip
 
     return resolution.measure(steps, settings), {"least resolvable spacing": float(optimize.brentq(dip, 0.12, 0.4))}
