@@ -64,7 +64,7 @@ def measure(steps: Sequence[Taken], settings: LatencySettings) -> Result:
         low, high = sd_interval(sd, variance_dof(even))
         figures.append(Figure("jitter of the records, rms", sd, "s", low, high, "chi square, head's ticks"))
     rate = 1.0 / even.mean()
-    error = 1.96 * sd / np.sqrt(len(even)) / even.mean()
+    error = 1.96 * sd / np.sqrt(len(even)) / even.mean() + 1e-6 / s.seconds  # and a tick of a microsecond
     figures.append(
         Figure("records per second", float(rate), "1/s", float(rate * (1 - error)), float(rate * (1 + error)), "t")
     )

@@ -117,7 +117,7 @@ def lines_of(s: Spectrum, false_alarm: float = 0.01, from_hz: float = 0.0, name_
                 float(np.sqrt(max(0.0, power - scatter))),
                 float(np.sqrt(power + scatter)),
                 float(10 * np.log10(s.density[peak] / s.floor[peak])),
-                mains_name(hz, 2 * nyquist, 1.5 * step) if name_of == "mains" else band_name(hz),
+                mains_name(hz, 2 * nyquist, 1.5 * step) if name_of == "mains" else band_name(hz, 1.5 * step),
             )
         )
     return sorted(out, key=lambda line: -line.rms)
@@ -151,12 +151,12 @@ def mains_name(hz: float, rate_hz: float, tolerance_hz: float) -> str:
     return " or ".join(names) + seen
 
 
-def band_name(hz: float) -> str:
-    """The use of the band in which a line of a radar's spectrum lies."""
-    for low, high, name in BANDS:
-        if low <= hz <= high:
-            return f"in the band of {name}"
-    return "in no band that is named here"
+def band_name(hz: float, tolerance_hz: float = 0.0) -> str:
+    """The uses of the bands in which a line of a radar's spectrum may lie."""
+    names = [name for low, high, name in BANDS if low - tolerance_hz <= hz <= high + tolerance_hz]
+    if not names:
+        return "in no band that is named here"
+    return f"may be {' or '.join(dict.fromkeys(names))} (known to {tolerance_hz / 1e6:.0f} MHz)"
 
 
 def fast_spectrum(residue: F8, interval_s: float) -> Spectrum:

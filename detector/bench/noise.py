@@ -140,7 +140,7 @@ def _radar(still: Taken, settings: NoiseSettings) -> Result:
     sigma = float(np.sqrt((per_sample**2).mean()))
     low, high = sd_interval(sigma, (n - 1) * residue.shape[1] / 4)
     s = fast_spectrum(residue, dt)
-    lines = lines_of(s, settings.false_alarm, from_hz=3 * float(s.hz[1]), name_of="band")[:12]
+    lines = lines_of(s, settings.false_alarm, from_hz=float(s.hz[1]), name_of="band")[:12]
     how = "chi square; four neighbouring samples counted as one"
     figures = [Figure("noise of the A-scan", sigma, unit, low, high, how, _limit(settings))]
     figures += [_line_figure(line, unit, f"{line.hz / 1e6:.0f} MHz") for line in lines]

@@ -46,7 +46,7 @@ def page(
     """
     rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in provenance)
     summary = "".join(
-        f"<tr><td>{escape(r.title)}</td><td>{_verdict(r.verdict)}</td><td>{escape(_first(r))}</td></tr>"
+        f"<tr><td>{escape(r.title)}</td><td>{_verdict(r.verdict)}</td><td>{escape(_deciding(r))}</td></tr>"
         for r in results
     )
     parts = [
@@ -54,7 +54,7 @@ def page(
         "<p>Every interval holds the true value in 95 of 100 repetitions, by the method stated beside it. A figure "
         "passes or fails only if its whole interval does; <i>undecided</i> says that more repeats are needed. A bench "
         "test says how a head measures, not that any ground is free of mines.</p>",
-        "<table><thead><tr><th>measurement</th><th>verdict</th><th>first figure</th></tr></thead>"
+        "<table><thead><tr><th>measurement</th><th>verdict</th><th>what decides it</th></tr></thead>"
         f"<tbody>{summary}</tbody></table>",
     ]
     parts += [_section(r, pictures.get(k, ""), k) for k, r in enumerate(results)]
@@ -69,13 +69,14 @@ def _verdict(v: Verdict) -> str:
     return f'<span class="v {str(v).replace(" ", "-")}">{_WORDS[v]}</span>'
 
 
-def _first(r: Result) -> str:
+def _deciding(r: Result) -> str:
     if r.refusal:
         return r.refusal
     if not r.figures:
         return "-"
-    value, interval, _ = figure_texts(r.figures[0])
-    return f"{r.figures[0].name}: {value} ({interval})"
+    deciding = next((f for f in r.figures if f.verdict is r.verdict), r.figures[0])
+    value, interval, _ = figure_texts(deciding)
+    return f"{deciding.name}: {value} ({interval})"
 
 
 def _section(r: Result, picture: str, k: int) -> str:

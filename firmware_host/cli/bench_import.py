@@ -13,6 +13,8 @@ from detector import __version__
 from detector.bench.registry import MEASUREMENTS
 from detector.bench.steps import Entry
 from detector.errors import BenchError
+from detector.formats.bounded import twin
+from detector.formats.description import describe
 from detector.formats.logger import read_logger
 from detector.recording.writer import RecordingWriter
 from firmware_host.cli.opening import console
@@ -26,13 +28,13 @@ def register(app: typer.Typer) -> None:
 def import_table(
     file: Annotated[Path, typer.Argument(help="CSV of an oscilloscope or a logger.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Bench recording to write.")],
-    kind: Annotated[str, typer.Option(help="metal, metal-pi, metal-cw or radar.")] = "metal",
+    kind: Annotated[str, typer.Option(help="metal, metal-pi, metal-cw or radar. Default: metal.")] = "",
     time_column: Annotated[str, typer.Option(help="Heading of the time; '' = none, then --rate.")] = "",
     time_unit: Annotated[str, typer.Option(help="s, ms, us or ns.")] = "s",
     columns: Annotated[str, typer.Option(help="Headings of the values, with commas. Default: all others.")] = "",
     rate: Annotated[float | None, typer.Option(help="Records per second.", min=1e-6)] = None,
-    unit: Annotated[str, typer.Option(help="Of the values, once scaled.")] = "V",
-    scale: Annotated[float, typer.Option(help="What a number of the file is worth in that unit.")] = 1.0,
+    unit: Annotated[str, typer.Option(help="Of the values, once scaled. Default: V.")] = "",
+    scale: Annotated[float | None, typer.Option(help="What a number of the file is worth in that unit.")] = None,
     gate_times: Annotated[str, typer.Option(help="metal-pi: gate centres in s, with commas.")] = "",
     waveforms: Annotated[bool, typer.Option(help="Each column is one record, with time running down it.")] = False,
     model: Annotated[str, typer.Option(help="Of the detector.")] = "",
@@ -45,9 +47,17 @@ def import_table(
         ),
     ] = None,
 ) -> None:
-    """Make a bench recording of another instrument's table. Steps may be named; noise and drift need none."""
-    said: dict[str, Any] = {"kind": kind, "unit": unit, "scale": scale, "model": model, "serial": serial}
-    said |= {"rate_hz": rate} if rate else {}
+    """Make a bench recording of another instrument's table. Steps may be named; noise and drift need none.
+
+    A description beside it (NAME.toml or NAME.json, docs/formats.md) says what the flags do not.
+    """
+    said: dict[str, Any] = {"kind": "metal", "unit": "V"}
+    if twin(file, ".toml", ".json") is not None:
+        said |= describe(file).model_dump(exclude_unset=True)
+    time_column = time_column or said.pop("time_column", "")
+    said.pop("time_column", None)
+    flags = {"kind": kind, "unit": unit, "scale": scale, "model": model, "serial": serial, "rate_hz": rate}
+    said |= {name: value for name, value in flags.items() if value not in ("", None)}
     said |= {"gate_times_s": [float(x) for x in gate_times.split(",")]} if gate_times else {}
     said |= {"value_columns": [c.strip() for c in columns.split(",")]} if columns else {}
     made = read_logger(file, said, time_column, time_unit, waveforms)

@@ -101,6 +101,7 @@ def test_mains_at_half_the_record_rate_are_found() -> None:
 
 def test_a_carrier_in_a_radar_is_named_after_its_band() -> None:
     assert "FM broadcast" in lines.band_name(98e6)
+    assert "FM broadcast or television" in lines.band_name(140e6, 100e6)
     assert "no band" in lines.band_name(30e6)
 
 

@@ -98,3 +98,17 @@ def test_a_table_with_steps_is_measured_on_the_command_line(tmp_path: Path) -> N
     assert done.exit_code == 0, done.output
     assert "50.0" in done.output
     assert "pass" in done.output
+
+
+def test_a_description_beside_the_table_says_what_the_flags_do_not(tmp_path: Path) -> None:
+    path, out = write(tmp_path / "log.csv", "t,a,b\n"), tmp_path / "log.h5"
+    (tmp_path / "log.toml").write_text(
+        'kind = "metal-pi"\ngate_times_s = [20e-6, 50e-6]\nscale = 0.001\ntime_column = "t"\nserial = "A7"\n'
+    )
+    done = CliRunner().invoke(app, ["bench", "import", str(path), "--out", str(out), "--serial", "B8"])
+    assert done.exit_code == 0, done.output
+    with open_recording(out) as recording:
+        (stream,) = recording.device.streams
+        assert (recording.device.serial, stream.unit, stream.scale) == ("B8", "V", 0.001)
+        assert stream.axis == (20e-6, 50e-6)
+        assert stream.rate_hz == pytest.approx(1000.0)
