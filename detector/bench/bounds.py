@@ -143,3 +143,14 @@ def curved_crossing(x: F8, y: F8, level: float) -> tuple[float, float]:
     fine = np.linspace(x[0], x[-1], 40 * (len(x) - 1) + 1)
     curved = crossing(fine, np.asarray(interpolate.PchipInterpolator(x, y)(fine)), level)
     return (curved + straight) / 2, abs(curved - straight)
+
+
+def width_at(x: F8, y: F8, level: float, top: int) -> float:
+    """Width along x of the piece around index `top` in which y stays at or above a level; NaN if it reaches an end."""
+    left, right = np.nonzero(y[:top] < level)[0], np.nonzero(y[top:] < level)[0]
+    if not len(left) or not len(right):
+        return float("nan")
+    a, b = int(left[-1]), top + int(right[0])
+    return float(
+        np.interp(level, (y[b], y[b - 1]), (x[b], x[b - 1])) - np.interp(level, (y[a], y[a + 1]), (x[a], x[a + 1]))
+    )

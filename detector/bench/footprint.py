@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
-from detector.bench.bounds import batch_mean
+from detector.bench.bounds import batch_mean, width_at
 from detector.bench.response import Held
 from detector.bench.response import joined as joined_responses
 from detector.bench.result import Chart, Curve, Figure, Grid, Limit, Result
@@ -88,7 +88,7 @@ def widths(x: F8, y: F8, z: F8, level: float) -> tuple[float, float, float]:
     i, j = np.unravel_index(int(fine.argmax()), fine.shape)
     bound = level * fine[i, j]
     area = float((fine >= bound).sum() * (fx[1] - fx[0]) * (fy[1] - fy[0]))
-    return _width(fx, fine[i], bound, int(j)), _width(fy, fine[:, j], bound, int(i)), area
+    return width_at(fx, fine[i], bound, int(j)), width_at(fy, fine[:, j], bound, int(i)), area
 
 
 def _between(x: F8, y: F8, z: F8, level: float) -> F8:
@@ -103,16 +103,6 @@ def _between(x: F8, y: F8, z: F8, level: float) -> F8:
         return 0.02 * found
     other = np.array(widths(*coarse, z[first[1] :: 2, first[0] :: 2], level))
     return np.where(np.isfinite(other), np.abs(found - other) / 7, 0.02 * found)
-
-
-def _width(x: F8, z: F8, bound: float, top: int) -> float:
-    left, right = np.nonzero(z[:top] < bound)[0], np.nonzero(z[top:] < bound)[0]
-    if not len(left) or not len(right):
-        return float("nan")
-    a, b = int(left[-1]), top + int(right[0])
-    return float(
-        np.interp(bound, (z[b], z[b - 1]), (x[b], x[b - 1])) - np.interp(bound, (z[a], z[a + 1]), (x[a], x[a + 1]))
-    )
 
 
 def measure(steps: Sequence[Taken], settings: FootprintSettings) -> Result:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.signal import hilbert
 
-from detector.bench.bounds import mean_interval, sd_interval
+from detector.bench.bounds import mean_interval, sd_interval, width_at
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
 from detector.bench.steps import F8, Planned, Taken, in_role
 from detector.bench.trust import check
@@ -71,14 +71,7 @@ def envelope_peak(a: F8, dt: float) -> tuple[float, float, float]:
         shift = 0.5 * (below - above) / (below - 2 * top + above)
     else:
         shift = 0.0
-    left = np.nonzero(e[:i] < 0.5 * e[i])[0]
-    right = np.nonzero(e[i:] < 0.5 * e[i])[0]
-    width = float("nan")
-    if len(left) and len(right):
-        p, q = int(left[-1]), i + int(right[0])
-        first = p + (0.5 * e[i] - e[p]) / (e[p + 1] - e[p])
-        last = q - 1 + (0.5 * e[i] - e[q - 1]) / (e[q] - e[q - 1])
-        width = float((last - first) * dt / _FINE)
+    width = width_at(np.arange(len(e), dtype=np.float64) * (dt / _FINE), e, 0.5 * float(e[i]), i)
     return (i + shift) * dt / _FINE, float(e[i]), width
 
 

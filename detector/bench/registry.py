@@ -25,7 +25,7 @@ from detector.bench import (
     static,
 )
 from detector.bench.result import Result
-from detector.bench.steps import Entry, Planned, Source, Taken, channel_of, steps_of, stream_of
+from detector.bench.steps import Entry, Planned, Source, Taken, channel_of, entry_of, steps_of, stream_of
 from detector.errors import BenchError
 from detector.settings import Settings
 
@@ -111,6 +111,9 @@ def compute(
         s = stream_of(source.device, stream, measurement.radar)
         steps = channel_of(steps_of(source, measurement.name, s, measurement.whole_as, entries), channel)
         result = measurement.measure(steps, settings)
+        if len(steps) == 1 and steps[0].role == measurement.whole_as and not any(map(entry_of, source.events())):
+            note = f"The recording holds no steps: all of it was taken as {measurement.whole_as!r}."
+            result = replace(result, notes=(*result.notes, note))
     except BenchError as e:
         result = Result(measurement.name, measurement.title, measurement.source, refusal=str(e))
     return replace(result, settings=settings.model_dump(mode="json"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from detector.bench.bounds import batch_mean
+from detector.bench.bounds import batch_mean, width_at
 from detector.bench.steps import F8, Taken
 from detector.errors import BenchError
 from detector.settings import Settings, quantity
@@ -147,7 +147,9 @@ def measure_pass(p: Taken, s: Signature, settings: PassSettings, width_s: float 
     # noise of slope s moves the peak of curvature c up by s^2 / 2c: Rice's expansion about the noise-free peak
     added = s.sigma**2 * (width_s / 2.355) ** 2 / (4 * settings.smoothing_s**2) if width_s > 0 else 0.0
     amplitude = 0.5 * (largest + float(np.sqrt(max(largest**2 - 4 * added, 0.0)))) if largest > 0 else largest
-    return Pass(p, amplitude, float(p.t_s[i]), _width(p.t_s, y, i), y, p.t_s)
+    return Pass(
+        p, amplitude, float(p.t_s[i]), width_at(p.t_s, y, 0.5 * largest, i) if largest > 0 else float("nan"), y, p.t_s
+    )
 
 
 def measure_passes(passes: Sequence[Taken], s: Signature, settings: PassSettings) -> list[Pass]:
@@ -175,20 +177,6 @@ def measure_passes(passes: Sequence[Taken], s: Signature, settings: PassSettings
             )
     width = float(np.median([r.width_s for r in strong]))
     return [measure_pass(p, s, settings, width) for p in passes]
-
-
-def _width(t: F8, y: F8, i: int) -> float:
-    half = 0.5 * y[i]
-    if y[i] <= 0:
-        return float("nan")
-    left = np.nonzero(y[:i] < half)[0]
-    right = np.nonzero(y[i:] < half)[0]
-    if not len(left) or not len(right):
-        return float("nan")
-    a, b = int(left[-1]), i + int(right[0])
-    return float(
-        np.interp(half, (y[b], y[b - 1]), (t[b], t[b - 1])) - np.interp(half, (y[a], y[a + 1]), (t[a], t[a + 1]))
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ Conditions = Mapping[str, float | str]
 
 EVENT_KIND: Final = "bench"
 
+_WHOLE: Final = ("bench", "background")
+"""Types of recording that may be one step as a whole; files of other programs count as such."""
 _AT_ONCE: Final = 16384
 """Records read at once."""
 _MOST_VALUES: Final = 1 << 27
@@ -164,7 +166,7 @@ def steps_of(
 
     Parameters
     ----------
-    whole_as : role of the whole recording where it holds no steps at all; '' = then it is refused
+    whole_as : role of the whole recording where it holds no steps at all and was taken on a bench; '' = it is refused
     entries : steps that are told from outside, instead of the recording's own
 
     Raises
@@ -175,7 +177,9 @@ def steps_of(
     kept = list(entries) or [e for e in map(entry_of, source.events()) if e is not None]
     mine = [e for e in kept if e.measurement == measurement]
     ticks = _ticks(source, stream)
-    if not mine and whole_as and not kept and len(ticks):
+    # a sweep is not a still head: only what was taken on a bench may stand for a step as a whole
+    whole = getattr(source, "recording_type", "bench") in _WHOLE
+    if not mine and whole_as and whole and not kept and len(ticks):
         mine = [Entry(measurement, whole_as, {}, int(ticks[0]), int(ticks[-1]))]
     if not mine:
         there = ", ".join(sorted({e.measurement for e in kept})) or "none"

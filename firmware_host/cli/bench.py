@@ -19,6 +19,7 @@ from detector.bench.units import figure_texts
 from detector.errors import BenchError
 from detector.recording.writer import RecordingWriter
 from detector.simulate.bench import BenchHead
+from detector.simulate.bench_radar import BenchRadar
 from firmware_host.bench.hand import Hand, TerminalHand
 from firmware_host.bench.notebook import Notebook
 from firmware_host.bench.report import Report, joined, measurements_in, report_of
@@ -254,11 +255,15 @@ def virtual(
         list[str] | None, typer.Option("--set", metavar="MEASUREMENT.NAME=VALUE", help="A setting; repeat.")
     ] = None,
 ) -> None:
-    """The same on a simulated metal detector behind a pseudo-terminal, with a script for a hand: no head is needed."""
+    """The same on a simulated metal detector or radar on a pseudo-terminal, with a script for a hand."""
     settings = _grouped(changes)
     _known([*names, *settings])
     file = out or Path(time.strftime("bench-virtual-%Y%m%dT%H%M%SZ.h5", time.gmtime()))
-    head = BenchHead(rate_hz=100.0, mains_v=4e-4, mains_hz=49.8, drift_v_per_s=1e-7, lag_s=0.02)
+    radar = {MEASUREMENTS[n].radar for n in names}
+    if len(radar) > 1:
+        raise BenchError("The virtual bench has a metal detector or a radar, one at a time: leave the others out.")
+    metal = BenchHead(rate_hz=100.0, mains_v=4e-4, mains_hz=49.8, drift_v_per_s=1e-7, lag_s=0.02)
+    head = BenchRadar(placing_m=0.001) if True in radar else metal
     with VirtualBench(head, seed, speed=200.0) as bench:
         take(names, settings, bench.path, 921600, file, bench)
     console.print(f"Recorded to [bold]{escape(str(file))}[/]")

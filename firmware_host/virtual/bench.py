@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from detector.bench.steps import Planned
 from detector.samples import SampleBlock
 from detector.simulate.bench import Bench, BenchHead, Scene, steel_ball
+from detector.simulate.bench_radar import BenchRadar, RadarBench
 from firmware_host.virtual.head import Faults, VirtualHead
 
 Arrange = Callable[[Planned], Scene]
+ArrangeRadar = Callable[[Planned], float | None]
 
 BALL_M = 0.010
 HEIGHT_M = 0.08
@@ -47,6 +50,12 @@ def arranged(step: Planned) -> Scene:
     return Scene(has_odometer=True, noise_factor=noise)
 
 
+def plate_arranged(step: Planned) -> float | None:
+    """Where an honest hand puts the plate for a step, m; None = away."""
+    distance = step.at.get("distance_m")
+    return float(distance) if step.role == "plate" and isinstance(distance, int | float) else None
+
+
 class VirtualBench:
     """A bench head behind a pseudo-terminal, with a hand that does what each step asks. A context manager.
 
@@ -55,27 +64,30 @@ class VirtualBench:
 
     Parameters
     ----------
-    head : the physics
-    arrange : what the hand puts there for a step; by default what is asked for
+    head : the physics: a metal detector's or a radar's
+    arrange : what the hand puts there for a step, or at what distance the plate; by default what is asked for
     speed : of time; 0 = as fast as the line takes it
     mark_error_m : standard deviation of the marks of a pinpointing operator
     """
 
     def __init__(
         self,
-        head: BenchHead,
+        head: BenchHead | BenchRadar,
         seed: int = 0,
-        arrange: Arrange = arranged,
+        arrange: Arrange | ArrangeRadar | None = None,
         speed: float = 1.0,
         faults: Faults | None = None,
         mark_error_m: float = 0.02,
     ) -> None:
-        self._bench = Bench(head, seed)
+        self._bench = Bench(head, seed) if isinstance(head, BenchHead) else RadarBench(head, seed)
         self._lock = threading.Lock()
-        self._arrange = arrange
+        self._arrange: Callable[[Planned], Any] = arrange or (
+            arranged if isinstance(head, BenchHead) else plate_arranged
+        )
         self._rng = np.random.default_rng(seed + 1)
         self._mark_error_m = mark_error_m
         self._from_tick = 0
+        self._at_once = max(1, min(8, round(0.08 * head.rate_hz)))
         self._tick_per_record = 1e6 / head.rate_hz
         self._head = VirtualHead(head.device(), self._blocks, speed, faults)
         self.path = self._head.path
@@ -92,7 +104,7 @@ class VirtualBench:
     def _blocks(self) -> Iterator[SampleBlock]:
         while True:
             with self._lock:
-                block = self._bench.take(8)
+                block = self._bench.take(self._at_once)
             yield block
 
     def show(self, step: Planned, number: int, total: int) -> None:

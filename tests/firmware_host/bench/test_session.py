@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from detector.bench.registry import MEASUREMENTS
 from detector.bench.result import Verdict
 from detector.errors import BenchError
 from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
 from detector.simulate.bench import BenchHead, Scene
+from detector.simulate.bench_radar import BenchRadar
 from firmware_host.bench.notebook import Notebook, load_report
 from firmware_host.bench.report import Report, joined, report_of
+from firmware_host.bench.session import BenchSession, Wanted
 from firmware_host.cli.bench import take
 from firmware_host.cli.main import app
+from firmware_host.clock import HostClock
+from firmware_host.head import Head
 from firmware_host.virtual.bench import VirtualBench
 from firmware_host.virtual.head import Faults
 from tests.detector.bench.known import norm_of
@@ -30,6 +38,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pinpoint": {"repeats": 8},
     "latency": {"seconds": 5.0},
 }
+METAL = list(SETTINGS)
+SETTINGS |= {"radar": {"hold_s": 1.0}}
 
 
 def session(tmp_path: Path, names: list[str], bench: VirtualBench, name: str = "bench.h5") -> Report:
@@ -44,7 +54,7 @@ def session(tmp_path: Path, names: list[str], bench: VirtualBench, name: str = "
 
 def test_a_whole_session_gives_what_is_known_of_the_head(tmp_path: Path) -> None:
     head = BenchHead(rate_hz=100.0, lag_s=0.03)
-    report = session(tmp_path, list(SETTINGS), VirtualBench(head, seed=11, speed=200))
+    report = session(tmp_path, METAL, VirtualBench(head, seed=11, speed=200))
     results = {r.measurement: r for r in report.results}
     assert not [r.refusal for r in report.results if r.refusal]
     noise = results["noise"].figures[0]
@@ -57,6 +67,16 @@ def test_a_whole_session_gives_what_is_known_of_the_head(tmp_path: Path) -> None
     assert len(results["latency"].samples["round trip"]) == 100
     assert (report.serial, report.firmware, report.simulated) == ("BENCH-1", "simulated 1", True)
     assert len(report.settings_hash) == 64
+
+
+def test_a_radar_before_a_plate_is_measured_step_by_step(tmp_path: Path) -> None:
+    head = BenchRadar(placing_m=0.001)
+    report = session(tmp_path, ["radar"], VirtualBench(head, seed=22, speed=50))
+    (result,) = report.results
+    assert not result.refusal
+    zero = result.figure("time zero")
+    assert zero.low <= head.time_zero_s <= zero.high
+    assert result.figure("echo of the plate at 0.3 m").value == pytest.approx(head.echo_at_1_m / 0.3, rel=0.02)
 
 
 def test_a_report_is_one_printable_file_and_json_beside_it(tmp_path: Path) -> None:
@@ -95,6 +115,47 @@ def test_a_head_that_changes_its_firmware_half_way_gets_no_figure(tmp_path: Path
     assert report.results[0].verdict is Verdict.REFUSED
     assert "changed its firmware on the way: simulated 1 then simulated 1 (updated)" in report.results[0].refusal
     assert bench.said  # and the step during which it happened was asked for again
+
+
+def test_a_session_that_is_stopped_keeps_what_was_taken_and_gives_no_figure(tmp_path: Path) -> None:
+    out = tmp_path / "bench.h5"
+    height = MEASUREMENTS["height"]
+    with VirtualBench(HEAD, seed=20, speed=200) as bench, Head.open(bench.path, clock=HostClock()) as head:
+        device = head.describe()
+        with RecordingWriter(
+            out, device, software="test", created_utc_ns=time.time_ns(), recording_type="bench"
+        ) as writer:
+            taking = BenchSession(head, writer, [Wanted(height, height.with_settings(SETTINGS["height"]))], bench)
+            taking.run(stop=lambda: len(taking.entries) >= 4)
+    with open_recording(out) as recording:
+        assert recording.closed
+        report = report_of(recording, out, ["height"], SETTINGS)
+    assert len(taking.entries) >= 4
+    assert "Too few repeats" in report.results[0].refusal
+
+
+@pytest.mark.needs_tools("chromium")
+def test_a_report_fits_its_page_on_screen_and_on_paper(tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    html = tmp_path / "report.html"
+    session(tmp_path, ["static", "pinpoint", "noise"], VirtualBench(HEAD, seed=21, speed=200)).write(html)
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1000, "height": 1400})
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.url))
+        page.goto(html.as_uri())
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wide) <= 0
+        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 680, "height": 1000})  # A4 less its margins
+        assert page.evaluate(wide) <= 0
+        assert page.evaluate("Math.max(...[...document.images].map(i => i.height))") <= 300
+        pdf = page.pdf(prefer_css_page_size=True)
+        browser.close()
+    assert pdf.startswith(b"%PDF")
+    assert all(url.startswith(("file:", "data:")) for url in asked)
 
 
 def test_recordings_of_two_firmwares_make_no_common_report(tmp_path: Path) -> None:
