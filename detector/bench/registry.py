@@ -111,7 +111,8 @@ def compute(
         s = stream_of(source.device, stream, measurement.radar)
         steps = channel_of(steps_of(source, measurement.name, s, measurement.whole_as, entries), channel)
         result = measurement.measure(steps, settings)
-        if len(steps) == 1 and steps[0].role == measurement.whole_as and not any(map(entry_of, source.events())):
+        told = entries or any(map(entry_of, source.events()))
+        if not told and measurement.whole_as:
             note = f"The recording holds no steps: all of it was taken as {measurement.whole_as!r}."
             result = replace(result, notes=(*result.notes, note))
     except BenchError as e:
