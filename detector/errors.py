@@ -39,3 +39,7 @@ class PlotError(GroundsweepError):
 
 class TruthError(GroundsweepError):
     """A truth file is damaged, does not say what lies where, or is not the one that was sealed."""
+
+
+class BenchError(GroundsweepError):
+    """A bench measurement cannot give an honest figure from what was taken."""

@@ -156,6 +156,15 @@ class StreamDescription:
         return self.channels * self.values
 
     @property
+    def value_names(self) -> list[str]:
+        """A short name for each value of a channel."""
+        if self.kind is StreamKind.METAL_PI:
+            return [f"{t * 1e6:.3g} µs" for t in self.axis]
+        if self.kind is StreamKind.METAL_CW:
+            return [f"{part} {f / 1e3:.3g} kHz" for f in self.axis for part in ("I", "Q")]
+        return [f"channel {v}" for v in range(self.values)]
+
+    @property
     def limits(self) -> tuple[float, float]:
         """Lowest and highest physical value that the sample type can hold; infinite for floating point."""
         if self.dtype.kind == "f":

@@ -271,6 +271,30 @@ class Head:
         """Ask the head to stop. Sent once and not waited for: it is also said to heads that hang."""
         self._send(Opcode.STOP)
 
+    def firmware_now(self, timeout_s: float = 2.0) -> str:
+        """Ask again what firmware it runs, while it streams; no sample is lost by it.
+
+        Raises
+        ------
+        HeadError
+            if it does not say.
+        """
+        said: list[str] = []
+
+        def take(frame: Frame) -> bool | None:
+            if frame.kind == Kind.DEVICE:
+                said.append(read_device(frame.payload).firmware)
+                return True
+            return False if frame.kind == Kind.STREAM else None
+
+        def ask() -> None:
+            self._send(Opcode.DESCRIBE)
+
+        self._wait(take, timeout_s, ask, again_s=0.5)
+        if not said:
+            raise HeadError(f"The head on {self.port} did not say within {timeout_s:g} s what firmware it runs.")
+        return said[0]
+
     def parameters(self, timeout_s: float = 2.0) -> list[Parameter]:
         """The head's parameter table with the values of now; none if it has no parameters.
 

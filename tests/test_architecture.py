@@ -22,10 +22,12 @@ ALLOWED = {
     "detector/simulate": {"samples", "detections", "errors", "simulate", "formats"},
     "detector/plotting": {
         *("samples", "detections", "errors", "positions", "formats", "plotting"),
+        "bench",  # their charts
         *("pipeline", "profile", "decide"),  # to run the stages anew
     },
     # the filters of a tuned chain, as the chain has them
     "detector/embedded": {"kernels", "samples", "errors", "metal", "radar", "profile", "decide", "embedded"},
+    "detector/bench": {"samples", "settings", "errors", "score", "bench"},
     "detector/score": {"samples", "detections", "errors", "score"},
 }
 

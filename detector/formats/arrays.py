@@ -38,7 +38,7 @@ _NARROWEST: Final = {
 def read_npy(path: Path) -> ForeignRecording:
     """An array of (records, values) or (records, channels, values). FormatError if it is damaged or not described."""
     description = describe(path)
-    return _recording(path, description, _parse_npy(path, read_bytes(path)), {})
+    return recording_from(path, description, _parse_npy(path, read_bytes(path)), {})
 
 
 def read_npz(path: Path) -> ForeignRecording:
@@ -61,7 +61,7 @@ def read_npz(path: Path) -> ForeignRecording:
     name = description.samples or (next(iter(arrays)) if len(arrays) == 1 else "samples")
     if name not in arrays:
         raise FormatError(f"{path} has no array {name!r} ({', '.join(arrays) or 'none'}); name it in 'samples'.")
-    return _recording(path, description, arrays[name], beside)
+    return recording_from(path, description, arrays[name], beside)
 
 
 def read_csv(path: Path) -> ForeignRecording:
@@ -93,7 +93,7 @@ def read_csv(path: Path) -> ForeignRecording:
     except (ValueError, OverflowError) as e:
         raise FormatError(f"{path} holds something else than numbers ({e}). Correct it.") from e
     beside: dict[str, NDArray[Any]] = {c: table[:, len(values) + i] for i, c in enumerate(special)}
-    return _recording(path, description, table[:, : len(values)], {**beside, **exact})
+    return recording_from(path, description, table[:, : len(values)], {**beside, **exact})
 
 
 def _is_number(cell: str) -> bool:
@@ -151,9 +151,14 @@ def _parse_npz(path: Path) -> dict[str, NDArray[Any]]:
     return out
 
 
-def _recording(
+def recording_from(
     path: Path, description: Description, samples: NDArray[Any], beside: dict[str, NDArray[Any]]
 ) -> ForeignRecording:
+    """A recording of an array as its description says.
+
+    samples : (records, values) or (records, channels, values); beside : columns (records,) by the description's names.
+    FormatError if they contradict each other.
+    """
     kind = samples.dtype.str[1:]
     if kind not in _NARROWEST:
         raise FormatError(f"{path} holds {samples.dtype}, not plain numbers.")

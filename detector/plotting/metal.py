@@ -69,7 +69,7 @@ def plot_metal(
     line = line_of(block)
     shade_gaps(ax, line)
     shades = matplotlib.colormaps["viridis"]
-    names = value_names(s)
+    names = s.value_names
     for v in range(s.values):
         colour = shades(0.95 * v / max(1, s.values - 1))
         x, y = _broken(line, values[:, v])
@@ -179,21 +179,12 @@ def plot_gate_noise(
     noise = _noise(physical(block, channel), block.seq)
     where = np.arange(s.values)
     ax.bar(where, noise, color=BLUE, width=0.7)
-    ax.set_xticks(where, value_names(s), rotation=45 if s.values > 10 else 0, fontsize=8)
+    ax.set_xticks(where, s.value_names, rotation=45 if s.values > 10 else 0, fontsize=8)
     ax.set_xlabel("gate time" if s.kind is StreamKind.METAL_PI else "value")
     ax.set_ylabel(f"noise, 1 sigma ({s.unit})")
     ax.set_title(f"{s.name}, coil {channel}: noise from {len(block)} records", fontsize=10, loc="left")
     ax.grid(alpha=0.3, axis="y")
     return ax
-
-
-def value_names(s: StreamDescription) -> list[str]:
-    """A short name for each value of a record."""
-    if s.kind is StreamKind.METAL_PI:
-        return [f"{t * 1e6:.3g} µs" for t in s.axis]
-    if s.kind is StreamKind.METAL_CW:
-        return [f"{part} {f / 1e3:.3g} kHz" for f in s.axis for part in ("I", "Q")]
-    return [f"channel {v}" for v in range(s.values)]
 
 
 def _tick_gates(axis: Any, s: StreamDescription) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from detector import __version__
 from detector.errors import GroundsweepError
 from firmware_host.cli import (
+    bench,
     capture,
     compare,
     convert,
@@ -55,6 +56,7 @@ params.register(app)
 capture.register(app)
 firmware.register(app)
 plot.register(app)
+bench.register(app)
 
 
 def _version(show: bool) -> None:

@@ -66,6 +66,8 @@ class Faults:
     """Added to ticks: near 2^32 it exercises the wrap."""
     fault_bits: int = 0
     """Faults that its status reports."""
+    other_firmware_after: int = 0
+    """After n sample frames it restarts by itself, with other firmware."""
 
 
 class VirtualHead(VirtualPort):
@@ -228,6 +230,11 @@ class VirtualHead(VirtualPort):
                     if due <= time.monotonic():
                         break
                 frames += 1
+                if self._faults.other_firmware_after and frames > self._faults.other_firmware_after:
+                    self._device = replace(self._device, firmware=f"{self._device.firmware} (updated)")
+                    self._faults = replace(self._faults, other_firmware_after=0)
+                    self._state = HeadState.IDLE
+                    return
                 if self._faults.hang_after and frames > self._faults.hang_after:
                     while not self._stop.is_set() and self._state is HeadState.STREAMING:
                         self._stop.wait(0.02)

@@ -1,0 +1,1 @@
+"""Bench sessions on a live head: a person is led through the steps, and everything is recorded."""
