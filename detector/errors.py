@@ -21,6 +21,10 @@ class RecordingError(GroundsweepError):
     """A recording cannot be read or written."""
 
 
+class LaneError(GroundsweepError):
+    """A lane cannot be: its file, its corners, or what was typed."""
+
+
 class FormatError(GroundsweepError):
     """A file of another program is damaged or not of the kind it claims to be."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from detector.detections import Detection, Label
 from detector.errors import RecordingError
 from detector.pipeline import Coverage
@@ -128,6 +130,10 @@ class Recorder(Listener):
 
     def covered(self, coverage: Sequence[Coverage]) -> None:
         self._put(self._writer.coverage, coverage)
+
+    def rows(self, table: str, rows: NDArray[Any]) -> None:
+        """Whole rows of a table: lanes and ground. From the session's thread, like everything here."""
+        self._put(lambda kept: self._writer.rows(table, kept), rows, rows.nbytes + _ROW_BYTES)
 
     def tick(self) -> None:
         if self._failed is not None:

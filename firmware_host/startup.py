@@ -16,12 +16,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity, StreamDescription
+from detector.samples import DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity, StreamDescription
 from detector.settings import Settings, quantity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
+from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
+from firmware_host.soil_direction import not_soil
 
 F8 = NDArray[np.float64]
 
@@ -166,6 +168,7 @@ class Readiness(Listener):
     publish : takes events that belong into the record
     settings : limits
     head_settings : hash of the head's parameters: a reference taken with others does not count
+    knobs : those parameters themselves: one that is changed asks for the steps again
     skip_reason : start-up was left out on purpose, and why; '' = it is demanded
     """
 
@@ -179,6 +182,7 @@ class Readiness(Listener):
         skip_reason: str = "",
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        knobs: HeadSettings | None = None,
     ) -> None:
         self.skipped = skip_reason
         """Why the steps were left out; shown for the rest of the session."""
@@ -200,6 +204,7 @@ class Readiness(Listener):
         self._battery: dict[str, int] = {}
         self._status_seen = False
         self._fault_bits = 0
+        self._knobs = knobs or HeadSettings()
         if skip_reason:
             self._tell(
                 Severity.WARNING, f"The start-up checks are skipped: {skip_reason}. This head was not shown to work."
@@ -260,6 +265,11 @@ class Readiness(Listener):
     def gap(self, gap: Gap) -> None:
         if self._measurement is not None:
             self._measurement.gaps += 1
+
+    def parameter(self, reading: ParameterReading) -> None:
+        if change := self._knobs.change(reading):
+            self._head_settings = self._knobs.hash
+            self.demand(change)
 
     def status(self, status: HeadStatus) -> None:
         self._status_seen = True
@@ -385,6 +395,8 @@ class Readiness(Listener):
             for c in range(s.channels):
                 soil, left = soil_residual(x[:, c], sigma[c])
                 coil = f"{s.name} coil {c}" if s.channels > 1 else s.name
+                if why := not_soil(s, x[:, c], sigma[c]):
+                    return Outcome.FAILED, f"{coil}: {why}"
                 if left > self._settings.residual:
                     return Outcome.FAILED, (
                         f"{coil}: {left:.1f} sigma are left after balance, allowed {self._settings.residual:g}. Is "

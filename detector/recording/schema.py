@@ -9,7 +9,7 @@ import numpy as np
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.2"
+SCHEMA_VERSION: Final = "1.3"
 
 RECORDING_TYPES: Final = ("survey", "background", "function-test", "bench", "training", "trial")
 
@@ -121,6 +121,32 @@ COVERAGE_DTYPE: Final = np.dtype(
         ("segments", "<i8"),
     ]
 )
+LANE_DTYPE: Final = np.dtype(
+    [
+        ("lane", "<i4"),
+        ("utc_ns", "<i8"),
+        ("name", "S64"),
+        ("ring", "<i4"),
+        ("x_m", "<f8"),
+        ("y_m", "<f8"),
+        ("latitude_deg", "<f8"),
+        ("longitude_deg", "<f8"),
+        ("heading_deg", "<f8"),
+        ("asked", "<i4"),
+    ]
+)
+GROUND_DTYPE: Final = np.dtype(
+    [
+        ("lane", "<i4"),
+        ("utc_ns", "<i8"),
+        ("cell_m", "<f8"),
+        ("row", "<i4"),
+        ("first", "<i4"),
+        ("last", "<i4"),
+        ("state", "u1"),
+        ("doubted", "u1"),
+    ]
+)
 CHECK_DTYPE: Final = np.dtype(
     [
         ("utc_ns", "<i8"),
@@ -154,6 +180,8 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "positions": (POSITION_DTYPE, "what a satellite receiver said, moment by moment; WGS-84"),
     "coverage": (COVERAGE_DTYPE, "how much of each stream was really tested; what was not tested was not swept"),
     "checks": (CHECK_DTYPE, "calibrations and function checks of the head: what was measured, and whether it passed"),
+    "lanes": (LANE_DTYPE, "ground that was to be swept: a row a corner, before them one with the place on Earth"),
+    "ground": (GROUND_DTYPE, "how the lane stood, now and then and at the end: runs of cells; the newest time counts"),
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
@@ -165,11 +193,13 @@ UNCHAINED: Final = ("digests", "signatures")
 ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
+    **dict.fromkeys(("lanes", "ground"), 3),
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
+    "ground": {"states": "0 not reached, 1 reached and not valid, 2 valid once, 3 valid, overlap"},
     "positions": {"quality": "GGA quality indicator of NMEA 0183", "unknown": "NaN, -1, empty, or the smallest int64"},
 }
 
@@ -298,6 +328,28 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "passed": "1 if it did",
         "who": "who did it",
         "note": "anything else",
+    },
+    "lanes": {
+        "lane": "number of the lane in this session, from 1",
+        "utc_ns": f"{_UTC}; when it was given",
+        "name": "as its file says",
+        "ring": "-1 the anchor, 0 the outline, above that what is left out inside",
+        "x_m": "m along the lane",
+        "y_m": "m across the lane, to the right",
+        "latitude_deg": "deg; north positive, WGS-84, NaN where the lane has no place on Earth",
+        "longitude_deg": "deg; east positive, WGS-84",
+        "heading_deg": "deg; of the lane's x axis clockwise from true north; in the anchor's row",
+        "asked": "valid passes asked for",
+    },
+    "ground": {
+        "lane": "see lanes; 0 for a track along an odometer without a lane",
+        "utc_ns": f"{_UTC}; when the ground stood so",
+        "cell_m": "m; side of a cell",
+        "row": "cells from the lane's left edge",
+        "first": "first cell of the run, from the lane's beginning",
+        "last": "last cell of the run",
+        "state": "see the attribute states",
+        "doubted": "1 if it had counted until a function test failed",
     },
     "corrections": {
         "utc_ns": f"{_UTC}; when",

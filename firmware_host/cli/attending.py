@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from detector.lane import Lane
 from detector.samples import Event, Severity
+from firmware_host.cli.lanes import LaneOptions, plan_of
 from firmware_host.cli.opening import console
 from firmware_host.console.desk import AttendedSource, Desk
+from firmware_host.console.height import HeightGauge
 from firmware_host.console.keys import Keyboard, KeyReader
+from firmware_host.console.lane_text import gaps_text, map_text
 from firmware_host.console.sound import Output, Player, Program, SoundCard
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.terminal import TerminalView
 from firmware_host.console.watch import Watch
-from firmware_host.errors import ConsoleError, HeadError
+from firmware_host.errors import ConsoleError
 from firmware_host.head import Head
+from firmware_host.head_settings import HeadSettings, ask_settings
 from firmware_host.references import References, default_folder
 from firmware_host.session import Listener, Source
 from firmware_host.startup import Readiness
@@ -52,15 +55,12 @@ class Attendance:
     page_port: int = PAGE_PORT
     bind: str = "127.0.0.1"
     sound: SoundChoice = SoundChoice.NONE
-
-
-def head_settings(heads: Sequence[Head]) -> str:
-    """Hash of every parameter that can be set, of all heads; '' if one of them has no table."""
-    try:
-        tables = [sorted((p.name, p.value) for p in head.parameters() if p.writable) for head in heads]
-    except HeadError:
-        return ""
-    return hashlib.sha256(json.dumps(tables).encode()).hexdigest()
+    lanes: LaneOptions = field(default_factory=LaneOptions)
+    lane: Lane | None = None
+    """The one of `lanes`, read."""
+    satellites: bool = False
+    nominal_m_per_s: float = 0.5
+    """Speed that the profile is made for."""
 
 
 class _KeyListener(Listener):
@@ -85,23 +85,31 @@ class Attended:
     ) -> None:
         device = source.device
         desk = Desk()
+        knobs = HeadSettings() if how.skip_checks else ask_settings(heads)
         who = how.operator or _user()
         self.source = AttendedSource(source, desk)
+        references = References(default_folder())
         self.readiness = Readiness(
             device,
-            References(default_folder()),
+            references,
             desk.put,
-            head_settings="" if how.skip_checks else head_settings(heads),
+            head_settings=knobs.hash,
             skip_reason=how.skip_checks,
             clock=clock,
+            knobs=knobs,
         )
         self._watch = Watch(device, self.readiness)
-        sweeping = Sweeping(device, self._watch)
+        plan = plan_of(how.lanes, how.lane, device, references, who, how.satellites, how.nominal_m_per_s)
+        self.sweeping = Sweeping(device, self._watch, plan, self.readiness, desk.put, clock)
+        height = HeightGauge(device, self.readiness)
         keyboard = Keyboard(desk, who, clock)
         self._stack = contextlib.ExitStack()
-        self._view = TerminalView(console, device, self._watch, self.readiness, lambda: keyboard.prompt)
+        self._view = TerminalView(
+            console, device, self._watch, self.readiness, lambda: keyboard.prompt, self.sweeping, height
+        )
         self._keys = KeyReader(keyboard)
-        self.listeners: list[Listener] = [self.readiness, self._watch, sweeping, _KeyListener(keyboard), self._view]
+        first = [self.readiness, self._watch, height, self.sweeping]
+        self.listeners: list[Listener] = [*first, _KeyListener(keyboard), self._view]
         self._server = None
         if how.page:
             try:
@@ -110,8 +118,9 @@ class Attended:
             except ImportError as e:
                 raise ConsoleError(f"The page needs {e.name}. Install 'groundsweep[console]'.") from e
             broadcast = Broadcast(
-                device, self._watch, self.readiness, sweeping, out.parent, lambda: [h.counters for h in heads]
-            )
+                device, self._watch, self.readiness, self.sweeping, out.parent,
+                lambda: [h.counters for h in heads], height,
+            )  # fmt: skip
             self.listeners.append(broadcast)
             self._server = ConsoleServer(broadcast, desk, how.bind, how.page_port, clock)
         self._player = None
@@ -137,13 +146,17 @@ class Attended:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
+        standing = self.sweeping.standing
+        if standing.ground is not None:
+            console.print(map_text(standing), gaps_text(standing), sep="")
 
     def watch_disk(self, disk: Callable[[], Text]) -> None:
         """Have the terminal say how the disk is."""
         self._view.disk = disk
 
     def ended(self) -> None:
-        """The sweep is over: whoever still looks is told."""
+        """The sweep is over: the ground is kept as it stands, and whoever still looks is told."""
+        self.sweeping.finish()
         self._watch.end()
 
 

@@ -29,8 +29,11 @@ from detector.formats.out.segy import write_segy
 from detector.formats.out.tables import write_detection_table, write_position_table
 from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
+from detector.kept_ground import KeptGround, kept_ground
+from detector.recording.reader import Recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import Position
+from firmware_host.cli.ground_files import write_gap_table, write_ground_geojson
 from firmware_host.cli.opening import console
 from firmware_host.cli.reading import places_of_detections, reading
 
@@ -41,6 +44,7 @@ class What(StrEnum):
     DETECTIONS = "detections"
     SAMPLES = "samples"
     POSITIONS = "positions"
+    LANE = "lane"
 
 
 def _all_detections(path: Path, detections: list[Described]) -> int:
@@ -80,8 +84,11 @@ _SAMPLES: Final[dict[str, Callable[..., None]]] = {
     ".csv": _whole(write_sample_table), ".npz": _whole(write_sample_arrays), ".nc": _whole(write_netcdf),
     ".sgy": _segy, ".segy": _segy,
 }  # fmt: skip
+_LANES: Final[dict[str, Callable[[Path, list[KeptGround]], int]]] = {
+    ".csv": write_gap_table, ".geojson": write_ground_geojson,
+}  # fmt: skip
 _WRITERS: Final[dict[What, dict[str, Callable[..., int]] | dict[str, Callable[..., None]]]] = {
-    What.DETECTIONS: _DETECTIONS, What.SAMPLES: _SAMPLES, What.POSITIONS: _POSITIONS,
+    What.DETECTIONS: _DETECTIONS, What.SAMPLES: _SAMPLES, What.POSITIONS: _POSITIONS, What.LANE: _LANES,
 }  # fmt: skip
 
 def register(app: typer.Typer) -> None:
@@ -142,7 +149,7 @@ def export_file(
     stream: Annotated[str, typer.Option(help="Samples of this stream; needed if there are several.")] = "",
     channel: Annotated[int | None, typer.Option(help="SEG-Y: this channel; needed if there are several.")] = None,
 ) -> None:
-    """Write detections with their labels, samples or positions for another program. Places are never made up."""
+    """Write detections with their labels, samples, positions, or the lane with its gaps. Places are never made up."""
     suffix = out.suffix.lower()
     if what is None:
         what = What.SAMPLES if suffix in _SAMPLES and suffix != ".csv" else What.DETECTIONS
@@ -153,15 +160,19 @@ def export_file(
         if what is What.SAMPLES:
             _export_samples(recording, out, stream, channel)
             return
-        if what is What.POSITIONS:
+        if what is What.LANE:
+            kept = kept_ground(recording) if isinstance(recording, Recording) else []
+            n, missing = len(kept), _LANES[suffix](out, kept)
+        elif what is What.POSITIONS:
             n, missing = len(recording.positions()), _POSITIONS[suffix](out, recording.positions())
         else:
             found = described(recording, places_of_detections(recording))
             n, missing = len(found), _DETECTIONS[suffix](out, found)
     console.print(f"{n} {what} to {out}.")
     if missing:
-        kept = "stand in it without coordinates" if suffix == ".geojson" else "ARE NOT IN IT"
-        console.print(f"[bold red]{missing} of the {n} {what} have no position and {kept}.[/]")
+        kept_so = suffix == ".geojson" and what is not What.LANE
+        said = "stand in it without coordinates" if kept_so else "ARE NOT IN IT"
+        console.print(f"[bold red]{missing} of the {n} {what} have no position and {said}.[/]")
 
 
 def _export_samples(recording: Readable, out: Path, stream: str, channel: int | None) -> None:

@@ -26,6 +26,7 @@ from detector.profile import DEFAULT_PROFILE, Profile, profile_names
 from detector.recording.reader import open_recording
 from detector.samples import Event, Severity
 from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundChoice
+from firmware_host.cli.lanes import LaneOptions, read_lane
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
 from firmware_host.console.terminal import detection_table, disk_text
@@ -150,6 +151,26 @@ def live(
         str, typer.Option(metavar="REASON", help="Leave out the start-up checks: the reason is recorded and shown.")
     ] = "",
     operator: Annotated[str, typer.Option(help="Who labels by key; default: the user of this machine.")] = "",
+    lane: Annotated[
+        str, typer.Option(metavar="LxW|FILE", help="Ground to sweep: length x width in m (20x1.2), or a GeoJSON file.")
+    ] = "",
+    lane_start: Annotated[
+        str, typer.Option(metavar="LAT,LON", help="Near left corner of a typed lane, decimal degrees (WGS-84).")
+    ] = "",
+    lane_heading: Annotated[
+        str, typer.Option(metavar="DEG", help="Its direction, clockwise from true north.")
+    ] = "",
+    footprint: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[STREAM=]CM", help="Width that a sensor surely sees; kept with this head's references."),
+    ] = None,
+    overlap: Annotated[bool, typer.Option("--overlap", help="Ask for two valid passes everywhere.")] = False,
+    reckon: Annotated[
+        float, typer.Option(metavar="M/S", help="Without odometer and satellites: say at which speed.", min=0, max=3)
+    ] = 0.0,
+    count_reckoned: Annotated[
+        bool, typer.Option("--count-reckoned", help="Let ground count on dead reckoning, of unknown accuracy.")
+    ] = False,
     page: Annotated[bool, typer.Option("--page", help="Serve the operator's page.")] = False,
     page_port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = PAGE_PORT,
     bind: Annotated[str, typer.Option(help="Address to serve it on; any but this machine's own asks for a code.")] = (
@@ -164,7 +185,11 @@ def live(
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")
     receiver = None if gnss is None else _Receiver(gnss, gnss_baud, uere)
-    how = Attendance(skip_checks.strip(), operator, page, page_port, bind, sound)
+    wanted = LaneOptions(lane, lane_start, lane_heading, footprint or (), overlap, reckon, count_reckoned)
+    how = Attendance(
+        skip_checks.strip(), operator, page, page_port, bind, sound, wanted, read_lane(wanted),
+        satellites=receiver is not None, nominal_m_per_s=profile.nominal_speed_m_per_s,
+    )  # fmt: skip
     summary = _live(port, baud, out, profile, model, how, duration, give_up, receiver)
     console.print(detection_table(summary.detections))
     _report(summary, out)
@@ -219,6 +244,7 @@ def _live(
             Interrupt() as stop,
         ):
             attended.watch_disk(lambda: disk_text(recorder))
+            attended.sweeping.record(recorder.rows)
             for head in heads:
                 _record_settings(head, recorder)
             try:

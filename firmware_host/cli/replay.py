@@ -24,6 +24,7 @@ from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
 from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
+from detector.kept_ground import kept_ground
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.amending import append_labels
@@ -43,6 +44,7 @@ from firmware_host.cli.opening import (
 from firmware_host.cli.placing import position_summary
 from firmware_host.cli.reading import places_of_detections, reading
 from firmware_host.console.bscan import bscan_picture, profile_picture
+from firmware_host.console.lane_text import gaps_text, map_text, standing_of
 from firmware_host.console.terminal import TerminalView, detection_table, places_text
 from firmware_host.console.watch import Watch
 from firmware_host.pacing import KEYS, Pace, PacedSource, terminal_keys
@@ -261,6 +263,9 @@ def show(
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
         for line in position_summary(r.positions()):
             console.print(line)
+        for kept in kept_ground(r) if isinstance(r, Recording) else []:
+            standing = standing_of(kept)
+            console.print(map_text(standing), gaps_text(standing), sep="")
         if picture:
             for s in r.device.streams:
                 _draw(r, s)

@@ -17,7 +17,9 @@ from typing import Any, Final
 
 from detector.decide.alarm import Alarm
 from detector.detections import LEVELS, Detection, Label, LabelClass
+from detector.ground_map import OUTSIDE, Ground
 from detector.samples import DeviceDescription, Event, Gap, Position, SampleBlock
+from firmware_host.console.height import HeightGauge
 from firmware_host.console.picture import DRAWN_HZ, SPEED_M_PER_S, MetalPicture, RadarPicture
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Watch
@@ -36,6 +38,12 @@ _KEPT: Final = {"metal": 2000, "bscan": 2000, "alarm": 200, "detection": 500, "l
 
 _SLOW_S: Final = 0.5
 """How often figures that change slowly are worked out, s: disk, coverage, rates."""
+
+MOST_CELLS_SHOWN: Final = 12_000
+"""Of the map: more would not be seen on a tablet, and have to go over the air at every look."""
+
+MOST_GAPS_SHOWN: Final = 60
+"""The rest is counted; the map shows them all."""
 
 Message = dict[str, Any]
 
@@ -59,12 +67,16 @@ class Broadcast(Listener):
         sweeping: Sweeping,
         folder: Path,
         counters: Callable[[], Sequence[FrameCounters]] = tuple,
+        height: HeightGauge | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake: Callable[[], None] = lambda: None
         self._device = device
         self._watch, self._readiness, self._sweeping = watch, readiness, sweeping
         self._folder, self._counters, self._now = folder, counters, monotonic
+        self._height = height
+        self._ground: tuple[int, int, Message] = (0, 0, {})
+        """Number among the messages, number of the look, and the map as it is sent: only the newest is kept."""
         self._lock = threading.Lock()
         self._number = 0
         self._kept: dict[str, deque[tuple[int, Any]]] = {k: deque(maxlen=n) for k, n in _KEPT.items()}
@@ -156,6 +168,7 @@ class Broadcast(Listener):
             slow = self._slow_figures(now)
             with self._lock:
                 self._slow = slow
+            self._look_at_ground()
         with self._lock:
             self._beat += 1
         self.wake()
@@ -183,6 +196,8 @@ class Broadcast(Listener):
                 if new:
                     message[kind] = new[::-1]
             number = self._number
+            if self._ground[0] > max(first, 0):
+                message["ground"] = self._ground[2]
         state = self._watch.state()
         message["state"] = {
             "kind": state.kind,
@@ -226,6 +241,7 @@ class Broadcast(Listener):
             "window_ns": 1e9 * radar.window_s if radar else 0.0,
             "cm_per_ns": 0.5 * SPEED_M_PER_S * 100 / 1e9,
             "levels": LEVELS,
+            "states": [g.text for g in Ground],
             "labels": [c for c in LabelClass if c is not LabelClass.UNKNOWN],
         }
 
@@ -250,8 +266,9 @@ class Broadcast(Listener):
             "battery_v": battery / 1e3 if battery else None,
             "disk_h": round(free / per_s / 3600, 1) if per_s > 0 else None,
             "speed_m_per_s": _known(self._sweeping.speed_m_per_s, 2),
-            "track_m": _known(self._sweeping.position_m, 2),
-            "coverage": self._sweeping.summary(),
+            "fastest_m_per_s": round(self._sweeping.fastest_m_per_s, 2),
+            "height": self._height.text if self._height else "not measured",
+            "lane": self._lane_figures(),
             "surface_ns": round(1e9 * radar.surface_s, 2) if radar else None,
             "position": None,
         }
@@ -264,6 +281,45 @@ class Broadcast(Listener):
                 "satellites": p.satellites,
             }
         return out
+
+    def _lane_figures(self) -> Message:
+        """What changes while the head moves; the map itself comes with `ground`, when it has changed."""
+        s = self._sweeping
+        standing, strips = s.standing, s.strips
+        records = s.placed + s.unplaced
+        return {
+            "lane": standing.lane.text if standing.lane else "",
+            "how": s.how,
+            "text": standing.text,
+            "at": [_known(v, 3) for v in s.place_m],
+            "strip": {"number": strips.number, "count": strips.count, "y_m": round(strips.y_m, 3)} if strips else None,
+            "unplaced_percent": round(100 * s.unplaced / records, 1) if records else 0.0,
+        }
+
+    def _look_at_ground(self) -> None:
+        standing = self._sweeping.standing
+        if standing.ground is None or standing.number == self._ground[1]:
+            return
+        cells, step = standing.ground.coarse(MOST_CELLS_SHOWN)
+        shown = {
+            "columns": cells.shape[0],
+            "rows": cells.shape[1],
+            "cell_m": standing.ground.cell_m * step,
+            "origin_m": round(standing.origin_m, 3),
+            "lane": standing.lane is not None,
+            "length_m": round(standing.ground.states.shape[0] * standing.ground.cell_m, 3),
+            "width_m": round(standing.ground.states.shape[1] * standing.ground.cell_m, 3),
+            # row by row, from the left edge of the lane; a blank is no ground of it
+            "cells": "".join(" " if c == OUTSIDE else str(c) for c in cells.T.ravel()),
+            "gaps": [
+                {"text": standing.line(k), "x_m": h.x_m, "y_m": h.y_m, "at_m": h.place_m, "doubted": h.doubted}
+                for k, h in enumerate(standing.holes[:MOST_GAPS_SHOWN])
+            ],
+            "more_gaps": max(0, len(standing.holes) - MOST_GAPS_SHOWN),
+        }
+        with self._lock:
+            self._number += 1
+            self._ground = (self._number, standing.number, shown)
 
     def _keep(self, kind: str, item: Any) -> None:
         with self._lock:

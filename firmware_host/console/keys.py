@@ -27,7 +27,13 @@ LABEL_KEYS: Final = {
 }
 """The same keys as on the page."""
 
-HELP: Final = "b begin step  r store reference  j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+_ORDERS: Final = {"f": ("begin", "function test"), "g": ("gaps", ""), "s": ("strip", ""), "p": ("hold", "")}
+"""Key to an order's name and text."""
+
+HELP: Final = (
+    "b begin step  f function test  r store reference  g map and gaps  s next strip  p stand still or go on\n"
+    " j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
+)
 
 
 class Keyboard:
@@ -72,6 +78,9 @@ class Keyboard:
             self._put(Order("begin", self._who))
         elif key == "r":
             self._put(Order("store", self._who))
+        elif key in _ORDERS:
+            name, text = _ORDERS[key]
+            self._put(Order(name, self._who, text))
         elif key in "jk" and self.chosen is not None:
             at = self._ids.index(self.chosen) + (1 if key == "j" else -1)
             self.chosen = self._ids[min(max(at, 0), len(self._ids) - 1)]
@@ -131,7 +140,8 @@ class KeyReader:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2.0)
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
+            with contextlib.suppress(termios.error):  # a terminal that has hung up has no modes any more
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def _read(self) -> None:
         fd = sys.stdin.fileno()
@@ -139,9 +149,12 @@ class KeyReader:
             ready, _, _ = select.select([fd], [], [], 0.1)
             if not ready:
                 continue
-            data = os.read(fd, 64)
+            try:
+                data = os.read(fd, 64)
+            except OSError:
+                return  # the terminal has hung up
             if not data:
-                return  # the terminal is gone
+                return
             text = data.decode(errors="ignore")
             if text.startswith("\x1b["):
                 continue  # arrows and the like: not Esc

@@ -29,10 +29,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from detector.detections import Label, LabelClass
+from detector.errors import LaneError
+from detector.lane_geojson import MOST_BYTES
 from detector.samples import Event, Severity
 from firmware_host.console.access import COOKIE, Access, Role, is_loopback, same_origin
 from firmware_host.console.broadcast import Broadcast
 from firmware_host.console.desk import Desk
+from firmware_host.console.lane_order import lane_of_order
 from firmware_host.errors import ConsoleError
 from firmware_host.session import Order
 
@@ -46,7 +49,12 @@ _LONGEST_PAUSE_S: Final = 0.2
 _SEND_S: Final = 3.0
 """A viewer that does not take a message for this long is let go; its page sounds the fault and comes back."""
 _MESSAGE_BYTES: Final = 4096
-"""Longest message from a viewer."""
+"""Longest form that is taken."""
+_SOCKET_BYTES: Final = 2 * MOST_BYTES
+"""Longest message from a viewer: a GeoJSON lane, quoted."""
+
+_TAKEN: Final = "Lane of"
+"""How the answer to a lane begins that was read."""
 
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -150,7 +158,7 @@ class ConsoleServer:
             log_level="error",
             access_log=False,
             ws="websockets-sansio",
-            ws_max_size=_MESSAGE_BYTES,
+            ws_max_size=_SOCKET_BYTES,
             ws_ping_interval=5.0,
             ws_ping_timeout=10.0,
             timeout_graceful_shutdown=1,
@@ -230,7 +238,8 @@ class ConsoleServer:
                 text = await ws.receive_text()
                 answer = self._obey(ws, role, text)
                 if answer:
-                    await asyncio.wait_for(ws.send_text(json.dumps({"answer": answer})), _SEND_S)
+                    reply = {"answer": answer, "taken": answer.startswith(_TAKEN)}
+                    await asyncio.wait_for(ws.send_text(json.dumps(reply)), _SEND_S)
         except (WebSocketDisconnect, TimeoutError, RuntimeError, KeyError):
             pass  # gone, or sent something that is no text: its page comes back by itself
         finally:
@@ -285,11 +294,13 @@ class ConsoleServer:
                 self._note(f"{who} has given up control.")
                 self._operator, self._operator_name = None, ""
                 return ""
-            case "begin" | "store" | "skip":
+            case "begin" | "store" | "skip" | "strip" | "hold":
                 order = Order(command, who, str(message.get("text", ""))[:200])
                 return "" if self._desk.put(order) else "Too much is waiting. Try again."
             case "label":
                 return self._label(who, message)
+            case "lane":
+                return self._lane(who, message)
         return "That command is not known."
 
     def _label(self, who: str, message: dict[str, Any]) -> str:
@@ -310,6 +321,17 @@ class ConsoleServer:
         dug = found is not LabelClass.NOT_INVESTIGATED
         label = Label(id_, found, who, self._clock(), dug, depth_m, note)
         return "" if self._desk.put(label) else "Too much is waiting: the label was NOT kept. Try again."
+
+    def _lane(self, who: str, message: dict[str, Any]) -> str:
+        wanted = ("geojson", "name", "size", "start", "heading")
+        text = json.dumps({key: message[key] for key in wanted if key in message})
+        try:
+            lane = lane_of_order(text)
+        except LaneError as e:
+            return f"The lane was NOT taken. {e}"
+        if not self._desk.put(Order("lane", who, text)):
+            return "Too much is waiting: the lane was NOT taken. Try again."
+        return f"{_TAKEN} {lane.length_m:.2f} by {lane.width_m:.2f} m read."
 
     def _note(self, text: str) -> None:
         self._desk.put(Event(self._clock(), Severity.INFO, "operator", text))

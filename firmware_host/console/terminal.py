@@ -5,6 +5,7 @@ Three states, as in the field: *searching*, *signal*, *not valid*. None of them 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -30,11 +31,17 @@ from detector.samples import (
     SampleBlock,
     Severity,
 )
+from firmware_host.console.height import HeightGauge
+from firmware_host.console.lane_text import gaps_text, map_text
+from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.gnss import SILENCE_S, accuracy_text
 from firmware_host.recorder import Recorder
-from firmware_host.session import Listener
+from firmware_host.session import Listener, Order
 from firmware_host.startup import INSTRUCTIONS, Readiness
+
+_LOUD: Final = re.compile("RECKONING|PLACE LOST|no sure place|no lane")
+"""What of the way in which places are known must not be overlooked; the page has the same."""
 
 LITTLE_ROOM_H: Final = 1.0
 """Hours of disk left below which the status line says so in red."""
@@ -126,12 +133,15 @@ class TerminalView(Listener):
         watch: Watch,
         readiness: Readiness | None = None,
         prompt: Callable[[], str] = lambda: "",
+        sweeping: Sweeping | None = None,
+        height: HeightGauge | None = None,
     ) -> None:
         self._console = console
         self._device = device
         self._watch = watch
         self._readiness = readiness
         self._prompt = prompt
+        self._sweeping, self._height = sweeping, height
         self.disk: Callable[[], Text] | None = None
         """What to say of the disk, once there is a recording."""
         self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
@@ -159,6 +169,10 @@ class TerminalView(Listener):
             f"[bold white on red] LOST [/] {gap.n_records} records of {name} ({seconds:.3f} s) {escape(gap.cause)}. "
             "That ground was not swept."
         )
+
+    def order(self, order: Order) -> None:
+        if order.name == "gaps" and self._sweeping is not None:
+            self._console.print(map_text(self._sweeping.standing), gaps_text(self._sweeping.standing))
 
     def event(self, event: Event) -> None:
         self._console.print(Text(f" {event.severity.upper()} ", style=_STYLE[event.severity]), event.text)
@@ -210,6 +224,8 @@ class TerminalView(Listener):
             line.append_text(self.disk())
         if self._positions:
             line.append_text(self._position_text(now))
+        if self._sweeping is not None:
+            line.append_text(self._lane_text(self._sweeping))
         if prompt := self._prompt():
             line.append(f"\n {prompt}", style="bold")
         return line
@@ -225,6 +241,18 @@ class TerminalView(Listener):
         keys = " r stores it as reference, b measures again." if step.outcome == "no reference" else " b begins."
         line = f"\n {step.name}: {step.outcome}{progress}.{found} {INSTRUCTIONS[step.name]}{keys}\n"
         return Text(line, style="bold")
+
+    def _lane_text(self, sweeping: Sweeping) -> Text:
+        standing = sweeping.standing
+        line = Text(f"\n lane: {standing.text}", style="bold" if standing.holes else "")
+        line.append(f"; {sweeping.how}", style="bold black on yellow" if _LOUD.search(sweeping.how) else "dim")
+        speed = sweeping.speed_m_per_s
+        if speed == speed:
+            fast = speed > sweeping.fastest_m_per_s
+            line.append(f"; {speed:.2f} m/s{': slower' if fast else ''}", style="bold red" if fast else "")
+        if self._height is not None and "cm" in self._height.text:
+            line.append(f"; head at {self._height.text}", style="bold red" if "lower" in self._height.text else "")
+        return line
 
     def _position_text(self, now: float) -> Text:
         p = self._positions[-1]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.samples import Event, Gap, SampleBlock, Severity
+from detector.samples import Event, Gap, ParameterReading, SampleBlock, Severity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
+from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Order
 from firmware_host.startup import Outcome, Readiness, largest_response, noise_sigma, soil_residual
@@ -22,14 +23,18 @@ WHO = "A. Deminer"
 class Bench:
     """A readiness that is fed by hand from a staged head."""
 
-    def __init__(self, folder: Path, settings: str = "", skip: str = "") -> None:
+    def __init__(
+        self, folder: Path, settings: str = "", skip: str = "", knobs: dict[str, dict[str, float]] | None = None
+    ) -> None:
         self.told: list[Event] = []
         self.now = 0.0
         self.stage = Stage()
         self.stream = self.stage.blocks()
+        turned = HeadSettings(knobs)
         self.readiness = Readiness(
-            DEVICE, References(folder), self.told.append, None, settings, skip, lambda: 5, lambda: self.now
-        )
+            DEVICE, References(folder), self.told.append, None, settings or turned.hash, skip, lambda: 5,
+            lambda: self.now, turned,
+        )  # fmt: skip
 
     def feed(self, seconds: float, change: Callable[[SampleBlock], SampleBlock | None] = lambda b: b) -> None:
         until = self.now + seconds
@@ -179,6 +184,26 @@ def test_metal_in_the_ground_fails_the_balance(bench: Bench) -> None:
     assert bench.readiness.steps[2].outcome is Outcome.FAILED
 
 
+def test_a_balance_over_metal_alone_is_refused_and_told(bench: Bench) -> None:
+    bench.feed(2.5)
+    bench.run(1, "air")
+    bench.stage.scene = "air"
+    bench.readiness.order(Order("begin", WHO, "ground balance"))
+    decay = np.exp(-np.array(METAL.axis) / 8e-5)
+
+    def over_a_can(b: SampleBlock) -> SampleBlock:
+        if b.stream is not METAL:
+            return b
+        # one direction in gate space, as soil is, but of metal
+        can = np.round(400.0 * (0.5 + 0.5 * np.sin(3e-6 * b.tick))[:, None, None] * decay).astype(b.raw.dtype)
+        return SampleBlock(METAL, b.seq, b.tick, b.utc_ns, b.odometer_um, b.raw + can)
+
+    bench.feed(4.5, over_a_can)
+    assert bench.readiness.steps[2].outcome is Outcome.FAILED
+    assert "not soil" in bench.readiness.steps[2].text
+    assert "not soil" in bench.told[-1].text
+
+
 def streaming(battery_mv: int = 0, state: HeadState = HeadState.STREAMING) -> HeadStatus:
     return HeadStatus(state, 0, 0, 0, battery_mv, 20.0, "S-1")
 
@@ -198,6 +223,41 @@ def test_a_restart_a_pause_and_another_battery_ask_for_everything_again(bench: B
     bench.now += 11 * 60
     bench.feed(0.1)
     assert "11 min without samples" in bench.readiness.missing()[0]
+
+
+def turned(value: float, name: str = "tx_current", writable: bool = True) -> ParameterReading:
+    return ParameterReading(5, name, "A", value, 0.0, 2.0, 1.0, writable, True, "S-1")
+
+
+def test_a_changed_setting_asks_for_everything_again_and_its_reference_does_not_count(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, knobs={"S-1": {"tx_current": 1.0}})
+    bench.pass_all()
+    bench.readiness.parameter(turned(1.0))
+    bench.readiness.parameter(turned(17.0, "temperature", writable=False))
+    bench.readiness.parameter(turned(18.0, "temperature", writable=False))
+    assert bench.readiness.ready
+    bench.readiness.parameter(turned(1.2))
+    assert not bench.readiness.ready
+    assert "tx_current of head S-1 changed from 1 to 1.2 A" in bench.readiness.missing()[0]
+    assert any("tx_current" in e.text and e.severity is Severity.WARNING for e in bench.told)
+    bench.feed(2.5)
+    assert bench.run(1, "air") is Outcome.NO_REFERENCE
+    assert "other settings" in bench.readiness.steps[1].text
+    bench.readiness.parameter(turned(1.0))  # and back: what was stored with it counts again
+    bench.feed(2.5)
+    assert bench.run(1, "air") is Outcome.PASSED
+
+
+def test_a_function_test_can_be_repeated_at_any_time(bench: Bench) -> None:
+    bench.pass_all()
+    bench.stage.scene = "piece"
+    bench.readiness.order(Order("begin", WHO, "function test"))
+    assert not bench.readiness.ready  # the head is over the test piece, not over the lane
+    bench.feed(4.5)
+    assert bench.readiness.ready
+    bench.stage.piece = 0.5
+    assert bench.run(3, "piece") is Outcome.FAILED
+    assert not bench.readiness.ready
 
 
 def test_a_skip_is_recorded_and_stays(tmp_path: Path) -> None:

@@ -90,6 +90,38 @@ def test_a_live_run_is_recorded_shown_labelled_and_replayed(recordings: Path, tm
     refused(groundsweep("live", "--port", "/dev/null", "--out", out), "exists already")
 
 
+def test_a_lane_that_was_swept_is_shown_and_exported_with_its_gaps(recordings: Path, tmp_path: Path) -> None:
+    sweep, table, drawn = (tmp_path / n for n in ("sweep.h5", "gaps.csv", "lane.geojson"))
+    place = ("--lane-start", "45.8123456,15.9765432", "--lane-heading", "90")
+    with play_recording(recordings / "lane_dev04.h5", speed=1.0) as head:
+        live = groundsweep(
+            "live", "--port", head.path, "--out", sweep, "--skip-checks", "a test of lanes", "--lane", "2.5x0.4", *place
+        )
+    assert "GAP 1:" in live.stdout
+    shown = groundsweep("show", sweep, "--no-picture").stdout
+    assert "2.50 by 0.40 m, at 45.8123456, 15.9765432" in shown
+    assert shown.count(" GAP ") == live.stdout.count(" GAP ")
+    assert groundsweep("export", sweep, table, "--what", "lane").returncode == 0
+    assert len(table.read_text().splitlines()) == 1 + shown.count(" GAP ")
+    assert groundsweep("export", sweep, drawn, "--what", "lane").returncode == 0
+    whats = [f["properties"]["what"] for f in json.loads(drawn.read_text())["features"]]
+    assert whats.count("gap") == shown.count(" GAP ")
+    assert "covered" in whats
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--lane", "20"), "20x1.2"),
+        (("--lane", "nowhere.geojson"), "cannot be read"),
+        (("--lane-heading", "90"), "need a lane"),
+        (("--lane", "20x1.2", "--lane-start", "45.8,15.9"), "Give both or none"),
+    ],
+)
+def test_a_lane_that_cannot_be_is_refused_before_a_port_is_opened(options: tuple[str, ...], word: str) -> None:
+    refused(groundsweep("live", "--port", "/dev/ttyNOTHERE", *options), word)
+
+
 def test_replay_into_a_new_recording_keeps_samples_and_truth(recordings: Path, tmp_path: Path) -> None:
     out = tmp_path / "again.h5"
     result = groundsweep("replay", recordings / "rebar_real.h5", "-p", "concrete", "--out", out)

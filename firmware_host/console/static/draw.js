@@ -1,4 +1,4 @@
-// The three pictures: metal signal, radar B-scan, lane. Metal and radar share one time axis, newest at the right.
+// Two pictures: metal signal and radar B-scan. Metal and radar share one time axis, newest at the right.
 
 const SHOWN_S = 10;
 
@@ -36,7 +36,6 @@ export class Pictures {
   constructor() {
     this.metal = document.getElementById("metal");
     this.bscan = document.getElementById("bscan");
-    this.lane = document.getElementById("lane");
     this.clear({ rows: 0, drawn_hz: 30, window_ns: 0, cm_per_ns: 5 });
   }
 
@@ -91,7 +90,6 @@ export class Pictures {
   draw(state) {
     this.drawMetal(state);
     this.drawRadar(state);
-    this.drawLane(state.coverage, state.track_m);
   }
 
   drawMetal() {
@@ -185,45 +183,5 @@ export class Pictures {
       boxed(g, `${(cm / cm_per_ns).toFixed(1)} ns`, w - 2, Math.min(h - 6, Math.max(16, at + 6)), "right");
     }
     this.drawAlarms(g, "radar", w, (a) => (a.two_way_ns === null ? 12 : y(surface + a.two_way_ns)));
-  }
-
-  drawLane(coverage, track) {
-    const g = sized(this.lane);
-    const [w, h] = [this.lane.clientWidth, this.lane.clientHeight];
-    if (!coverage?.placed) {
-      boxed(g, "no odometer: the lane cannot be shown", 8, 24);
-      return;
-    }
-    const { cells, cell_m, origin_m } = coverage;
-    const length = Math.max(5, cells.length * cell_m);
-    const x = (m) => (w * m) / length;
-    const bar = h - 20;
-    for (let k = 0; k < cells.length; k++) {
-      const [left, width] = [x(k * cell_m), x(cell_m) + 0.5];
-      if (cells[k] === "1") {
-        g.fillStyle = colour("--invalid");
-        if (Math.floor(left / 6) % 2) g.fillRect(left, 0, width, bar);
-        else g.fillRect(left, 0, width, 4);
-      } else if (cells[k] === "2") {
-        g.fillStyle = colour("--gate");
-        g.fillRect(left, bar / 2, width, bar / 2);
-      } else if (cells[k] === "3") {
-        g.fillStyle = colour("--gate");
-        g.fillRect(left, 0, width, bar);
-      }
-    }
-    g.strokeStyle = colour("--ink");
-    g.strokeRect(0.5, 0.5, w - 1, bar);
-    g.fillStyle = colour("--ink");
-    const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((s) => length / s <= 10) ?? 1000;
-    g.textAlign = "center";
-    for (let m = Math.ceil(origin_m / step) * step; m < origin_m + length; m += step) {
-      if (x(m - origin_m) > 16 && x(m - origin_m) < w - 16) g.fillText(`${m} m`, x(m - origin_m), h - 4);
-    }
-    if (track !== null && track !== undefined) {
-      const at = x(track - origin_m);
-      g.fillStyle = colour("--mark");
-      g.fillRect(at - 3, 0, 6, bar);
-    }
   }
 }

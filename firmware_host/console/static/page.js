@@ -2,6 +2,7 @@
 
 import { DEADMAN_S, Sound } from "/static/sound.js";
 import { Pictures } from "/static/draw.js";
+import { LaneMap, showGaps } from "/static/lane.js";
 
 const $ = (id) => document.getElementById(id);
 const SHAPES = { searching: "◯", signal: "▲", "not valid": "✖" };
@@ -19,7 +20,8 @@ const RETRY_MS = 500;
 
 const sound = new Sound();
 const pictures = new Pictures();
-const now = { state: null, startup: null, control: null, coverage: null, track_m: null, surface_ns: null };
+const map = new LaneMap();
+const now = { state: null, startup: null, control: null, ground: null, lane: null, surface_ns: null };
 const detections = new Map();
 const labels = new Map();
 let socket = null;
@@ -45,11 +47,16 @@ function connect() {
 
 function receive(message) {
   if (message.answer !== undefined) {
-    say(message.answer);
+    if (!$("lane-dialog").open) say(message.answer);
+    else if (message.taken) {
+      $("lane-dialog").close();
+      say(message.answer);
+    } else text("lane-wrong", message.answer);
     return;
   }
   if (message.full) {
     pictures.clear(message.about);
+    if (!message.ground) map.clear();
     detections.clear();
     labels.clear();
     $("events").replaceChildren();
@@ -62,6 +69,10 @@ function receive(message) {
     sound.beat(message.state);
   }
   pictures.add(message);
+  if (message.ground) {
+    map.set(message.ground);
+    showGaps(message.ground);
+  }
   for (const d of message.detection ?? []) {
     detections.set(d.id, d);
     if (followNewest) chosen = d.id;
@@ -120,6 +131,7 @@ function show() {
   showControl();
   showSound();
   pictures.draw(now);
+  map.draw(now.lane?.at);
 }
 
 function text(id, value) {
@@ -148,7 +160,7 @@ function showControl() {
   if (button.lastChild.textContent !== ` ${label}${other}`) button.lastChild.textContent = ` ${label}${other}`;
   button.setAttribute("aria-pressed", String(Boolean(c?.mine)));
   text("viewers", `${c?.viewers ?? 0}${c?.who ? `, operator ${c.who}` : ", no operator"}`);
-  for (const id of ["begin", "store", "save"]) $(id).disabled = !mayCommand();
+  for (const id of ["begin", "store", "save", "strip", "hold", "choose-lane", "test"]) $(id).disabled = !mayCommand();
 }
 
 function showStartup() {
@@ -201,15 +213,28 @@ function showFigures(m) {
   figure("disk", m.disk_h === null ? "not known" : m.disk_h > 99 ? "over 99 h" : `${m.disk_h.toFixed(1)} h`,
     m.disk_h !== null && m.disk_h < 2);
   const broken = m.link.damaged + m.link.lost;
-  figure("link", `${m.link.missing} records lost, ${broken} bad frames`, m.link.missing > 0);
+  const got = Object.values(m.records).reduce((sum, [n]) => sum + n, 0);
+  const share = got ? (100 * got) / (got + m.link.missing) : 0;
+  // rounded down: 100 % is said only where nothing is missing
+  const quality = m.link.missing ? (Math.floor(100 * share) / 100).toFixed(2) : "100";
+  figure("link", `${quality} % came: ${m.link.missing} records lost, ${broken} bad frames`, m.link.missing > 0);
   const v = m.speed_m_per_s;
-  const fast = v !== null && v > 1;
+  const fast = v !== null && v > m.fastest_m_per_s;
   figure("speed", v === null ? "not measured" : `${v.toFixed(2)} m/s${fast ? ": slower" : ""}`, fast);
-  figure("position", m.position ? m.position.text : m.track_m === null ? "no position" : `${m.track_m.toFixed(2)} m along`,
-    m.position !== null && !m.position.good);
-  const c = m.coverage;
-  text("lane-now", c.placed ? `${(c.metres.valid + c.metres.overlapped).toFixed(1)} m valid, `
-    + `${c.metres.invalid.toFixed(1)} m invalid, ${c.metres.not_reached.toFixed(1)} m left out` : "");
+  figure("height", m.height, m.height.endsWith("lower"));
+  const [x, y] = m.lane.at;
+  const g = now.ground;
+  const out = x !== null && Boolean(m.lane.lane) && g !== null && (x < 0 || x > g.length_m || y < 0 || y > g.width_m);
+  const along = x === null ? "no place" : `${x.toFixed(2)} m along${m.lane.lane ? `, ${y.toFixed(2)} m across` : ""}`;
+  figure("position", `${out ? "OUTSIDE THE LANE " : ""}${m.position ? `${m.position.text}, ` : ""}${along}`,
+    out || (m.position !== null && !m.position.good));
+  text("lane-now", m.lane.text);
+  const unplaced = m.lane.unplaced_percent > 0 ? ` ${m.lane.unplaced_percent} % of the records had no sure place.` : "";
+  figure("how", `${m.lane.lane ? `Lane ${m.lane.lane}. ` : ""}Place by ${m.lane.how}.${unplaced}`,
+    /RECKONING|PLACE LOST|no sure place|no lane/.test(m.lane.how));
+  $("strip").hidden = m.lane.strip === null;
+  $("hold").hidden = !m.lane.how.includes("RECKONING");
+  $("lane").setAttribute("aria-label", `map of the lane: ${m.lane.text}`);
 }
 
 function log(e) {
@@ -318,6 +343,21 @@ function toggleControl() {
   }
 }
 
+function openLane() {
+  text("lane-wrong", "");
+  $("lane-dialog").showModal();
+}
+
+async function sendLane() {
+  const file = $("lane-file").files[0];
+  if (!file) {
+    const [size, start, heading] = ["lane-size", "lane-start", "lane-heading"].map((id) => $(id).value.trim());
+    send("lane", { size, start, heading });
+  } else if (file.size > 100_000) text("lane-wrong", `${file.name} has ${file.size} bytes: a lane is a few corners.`);
+  else send("lane", { geojson: await file.text(), name: file.name.replace(/\.(geo)?json$/i, "") });
+  $("lane-file").value = "";
+}
+
 function toggleTheme() {
   const dark = document.documentElement.dataset.theme === "dark";
   setTheme(dark ? "light" : "dark");
@@ -331,6 +371,9 @@ function setTheme(name) {
 
 const begin = () => send("begin", { text: now.startup?.current ?? "" });
 const store = () => send("store");
+const nextStrip = () => send("strip");
+const hold = () => send("hold");
+const functionTest = () => send("begin", { text: "function test" });
 
 for (const [name, words] of Object.entries(LABELS)) {
   const button = document.createElement("button");
@@ -356,6 +399,15 @@ $("keys").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();
 $("begin").onclick = begin;
 $("store").onclick = store;
+$("strip").onclick = nextStrip;
+$("hold").onclick = hold;
+$("test").onclick = functionTest;
+$("choose-lane").onclick = openLane;
+$("lane-cancel").onclick = () => $("lane-dialog").close();
+$("lane-form").onsubmit = (event) => {
+  event.preventDefault();
+  sendLane();
+};
 $("previous").onclick = () => step(-1);
 $("next").onclick = () => step(1);
 $("who-cancel").onclick = () => $("who").close();
@@ -389,6 +441,10 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "t") toggleTheme();
   else if (event.key === "b") begin();
   else if (event.key === "r") store();
+  else if (event.key === "f") functionTest();
+  else if (event.key === "s" && !$("strip").hidden) nextStrip();
+  else if (event.key === "p" && !$("hold").hidden) hold();
+  else if (event.key === "l" && mayCommand()) openLane();
   else if (event.key === "?") $("help").showModal();
   else return;
   event.preventDefault();

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from detector.detections import LabelClass
+from detector.kept_ground import kept_ground
 from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
@@ -47,6 +48,11 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
         if path.stem not in ("1.0", "1.1"):
             assert r.coverage()[0].received == 9
             assert r.checks()[0].passed
+        if path.stem not in ("1.0", "1.1", "1.2"):
+            (kept,) = kept_ground(r)
+            assert kept.lane is not None
+            assert kept.lane.text.startswith("2.00 by 0.50 m, at 45.8123456, 15.9765432")
+            assert kept.ground.counted_m2 == pytest.approx(0.4875)
 
 
 @pytest.mark.parametrize("path", VERSIONS, ids=lambda p: p.stem)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from detector.decide.classifier import Model
@@ -16,12 +15,12 @@ from detector.pipeline import Pipeline
 from detector.profile import Profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
-from firmware_host.console.broadcast import Broadcast
+from firmware_host.console.broadcast import MOST_CELLS_SHOWN, Broadcast
 from firmware_host.console.picture import MetalPicture, RadarPicture
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Watch
 from firmware_host.references import References
-from firmware_host.session import RecordingSource, run
+from firmware_host.session import Order, RecordingSource, run
 from firmware_host.startup import Readiness
 from firmware_host.wire.framing import FrameCounters
 
@@ -56,7 +55,7 @@ def swept(scene: Scene, recordings: Path, model: Model, tmp_path: Path) -> Scene
 def test_a_new_viewer_gets_everything_and_then_only_what_is_new(swept: Scene) -> None:
     cursor, message = swept.broadcast.since(-1)
     assert message["full"]
-    assert {"about", "state", "startup", "metal", "bscan", "alarm", "detection", "coverage"} <= set(message)
+    assert {"about", "state", "startup", "metal", "bscan", "alarm", "detection", "lane", "ground"} <= set(message)
     again, message = swept.broadcast.since(cursor)
     assert again == cursor
     assert not message["full"]
@@ -151,10 +150,25 @@ def test_detections_carry_depth_as_an_interval_and_are_known(swept: Scene) -> No
         assert d["id"] in swept.broadcast.known_detections()
 
 
-def test_coverage_of_the_whole_lane_comes_from_the_odometer(swept: Scene) -> None:
-    coverage = swept.sweeping.summary()
-    assert coverage["placed"]
-    assert set(str(coverage["cells"])) <= set("0123")
+def test_the_ground_is_sent_once_and_again_only_when_it_has_changed(swept: Scene) -> None:
+    swept.sweeping.finish()
+    swept.broadcast._slow_at = -math.inf
+    swept.broadcast.tick()
+    cursor, message = swept.broadcast.since(-1)
+    ground = message["ground"]
+    assert set(ground["cells"]) <= set(" 0123")
+    assert len(ground["cells"]) == ground["columns"] * ground["rows"] <= MOST_CELLS_SHOWN
+    assert [g["text"] for g in ground["gaps"]] == [
+        swept.sweeping.standing.line(k) for k in range(len(swept.sweeping.standing.holes))
+    ]
+    assert "ground" not in swept.broadcast.since(cursor)[1]
+    swept.sweeping.order(Order("lane", "A. Deminer", '{"size": "9x2"}'))
+    swept.sweeping.tick()
+    swept.broadcast._slow_at = -math.inf
+    swept.broadcast.tick()
+    _, message = swept.broadcast.since(cursor)
+    assert (message["ground"]["length_m"], message["ground"]["width_m"]) == (9.0, 2.0)
+    assert message["lane"]["strip"]["number"] == 1
 
 
 def test_pictures_hold_a_bounded_number_of_points_whatever_the_rate(dual_head: DualHead) -> None:
@@ -173,43 +187,3 @@ def test_the_metal_picture_peaks_where_the_target_is(dual_head: DualHead) -> Non
     peak = max(points, key=lambda p: p.strength)
     # targets at 0.9 and 1.7 m, passed at 0.4 m/s
     assert min(abs(peak.t_s - t) for t in (2.25, 4.25)) < 0.1
-
-
-def test_speed_is_what_the_odometer_says(scene: Scene, dual_head: DualHead) -> None:
-    for block in dual_head[1]:
-        for start in range(0, len(block), 5):
-            scene.sweeping.block(block[start : start + 5])
-            scene.sweeping.tick()
-    assert scene.sweeping.speed_m_per_s == pytest.approx(0.4, abs=0.02)
-
-
-def test_ground_passed_while_not_valid_is_reached_and_does_not_count(dual_head: DualHead, tmp_path: Path) -> None:
-    device, blocks = dual_head
-    readiness = Readiness(device, References(tmp_path), lambda e: None)  # nothing passed, nothing skipped
-    watch = Watch(device, readiness)
-    sweeping = Sweeping(device, watch)
-    for block in blocks:
-        watch.block(block)
-        sweeping.block(block)
-    sweeping.tick()
-    metres = sweeping.summary()["metres"]
-    assert isinstance(metres, dict)
-    assert metres["valid"] == metres["overlapped"] == 0
-    assert metres["invalid"] > 2.0
-
-
-def test_marked_records_do_not_count_and_the_others_do(scene: Scene, dual_head: DualHead) -> None:
-    for block in dual_head[1]:
-        scene.watch.block(block[:1])
-    for block in dual_head[1]:
-        for listener in scene.listeners:
-            listener.block(block)
-        marks = np.zeros((len(block), 1), np.uint8)
-        if block.stream.name == "radar":
-            marks[len(marks) // 2 :] = 16
-        scene.sweeping.marks(SimpleNamespace(stream=block.stream.name, seq=block.seq, marks=marks))
-    metres = scene.sweeping.summary()["metres"]
-    assert isinstance(metres, dict)
-    # half of 2.4 m, and the footprint's radius on each side
-    assert metres["valid"] == pytest.approx(1.2 + 0.2, abs=0.1)
-    assert metres["invalid"] == pytest.approx(1.2, abs=0.1)
