@@ -170,10 +170,13 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
             if wish.out.exists():
                 raise RecordingError(f"{wish.out} exists already, and is not overwritten. Choose another --out.")
             note = f"replay of {file.name}"
+            kind = "survey"
+            if recording is not None and recording.is_training:
+                kind, note = recording.recording_type, f"{note}. {recording.note}"
             several = recording is not None and recording.several_heads
             writer = stack.enter_context(
                 new_writer(
-                    wish.out, source.device, profile, model, note=note, several_heads=several, journal=False
+                    wish.out, source.device, profile, model, kind=kind, note=note, several_heads=several, journal=False
                 )
             )
             if recording is not None:
@@ -263,7 +266,7 @@ def show(
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
         for line in position_summary(r.positions()):
             console.print(line)
-        for kept in kept_ground(r) if isinstance(r, Recording) else []:
+        for kept in kept_ground(r) if isinstance(r, Recording) and not r.is_training else []:
             standing = standing_of(kept)
             console.print(map_text(standing), gaps_text(standing), sep="")
         if picture:
@@ -303,8 +306,9 @@ def _head_lines(r: Readable) -> list[str]:
     head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
     if not isinstance(r, Recording):
         return [head, f"note: {r.note}"]
+    loud = "[bold white on magenta] TRAINING, NOT A SURVEY [/] " if r.is_training else ""
     lines = [
-        f"{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
+        f"{loud}{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
         + (
             ""
             if r.closed

@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
     if is_ours(file):
         with open_recording(file) as r:
+            r.refuse_training("be scored or trained on; 'groundsweep practice --history NAME' shows what was learned")
             return r.device, list(r.blocks(4096)), r.truth()
     foreign = read_foreign(file)
     return foreign.device, list(foreign.blocks), foreign.truth()

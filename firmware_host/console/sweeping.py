@@ -62,6 +62,8 @@ class Plan:
     count_reckoned: bool = False
     nominal_m_per_s: float = 0.5
     """Speed that the chains are made for: twice as fast is too fast."""
+    training: bool = False
+    """Hidden objects are in the samples: no ground ever counts, and none is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Sweeping(Listener):
 
     def block(self, block: SampleBlock) -> None:
         valid = self._watch.state().kind is not Kind.NOT_VALID
-        counts = self._placer is not None and self._placer.counts
+        counts = self._placer is not None and self._placer.counts and not self.plan.training
         placed = self._placer.where(block) if self._placer is not None else None
         self._held.append(_Held(block, np.full(len(block), valid and counts), placed))
 
