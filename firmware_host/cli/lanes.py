@@ -12,7 +12,7 @@ from detector.errors import LaneError
 from detector.lane import Lane, typed_lane
 from detector.lane_geojson import lane_of_geojson
 from detector.samples import DeviceDescription
-from firmware_host.console.sweeping import Plan
+from firmware_host.console.plan import Plan
 from firmware_host.references import Reference, References
 
 FOOTPRINT: Final = "footprint"

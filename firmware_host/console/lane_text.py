@@ -8,7 +8,7 @@ from rich.text import Text
 
 from detector.ground_map import OUTSIDE, Ground
 from detector.kept_ground import KeptGround
-from firmware_host.console.sweeping import Standing
+from firmware_host.console.standing import Standing
 
 SIGNS: Final = {
     Ground.NOT_REACHED: ("·", "dim"),

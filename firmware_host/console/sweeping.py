@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from detector.coverage import Coverage, CoverageSettings
 from detector.errors import GroundsweepError, LaneError
-from detector.ground_map import Ground, GroundMap, Hole
+from detector.ground_map import Ground, GroundMap
 from detector.lane import Lane
 from detector.pipeline import BlockMarks
 from detector.samples import DeviceDescription, Event, Position, SampleBlock, Severity
 from firmware_host.console.lane_order import lane_of_order
 from firmware_host.console.placer import OdometerPlacer, Placed, Placer, ReckoningPlacer, SatellitePlacer
+from firmware_host.console.plan import Plan
+from firmware_host.console.standing import Standing
 from firmware_host.console.strips import Strips
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.head import HeadState, HeadStatus
@@ -46,59 +48,6 @@ _KEEP_S: Final = 300.0
 """The ground is kept in the recording this often, s: what a power cut may cost of the map, not of the samples."""
 RECORDS_SEEN: Final = 5
 """Records that every sensor takes while its footprint passes a place, at least, or the sweep is too fast; assumed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be swept, and how the place is known."""
-
-    lane: Lane | None = None
-    radii_m: Mapping[str, float] = field(default_factory=dict)
-    """Of the footprints that were measured, by stream; others are assumed."""
-    passes: int = 1
-    satellites: bool = False
-    reckon_m_per_s: float = 0.0
-    """Dead reckoning at this speed; 0 = none."""
-    count_reckoned: bool = False
-    nominal_m_per_s: float = 0.5
-    """Speed that the chains are made for: twice as fast is too fast."""
-    training: bool = False
-    """Hidden objects are in the samples: no ground ever counts, and none is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The ground as it stood at a look. Never changed: any thread may read it."""
-
-    number: int = 0
-    """Goes up when something changed."""
-    ground: GroundMap | None = None
-    """None before any place was known, where there is no lane."""
-    holes: tuple[Hole, ...] = ()
-    origin_m: float = 0.0
-    """Of the map along the track; 0 in a lane."""
-    lane: Lane | None = None
-
-    @property
-    def text(self) -> str:
-        """The figures in a line."""
-        if self.ground is None:
-            return "no place known: the lane cannot be shown"
-        g = self.ground
-        n = len(self.holes)
-        left = f"{n} gap{'s' * (n != 1)} of {g.area_m2 - g.counted_m2:.2f} m²" if n else "no gap"
-        if self.lane is None:
-            metres = g.counted_m2 / g.cell_m
-            return f"{metres:.1f} m of track count, {n} gap{'s' * (n != 1)} of {g.area_m2 / g.cell_m - metres:.1f} m"
-        return f"{g.counted_m2:.2f} of {g.area_m2:.2f} m² count ({g.percent:.1f} %), {left}"
-
-    def line(self, k: int) -> str:
-        """The k-th gap, from 0, for a person: number, place, size, why."""
-        h = self.holes[k]
-        along = f"{self.origin_m + h.x_m[0]:.2f} to {self.origin_m + h.x_m[1]:.2f} m along"
-        if self.lane is None:
-            return f"{k + 1}: {along}, {h.why}"
-        return f"{k + 1}: {along}, {h.y_m[0]:.2f} to {h.y_m[1]:.2f} m from the left edge, {h.area_m2:.2f} m², {h.why}"
 
 
 @dataclass(slots=True)

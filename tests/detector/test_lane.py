@@ -46,15 +46,20 @@ def test_places_go_to_earth_and_back(latitude: float, longitude: float, heading:
     assert float(back[1][0]) == pytest.approx(y, abs=1e-6)
 
 
-@pytest.mark.parametrize(("latitude", "most_m"), [(45.0, 0.01), (80.0, 0.05), (-80.0, 0.05)])
-def test_the_plane_is_as_good_as_is_said(latitude: float, most_m: float) -> None:
-    lane = rectangle(500.0, 500.0, Anchor(latitude, LONGITUDE, 33.0, 250.0, 250.0))
-    rng = np.random.default_rng(1)
-    angle, away = rng.uniform(0, 2 * np.pi, 400), rng.uniform(0, 250, 400)
-    x, y = 250 + away * np.cos(angle), 250 + away * np.sin(angle)
-    on_earth = cartesian(*lane.to_earth(x, y))
-    (middle,) = cartesian(np.array([latitude]), np.array([LONGITUDE]))
-    assert np.abs(np.linalg.norm(on_earth - middle, axis=1) - away).max() < most_m
+@pytest.mark.parametrize(
+    ("latitude", "away", "most_m"),
+    [(45.0, 100, 0.001), (80.0, 100, 0.006), (-80.0, 100, 0.006), (45.0, 250, 0.006), (80.0, 250, 0.033),
+     (45.0, 707, 0.05), (80.0, 707, 0.26)],
+)  # fmt: skip
+def test_the_plane_is_as_good_as_is_said(latitude: float, away: float, most_m: float) -> None:
+    lane = rectangle(500.0, 500.0, Anchor(latitude, LONGITUDE, 0.0))
+    angle = np.linspace(0, 2 * np.pi, 360)
+    north, east = away * np.cos(angle), away * np.sin(angle)
+    from_anchor = cartesian(*lane.to_earth(north, east)) - cartesian(np.array([latitude]), np.array([LONGITUDE]))
+    phi, lam = np.radians(latitude), np.radians(LONGITUDE)
+    to_east = np.array([-np.sin(lam), np.cos(lam), 0.0])
+    to_north = np.array([-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)])
+    assert np.hypot(from_anchor @ to_north - north, from_anchor @ to_east - east).max() < most_m
 
 
 @pytest.mark.parametrize("size", ["", "20", "20 1.2", "x", "20x", "axb", "nanx1", "1e3x1", "0x1", "20x0.01", "501x1"])

@@ -21,8 +21,9 @@ from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import NO_ODOMETER, DeviceDescription, Event, FixQuality, Position, SampleBlock, Severity
 from firmware_host.console.lane_text import gaps_text, map_text, standing_of
+from firmware_host.console.plan import Plan
 from firmware_host.console.strips import Strips
-from firmware_host.console.sweeping import Plan, Sweeping
+from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Watch
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import References
