@@ -117,7 +117,7 @@ def _law(stream: StreamDescription, metal: Metal) -> F8:
 
 
 def _coupling(o: Buried, dx_m: F8) -> F8:
-    """Response along the track of one object to one coil that sends and receives, uniaxial: docs/algorithms-metal.md."""
+    """Response along the track of one object to one coil that sends and receives, uniaxial polarizability."""
     field = field_at(Head(), -dx_m, 0.0, np.full(len(dx_m), o.metal_depth_m + HEIGHT_M))
     a = np.array(o.axis)
     moment = (field + (o.elongation - 1) * (field @ a)[:, None] * a) * 3 / (o.elongation + 2)
@@ -150,9 +150,7 @@ def _radar_table(stream: StreamDescription, o: Buried, dx_m: F8, learned: Learne
 
 
 @njit(cache=True)
-def _respond(
-    x_m: F8, centres: F8, channels: NDArray[np.int64], tables: F8, step: float, out: F8
-) -> None:
+def _respond(x_m: F8, centres: F8, channels: NDArray[np.int64], tables: F8, step: float, out: F8) -> None:
     """Add to out (n, channels, values) the tabled response of every object within reach, record by record."""
     n, values, rows = len(x_m), out.shape[2], tables.shape[1]
     half = 0.5 * (rows - 1)
@@ -196,7 +194,7 @@ class HiddenResponse:
         refuse_unmixable(stream)
         self._stream = stream
         half = round(REACH_M / STEP_M)
-        dx = np.arange(-half, half + 1) * STEP_M
+        dx: F8 = np.arange(-half, half + 1, dtype=np.float64) * STEP_M
         edge = np.clip((np.abs(dx) / REACH_M - 0.8) / 0.2, 0.0, 1.0)
         fade = 0.5 + 0.5 * np.cos(np.pi * edge)
         fade[[0, -1]] = 0.0
@@ -217,7 +215,7 @@ class HiddenResponse:
         """The block with what is hidden at its records' places; at the converter's end it saturates as it would."""
         added = self.counts(x_m)
         dtype = block.raw.dtype
-        total = block.raw.astype(np.float64)
+        total: F8 = block.raw.astype(np.float64)
         if dtype.kind == "f":
             return replace(block, raw=(total + added).astype(dtype))
         info = np.iinfo(dtype)

@@ -246,14 +246,14 @@ def _live(
             attended.watch_disk(lambda: disk_text(recorder))
             attended.sweeping.record(recorder.rows)
             for head in heads:
-                _record_settings(head, recorder)
+                record_settings(head, recorder)
             try:
                 return run(attended.source, pipeline, [recorder, *attended.listeners], stop, clock)
             finally:
                 attended.ended()
 
 
-def _record_settings(head: Head, recorder: Recorder) -> None:
+def record_settings(head: Head, recorder: Recorder) -> None:
     """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
     try:
         for p in head.parameters():

@@ -19,6 +19,7 @@ from firmware_host.cli import (
     live,
     params,
     plot,
+    practice,
     replay,
     scope,
     score,
@@ -49,6 +50,7 @@ params.register(app)
 capture.register(app)
 firmware.register(app)
 plot.register(app)
+practice.register(app)
 
 
 def _version(show: bool) -> None:

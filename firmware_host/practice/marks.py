@@ -77,12 +77,13 @@ class Marks(Listener):
         self._labels[label.detection_id] = PlaceMark(x, label.utc_ns, label.who, "label") if find else None
 
     def order(self, order: Order) -> None:
-        match order.name:
-            case "practise":
-                self._tell(Severity.INFO, f"The practice lane begins ({order.who}).")
-            case "mark" if self._here is None:
+        if order.name == "practise":
+            self._way.begin()
+            self._tell(Severity.INFO, f"The practice lane begins ({order.who}).")
+        elif order.name == "mark":
+            if self._here is None:
                 self._tell(Severity.WARNING, "NOT marked: the head has no place. Begin the lane first.")
-            case "mark":
+            else:
                 x = self._here[1]
                 self._marks.append(PlaceMark(x, self._clock(), order.who, "mark"))
                 self._tell(Severity.INFO, f"Mark {len(self._marks)} at {x:.2f} m ({order.who}).")

@@ -46,6 +46,8 @@ class MixedSource:
     unmixed : gets every block as it came, before anything is added
     hidden : told once what is hidden, in the recording's own places, before the first changed record goes out
     clock : host time, ns since 1970 UTC
+    hindrance : why the lane may not be begun yet, for a person; '' = it may
+    seed : see HiddenResponse
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class MixedSource:
         unmixed: Callable[[SampleBlock], None],
         hidden: Callable[[list[TrueObject]], None],
         clock: Callable[[], int],
+        hindrance: Callable[[], str] = lambda: "",
         seed: int = 0,
     ) -> None:
         for s in source.device.streams:
             refuse_unmixable(s)
         self._source, self._way, self._objects = source, way, objects
         self._references, self._unmixed, self._hidden, self._clock = references, unmixed, hidden, clock
-        self._seed = seed
+        self._hindrance, self._seed = hindrance, seed
         self._learning: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in source.device.streams}
         self._responses: dict[int, HiddenResponse] = {}
         self._told = False
@@ -83,12 +86,23 @@ class MixedSource:
                         self._unmixed(item)
                         out += self._mixed(item)
                         continue
-                    if isinstance(item, Order) and item.name == "practise":
-                        self._way.begin()
-                    out.append(item)
+                    refused = self._refused(item) if isinstance(item, Order) else ""
+                    out.append(Event(self._clock(), Severity.WARNING, "practice", refused) if refused else item)
                 yield out
         finally:
             stream.close()
+
+    def _refused(self, order: Order) -> str:
+        """Why an order is not taken; '' = it is."""
+        if order.name == "practise":
+            refused = self._hindrance()
+            if not refused:
+                self._way.begin()
+            return refused
+        if order.name in ("begin", "store") and self._way.begun:
+            # what is measured or stored now would be of objects that are not there
+            return "Start-up steps measure the head itself: not while hidden objects are mixed in. End the practice."
+        return ""
 
     def _mixed(self, block: SampleBlock) -> list[Item]:
         known_before = self._way.known
