@@ -78,7 +78,11 @@ function receive(message) {
     if (followNewest) chosen = d.id;
   }
   for (const l of message.label ?? []) labels.set(l.id, l);
-  for (const e of message.event ?? []) log(e);
+  for (const e of message.event ?? []) {
+    log(e);
+    // what a learner asked for is answered where it is seen
+    if (e.kind === "practice" && !message.full) say(e.text);
+  }
   if (message.link) showFigures(message);
   if (message.detection || message.label || message.full) showDetections();
   dirty = true;

@@ -46,6 +46,7 @@ def test_a_practice_says_training_throughout_and_its_recording_is_never_a_survey
         wait(lambda: practice.stage.x_m > 3.0)
         page.keyboard.press("m")
         wait(lambda: "Mark 1 at" in page.inner_text("#events"))
+        assert "Mark 1 at" in page.inner_text("#said")
         wait(lambda: practice.stage.x_m > 5.5, 30.0)
         assert page.is_visible("#training")
         assert page.evaluate("groundsweep.detections.size") == 0  # unaided
