@@ -111,7 +111,9 @@ class Broadcast(Listener):
         self._missing += gap.n_records
 
     def event(self, event: Event) -> None:
-        self._keep("event", {"utc_ns": event.utc_ns, "severity": event.severity, "kind": event.kind, "text": event.text})
+        self._keep(
+            "event", {"utc_ns": event.utc_ns, "severity": event.severity, "kind": event.kind, "text": event.text}
+        )
 
     def status(self, status: HeadStatus) -> None:
         self._status[status.head] = status
