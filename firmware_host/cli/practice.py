@@ -115,6 +115,9 @@ def practice(
             lane = _mixed(stack.enter_context(Head.open(port, baud, clock, threading.Event())), number, length, per_m,
                           reckon, duration)  # fmt: skip
         score, truth = _practise(lane, out, profile, model, how, clock, number)
+    if score.swept_m <= 0:
+        console.print(f"The lane was not swept, so there is no score. Recorded to {out}, type training.")
+        return
     console.print(score_text(score, truth))
     kept.add(
         Session(

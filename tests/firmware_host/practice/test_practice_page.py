@@ -1,19 +1,15 @@
-"""A whole practice session on a virtual head, in a browser; and its recording, which nothing takes for a survey."""
+"""A whole practice session on a virtual head, in a browser, and what it leaves behind."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from detector.kept_ground import kept_ground
 from detector.recording.reader import open_recording
-from firmware_host.cli.main import app
 from firmware_host.practice.history import History
 from tests.firmware_host.console.test_page import Sweep, browser, control, heard, opened, playwright, wait
 
@@ -76,43 +72,3 @@ def test_a_practice_says_training_throughout_and_its_recording_is_never_a_survey
         assert len(mixed.table("ground")) == 0
         with pytest.raises(Exception, match="type training"):
             kept_ground(mixed)
-    _refused_everywhere(practice.out, tmp_path)
-
-
-def _refused_everywhere(recording: Path, folder: Path) -> None:
-    """Score, training of models, tuning, export, drawn coverage, playing it as a head: each says why not."""
-    run: Callable[..., object] = CliRunner().invoke
-    path = str(recording)
-    for command in (
-        ["score", path],
-        ["train", path, "--out", str(folder / "model.json")],
-        ["tune", path, "-k", "radar.bandpass.low", "--out", str(folder / "tuned.toml")],
-        ["export", path, str(folder / "found.geojson")],
-        ["export", path, str(folder / "gaps.csv"), "--what", "lane"],
-        ["plot", path, "--what", "coverage", "--out", str(folder / "c.png")],
-        ["firmware", "export", path, "--out", str(folder / "filters")],
-        ["virtual", path],
-    ):
-        result = run(app, command)
-        assert "of type training" in str(result.exception), command  # type: ignore[attr-defined]
-    assert not [f for f in folder.iterdir() if f.suffix in (".geojson", ".csv", ".toml", ".png")]
-    shown = run(app, ["show", path, "--no-picture"])
-    assert "TRAINING, NOT A SURVEY" in shown.output  # type: ignore[attr-defined]
-    again = folder / "again.h5"
-    run(app, ["replay", path, "--out", str(again)])
-    with open_recording(again) as r:
-        assert r.recording_type == "training"
-
-
-def test_history_is_printed_with_its_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROUNDSWEEP_DATA", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
-    score = {"hits": 3, "tried": 4, "false_marks": 1, "free_m": 8.0, "swept_m": 10.0, "seconds": 60.0}
-    line = {"utc_ns": 1, "learner": "A", "head": "h", "aided": True, "seed": 1, "recording": "t.h5", "score": score}
-    (tmp_path / "practice").mkdir()
-    (tmp_path / "practice" / "A.jsonl").write_text(json.dumps(line) + "\n")
-    result = CliRunner().invoke(app, ["practice", "--history", "A"])
-    assert "3/4" in result.output
-    assert "0.75 (0.19 to 0.99)" in result.output
-    nobody = CliRunner().invoke(app, ["practice", "--history", "B"])
-    assert "no session of B" in str(nobody.exception)
