@@ -250,4 +250,4 @@ class TrueObject:
     """Two-way travel time from the first sample, s; NaN if not known."""
     contains_metal: bool
     confidence: str
-    """How sure: 'simulated', 'surveyed', 'author', 'eye'."""
+    """How sure: 'simulated', 'surveyed', 'author', 'eye'; 'hidden': mixed in for practice, never in the ground."""

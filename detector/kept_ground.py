@@ -28,7 +28,13 @@ def kept_ground(recording: Recording, cell_m: float = 0.05) -> list[KeptGround]:
     """Every lane in the order in which it was given, as it stood when it was last kept.
 
     cell_m : for a lane of which nothing was kept; nothing of it was reached
+
+    Raises
+    ------
+    RecordingError
+        for a recording of type training, in which no ground ever counts.
     """
+    recording.refuse_training("say what ground was covered")
     runs = recording.table("ground")
     lanes = kept_lanes(recording.table("lanes"))
     out = []

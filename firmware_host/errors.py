@@ -31,5 +31,9 @@ class ReferenceFileError(GroundsweepError):
     """A head's stored reference cannot be read or kept."""
 
 
+class HistoryError(GroundsweepError):
+    """A learner's history cannot be read or kept."""
+
+
 class ConsoleError(GroundsweepError):
     """The operator's page cannot be served."""

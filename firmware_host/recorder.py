@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from detector.detections import Detection, Label
+from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
@@ -146,6 +146,10 @@ class Recorder(Listener):
     def rows(self, table: str, rows: NDArray[Any]) -> None:
         """Whole rows of a table: lanes and ground. From the session's thread, like everything here."""
         self._put(lambda kept: self._writer.rows(table, kept), rows, rows.nbytes + _ROW_BYTES)
+
+    def truth(self, objects: Sequence[TrueObject]) -> None:
+        """What is known to lie in the ground, or was hidden in the samples for practice."""
+        self._put(self._writer.truth, objects, _ROW_BYTES * len(objects))
 
     def tick(self) -> None:
         if self._failed is not None:

@@ -204,6 +204,27 @@ class Recording:
         return being_written(journal_of(self.path))
 
     @property
+    def is_training(self) -> bool:
+        """Whether its samples are simulated or mixed with hidden objects, for practice."""
+        return self.recording_type == "training"
+
+    def refuse_training(self, what: str) -> None:
+        """Keep practice out of what is said of real ground.
+
+        what : what would be done, as in 'be scored'
+
+        Raises
+        ------
+        RecordingError
+            if this is a recording of type training.
+        """
+        if self.is_training:
+            raise RecordingError(
+                f"{self.path} is a recording of type training: objects that never lay in the ground are mixed into its "
+                f"samples. It cannot {what}."
+            )
+
+    @property
     def several_heads(self) -> bool:
         """Whether records carry their own head's ticks beside the session's."""
         return any(name == schema.HEAD_TICK for _, name in self._columns)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from detector.detections import Detection, LabelClass, TrueObject
+from detector.detections import LabelClass, TrueObject
 
 HALO_MARGIN_M = 0.10
 """Added to half the target's extent (CWA 14747-1 practice; printed in every report)."""
+
+
+class Found(Protocol):
+    """What can be matched: a detection, or a place that a person marked. Records are -1 where there is none."""
+
+    @property
+    def x_m(self) -> float: ...
+    @property
+    def radar_peak_seq(self) -> int: ...
+    @property
+    def metal_peak_seq(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,7 @@ class Match:
     """Detections outside every halo: false alarms, unless the ground holds unlisted objects."""
 
 
-def distance(o: TrueObject, d: Detection) -> float:
+def distance(o: TrueObject, d: Found) -> float:
     """Metres, or records where the recording has no place; infinite outside the halo."""
     if o.stream and ((o.stream == "radar" and d.radar_peak_seq < 0) or (o.stream == "metal" and d.metal_peak_seq < 0)):
         return math.inf
@@ -37,7 +49,7 @@ def distance(o: TrueObject, d: Detection) -> float:
     return gap if gap <= o.half_extent_m + HALO_MARGIN_M else math.inf
 
 
-def match(truth: Sequence[TrueObject], detections: Sequence[Detection]) -> Match:
+def match(truth: Sequence[TrueObject], detections: Sequence[Found]) -> Match:
     """Pair objects and detections; each object counts once, each detection for one object."""
     pairs = sorted(
         (d, i, j)

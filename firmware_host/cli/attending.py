@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from firmware_host.console.watch import Watch
 from firmware_host.errors import ConsoleError
 from firmware_host.head import Head
 from firmware_host.head_settings import HeadSettings, ask_settings
+from firmware_host.practice.marks import Unaided
 from firmware_host.references import References, default_folder
 from firmware_host.session import Listener, Source
 from firmware_host.startup import Readiness
@@ -64,6 +65,10 @@ class Attendance:
     satellites: bool = False
     nominal_m_per_s: float = 0.5
     """Speed that the profile is made for."""
+    training: bool = False
+    """Practice: shown and sounded all the time, and no ground counts."""
+    alarms_hidden: bool = False
+    """Practice without the help of alarms."""
 
 
 class _KeyListener(Listener):
@@ -109,8 +114,9 @@ class Attended:
             profile=profile,
             knobs=knobs,
         )
-        self._watch = Watch(device, self.readiness)
+        self._watch = Watch(device, self.readiness, training=how.training)
         plan = plan_of(how.lanes, how.lane, device, references, who, how.satellites, how.nominal_m_per_s)
+        plan = replace(plan, training=how.training)
         self.sweeping = Sweeping(
             device, self._watch, plan, self.readiness, desk.put, clock, counts=how.kind.counts_as_swept
         )
@@ -118,7 +124,7 @@ class Attended:
         if not how.kind.counts_as_swept:
             text = f"This is a {how.kind} recording: no ground under it counts as swept."
             desk.put(Event(clock(), Severity.WARNING, "session", text))
-        keyboard = Keyboard(desk, who, clock)
+        keyboard = Keyboard(desk, who, clock, how.training)
         self._stack = contextlib.ExitStack()
         self._view = TerminalView(
             console, device, self._watch, self.readiness, lambda: keyboard.prompt, self.sweeping, height
@@ -139,6 +145,9 @@ class Attended:
             )  # fmt: skip
             self.listeners.append(broadcast)
             self._server = ConsoleServer(broadcast, desk, how.bind, how.page_port, clock)
+        if how.alarms_hidden:
+            self.listeners = [Unaided(listener) for listener in self.listeners]
+        self.who = who
         self._player = None
         if how.sound is not SoundChoice.NONE:
             output: Output = SoundCard() if how.sound is SoundChoice.CARD else Program()

@@ -60,6 +60,8 @@ def collected_scene(seed: int, profile_name: str) -> Collected:
 def collected_file(file: Path, profile: Profile) -> Collected | str:
     """A recording with its truth, or else with what was dug; or why it teaches nothing."""
     with reading(file) as r:
+        if isinstance(r, Recording):
+            r.refuse_training("teach or judge a model")
         blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
         objects = tuple(r.truth())
         said = ""

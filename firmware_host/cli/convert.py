@@ -160,6 +160,8 @@ def export_file(
         raise FormatError(f"{what} are not written as {suffix or 'a file without suffix'}, but as "
                           f"{', '.join(_WRITERS[what])}.")  # fmt: skip
     with reading(file) as recording:
+        if isinstance(recording, Recording):
+            recording.refuse_training("be exported: other programs would take it for a survey")
         if what is What.SAMPLES:
             _export_samples(recording, out, stream, channel)
             return

@@ -38,6 +38,7 @@ def dug(
     for file in files:
         try:
             with open_recording(file) as r:
+                r.refuse_training("say what was dug")
                 head = f"{r.device.model}, serial {r.device.serial}"
                 holes += holes_of(file.stem, head, soil_of(r.note), r.detections(), r.labels())
         except RecordingError as e:

@@ -71,6 +71,7 @@ def export(
     left_out: list[str] = []
     samples: list[NDArray[Any]] = []
     with open_recording(recording) as rec:
+        rec.refuse_training("set a filter's scale")
         origin = {
             "software": f"groundsweep {__version__}",
             "profile": f"{chosen.name} {chosen.hash}",

@@ -237,8 +237,8 @@ def _live(
         source: Source = joined
         if receiver is not None:
             source = PlacedSource(joined, receiver.port, receiver.baud, receiver.uere_m, clock, wake)
-        tables = [_settings(head) for head in heads]
-        profile = _with_stated_pulse(profile, device, tables)
+        tables = [settings_of(head) for head in heads]
+        profile = with_stated_pulse(profile, device, tables)
         with console.status("Compiling the filters (first run only) ..."):
             warm_up(device, profile, model)
         pipeline = Pipeline(device, profile, model)
@@ -255,14 +255,14 @@ def _live(
             attended.readiness.checks.record(recorder.check)
             attended.sweeping.record(recorder.rows)
             for head, table in zip(heads, tables, strict=True):
-                _record_settings(head, table, recorder)
+                record_settings(head, table, recorder)
             try:
                 return run(attended.source, pipeline, [recorder, *attended.listeners], stop, clock)
             finally:
                 attended.ended()
 
 
-def _settings(head: Head) -> list[Parameter] | HeadError:
+def settings_of(head: Head) -> list[Parameter] | HeadError:
     """The head's parameters, as the sweep begins. A head that does not tell them is swept with all the same."""
     try:
         return head.parameters()
@@ -270,7 +270,7 @@ def _settings(head: Head) -> list[Parameter] | HeadError:
         return e
 
 
-def _with_stated_pulse(
+def with_stated_pulse(
     profile: Profile, device: DeviceDescription, tables: Sequence[list[Parameter] | HeadError]
 ) -> Profile:
     """The profile with the pulse length that the head states, for its soil; says where that is not known."""
@@ -286,7 +286,7 @@ def _with_stated_pulse(
     return told
 
 
-def _record_settings(head: Head, table: list[Parameter] | HeadError, recorder: Recorder) -> None:
+def record_settings(head: Head, table: list[Parameter] | HeadError, recorder: Recorder) -> None:
     if isinstance(table, HeadError):
         console.print(f"[yellow]The head's settings are not in this recording.[/] {table}")
         text = f"The head's parameters could not be read. {table}"

@@ -21,6 +21,7 @@ from firmware_host.cli import (
     live,
     params,
     plot,
+    practice,
     replay,
     scope,
     score,
@@ -57,6 +58,7 @@ capture.register(app)
 firmware.register(app)
 plot.register(app)
 bench.register(app)
+practice.register(app)
 
 
 def _version(show: bool) -> None:

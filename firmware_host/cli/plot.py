@@ -93,6 +93,8 @@ def plot(
     """Draw a recording: B-scan, metal signal, decay curve, spectrum, map; detections, labels and truth over them."""
     with reading(file) as recording:
         wanted = _available(recording) if what is Picture.ALL else [what]
+        if isinstance(recording, Recording) and {Picture.COVERAGE, Picture.MAP} & set(wanted):
+            recording.refuse_training("be drawn as covered ground")
         cut = Cut(stream, channel, from_s, to_s, record)
         where = file.with_name(f"{file.stem or file.name}-{what}.png") if out is None else out
         panels: list[tuple[Picture, str]] = [(w, "") for w in wanted]
@@ -161,7 +163,7 @@ def _available(recording: Readable) -> list[Picture]:
         out += [Picture.METAL]
     if any(p.quality.measured for p in recording.positions()):
         out += [Picture.MAP]
-    if streams:
+    if streams and not (isinstance(recording, Recording) and recording.is_training):
         out += [Picture.COVERAGE]
     if not out:
         raise PlotError("The recording holds nothing to draw.")

@@ -281,7 +281,7 @@ def show(
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
         for line in position_summary(r.positions()):
             console.print(line)
-        for kept in kept_ground(r) if isinstance(r, Recording) else []:
+        for kept in kept_ground(r) if isinstance(r, Recording) and not r.is_training else []:
             standing = standing_of(kept)
             console.print(map_text(standing), gaps_text(standing), sep="")
         if picture:
@@ -340,8 +340,9 @@ def _head_lines(r: Readable) -> list[str]:
     head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
     if not isinstance(r, Recording):
         return [head, f"note: {r.note}"]
+    loud = "[bold white on magenta] TRAINING, NOT A SURVEY [/] " if r.is_training else ""
     lines = [
-        f"{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
+        f"{loud}{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
         + (
             ""
             if r.closed

@@ -29,6 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
     with reading(file) as r:
+        if isinstance(r, Recording):
+            r.refuse_training("teach a model")
         blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
         return r.device, blocks, r.truth()
 

@@ -98,6 +98,7 @@ def _lanes(files: list[Path], scenes: range, sensor: str) -> list[Lane]:
     lanes: list[Lane] = []
     for file in track(files, "recordings", console=console, transient=True):
         with open_recording(file) as r:
+            r.refuse_training("be tuned on")
             lane = only(sensor, file.stem, r.device, list(r.blocks(4096)), r.truth())
         if lane is None:
             raise ProfileError(f"{file.name} holds no {sensor} stream, which these keys are about. Leave it out.")

@@ -111,7 +111,9 @@ class Broadcast(Listener):
         self._missing += gap.n_records
 
     def event(self, event: Event) -> None:
-        self._keep("event", {"utc_ns": event.utc_ns, "severity": event.severity, "text": event.text})
+        self._keep(
+            "event", {"utc_ns": event.utc_ns, "severity": event.severity, "kind": event.kind, "text": event.text}
+        )
 
     def status(self, status: HeadStatus) -> None:
         self._status[status.head] = status
@@ -173,6 +175,11 @@ class Broadcast(Listener):
             self._beat += 1
         self.wake()
 
+    @property
+    def training(self) -> bool:
+        """Whether this is practice, in which places can be marked."""
+        return self._watch.training
+
     def known_detections(self) -> set[int]:
         """Numbers of the detections that a viewer can see, and so label."""
         with self._lock:
@@ -207,6 +214,7 @@ class Broadcast(Listener):
             "radar": round(state.radar, 2),
             "depth_cm": _known(100 * state.depth_m, 0),
             "stage": state.stage,
+            "training": state.training,
         }
         message["startup"] = self._startup()
         if full:

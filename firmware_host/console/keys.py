@@ -28,13 +28,14 @@ LABEL_KEYS: Final = {
 """The same keys as on the page."""
 
 _ORDERS: Final = {
-    "f": ("begin", "function test"), "g": ("begin", "ground balance"), "m": ("gaps", ""), "s": ("strip", ""),
+    "f": ("begin", "function test"), "g": ("begin", "ground balance"), "w": ("gaps", ""), "s": ("strip", ""),
     "p": ("hold", ""),
 }  # fmt: skip
+_TRAINING_ORDERS: Final = {"a": ("practise", ""), "m": ("mark", "")}
 """Key to an order's name and text."""
 
 HELP: Final = (
-    "b begin step  f function test  g learn ground  r store reference  m map and gaps  s next strip  "
+    "b begin step  f function test  g learn ground  r store reference  w map and gaps  s next strip  "
     "p stand still or go on\n"
     " j k choose  1 mine 2 ERW 3 metal 4 other 5 nothing 6 not investigated"
 )
@@ -46,8 +47,12 @@ class Keyboard:
     Two touches label a place: a digit, and Enter. Between them may be typed a depth in cm and a note: '12 rusty can'.
     """
 
-    def __init__(self, desk: Desk, who: str, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, desk: Desk, who: str, clock: Callable[[], int] = time.time_ns, training: bool = False
+    ) -> None:
         self._desk, self._who, self._clock = desk, who, clock
+        self._orders = {**_ORDERS, **_TRAINING_ORDERS} if training else _ORDERS
+        self._help = f"{HELP}\n TRAINING: a begin the lane  m mark a find here" if training else HELP
         self._ids: list[int] = []
         self._labelled: set[int] = set()
         self.chosen: int | None = None
@@ -82,14 +87,14 @@ class Keyboard:
             self._put(Order("begin", self._who))
         elif key == "r":
             self._put(Order("store", self._who))
-        elif key in _ORDERS:
-            name, text = _ORDERS[key]
+        elif key in self._orders:
+            name, text = self._orders[key]
             self._put(Order(name, self._who, text))
         elif key in "jk" and self.chosen is not None:
             at = self._ids.index(self.chosen) + (1 if key == "j" else -1)
             self.chosen = self._ids[min(max(at, 0), len(self._ids) - 1)]
         elif key in "h?":
-            self._said = HELP
+            self._said = self._help
 
     def _type(self, key: str) -> None:
         if key == "\x1b":

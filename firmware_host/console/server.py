@@ -173,7 +173,9 @@ class ConsoleServer:
                 self._note(f"{who} has given up control.")
                 self._operator, self._operator_name = None, ""
                 return ""
-            case "begin" | "store" | "skip" | "strip" | "hold":
+            case "practise" | "mark" if not self._broadcast.training:
+                return "That is for training only."
+            case "begin" | "store" | "skip" | "strip" | "hold" | "practise" | "mark":
                 order = Order(command, who, str(message.get("text", ""))[:200])
                 return "" if self._desk.put(order) else "Too much is waiting. Try again."
             case "label":

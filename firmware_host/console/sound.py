@@ -37,6 +37,8 @@ PULSES_HZ: Final = (2.0, 4.0, 8.0, 16.0)
 FAULT_HZ: Final = (170.0, 340.0)
 FAULT_TURN_HZ: Final = 5.0
 WAITING_HZ: Final = 110.0
+TRAINING_HZ: Final = 2700.0
+"""A thin note above all others, every other second, whatever else sounds."""
 
 _RAMP_S: Final = 0.008
 """Time constant of every loudness: no clicks."""
@@ -56,14 +58,16 @@ class Mix:
     pulses_hz: float = PULSES_HZ[0]
     waiting: float = 0.0
     fault: float = 0.0
+    training: float = 0.0
 
 
 def mix_of(state: State) -> Mix:
     """What a state sounds like. Never silent: one of confidence, waiting and fault always sounds."""
+    training = 0.05 if state.training else 0.0
     if state.fault:
-        return Mix(fault=0.35)
+        return Mix(fault=0.35, training=training)
     if state.kind is Kind.NOT_VALID:
-        return Mix(waiting=0.2)
+        return Mix(waiting=0.2, training=training)
     share = min(1.0, math.log2(max(1.0, state.metal)) / 4.0)
     depth = 0.5 if state.depth_m != state.depth_m else min(1.0, state.depth_m / 0.4)
     return Mix(
@@ -73,6 +77,7 @@ def mix_of(state: State) -> Mix:
         radar=0.25 if state.radar > 0 else 0.0,
         radar_hz=RADAR_HZ[0] * (RADAR_HZ[1] / RADAR_HZ[0]) ** depth,
         pulses_hz=PULSES_HZ[state.stage],
+        training=training,
     )
 
 
@@ -84,7 +89,7 @@ class Synthesiser:
         self._mix = Mix()
         self._changed = 0
         """Sample at which the present mix began."""
-        self._gain_then = dict.fromkeys(("confidence", "metal", "radar", "waiting", "fault"), 0.0)
+        self._gain_then = dict.fromkeys(("confidence", "metal", "radar", "waiting", "fault", "training"), 0.0)
         self._phase_then = dict.fromkeys(("metal", "radar", "pulses"), 0.0)
         """Phases at that sample, in turns."""
 
@@ -107,6 +112,7 @@ class Synthesiser:
         pulses = self._phase("pulses", k) % 1.0 < 0.5
         out += self._gain("radar", k) * np.sin(2 * np.pi * self._phase("radar", k)) * pulses
         out += self._gain("waiting", k) * _triangle(WAITING_HZ * t) * (t % 1.0 < 0.5)
+        out += self._gain("training", k) * np.sin(2 * np.pi * TRAINING_HZ * t) * ((0.5 * t) % 1.0 < 0.5)
         high = (t * FAULT_TURN_HZ) % 1.0 < 0.5
         out += self._gain("fault", k) * np.sign(np.sin(2 * np.pi * np.where(high, FAULT_HZ[1], FAULT_HZ[0]) * t))
         return np.round(32767 * np.clip(out, -1.0, 1.0)).astype(np.int16)

@@ -209,6 +209,8 @@ class TerminalView(Listener):
         now = time.monotonic()
         line = Text()
         state = self._watch.state()
+        if state.training:
+            line.append(" TRAINING, NOT A SURVEY ", style="bold white on magenta")
         match state.kind:
             case Kind.NOT_VALID:
                 line.append(f" ✖ NOT VALID: {state.reasons[0]} ", style="bold white on red")

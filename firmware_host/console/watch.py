@@ -69,6 +69,8 @@ class State:
     """Depth that the radar last gave for it, m; NaN = not known."""
     stage: int = 0
     """Index into LEVELS of what sounds."""
+    training: bool = False
+    """Samples are simulated or mixed with hidden objects: shown and sounded all the time."""
 
 
 def stage_of(strength: float) -> int:
@@ -84,7 +86,9 @@ class Watch(Listener):
         device: DeviceDescription,
         readiness: Readiness | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        training: bool = False,
     ) -> None:
+        self.training = training
         self._device = device
         self._readiness = readiness
         self._now = monotonic
@@ -157,7 +161,8 @@ class Watch(Listener):
         metal, radar = (strength if now < until else 0.0 for strength, until in self._strength.values())
         depth = self._depth[0] if now < self._depth[1] else float("nan")
         kind = Kind.NOT_VALID if reasons else Kind.SIGNAL if metal or radar else Kind.SEARCHING
-        return State(kind, tuple(reasons), fault, metal, radar, depth, stage_of(max(metal, radar)))
+        stage = stage_of(max(metal, radar))
+        return State(kind, tuple(reasons), fault, metal, radar, depth, stage, self.training)
 
     def _trouble(self, text: str, seconds: float) -> None:
         now = self._now()

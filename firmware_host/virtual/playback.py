@@ -20,6 +20,7 @@ def play_recording(path: Path, speed: float = 1.0, faults: Faults | None = None)
         if the file cannot be read.
     """
     with open_recording(path) as recording:
+        recording.refuse_training("be played as a head: a sweep with it would look like a survey")
         device = recording.device
         stated = [p.value for p in recording.parameters() if p.name == PULSE_PARAMETER]
 

@@ -78,7 +78,11 @@ function receive(message) {
     if (followNewest) chosen = d.id;
   }
   for (const l of message.label ?? []) labels.set(l.id, l);
-  for (const e of message.event ?? []) log(e);
+  for (const e of message.event ?? []) {
+    log(e);
+    // what a learner asked for is answered where it is seen
+    if (e.kind === "practice" && !message.full) say(e.text);
+  }
   if (message.link) showFigures(message);
   if (message.detection || message.label || message.full) showDetections();
   dirty = true;
@@ -127,6 +131,7 @@ function show() {
   text("strength", said.length ? `${BARS[state.stage]}\n${said.join("\n")}` : "");
   text("metal-now", state.metal ? `${state.metal.toFixed(1)} × threshold` : "");
   text("radar-now", state.radar ? `${state.radar.toFixed(1)} × threshold` : "");
+  if (now.state) $("training").hidden = !now.state.training;
   showStartup();
   showControl();
   showSound();
@@ -160,7 +165,7 @@ function showControl() {
   if (button.lastChild.textContent !== ` ${label}${other}`) button.lastChild.textContent = ` ${label}${other}`;
   button.setAttribute("aria-pressed", String(Boolean(c?.mine)));
   text("viewers", `${c?.viewers ?? 0}${c?.who ? `, operator ${c.who}` : ", no operator"}`);
-  for (const id of ["begin", "store", "save", "strip", "hold", "choose-lane", "test"]) $(id).disabled = !mayCommand();
+  for (const id of ["begin", "store", "save", "strip", "hold", "choose-lane", "test", "practise", "mark"]) $(id).disabled = !mayCommand();
 }
 
 function showStartup() {
@@ -373,6 +378,8 @@ const begin = () => send("begin", { text: now.startup?.current ?? "" });
 const store = () => send("store");
 const nextStrip = () => send("strip");
 const hold = () => send("hold");
+const practise = () => send("practise");
+const mark = () => send("mark");
 const functionTest = () => send("begin", { text: "function test" });
 
 for (const [name, words] of Object.entries(LABELS)) {
@@ -401,6 +408,8 @@ $("begin").onclick = begin;
 $("store").onclick = store;
 $("strip").onclick = nextStrip;
 $("hold").onclick = hold;
+$("practise").onclick = practise;
+$("mark").onclick = mark;
 $("test").onclick = functionTest;
 $("choose-lane").onclick = openLane;
 $("lane-cancel").onclick = () => $("lane-dialog").close();
@@ -444,6 +453,8 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "f") functionTest();
   else if (event.key === "s" && !$("strip").hidden) nextStrip();
   else if (event.key === "p" && !$("hold").hidden) hold();
+  else if (event.key === "a" && !$("training").hidden) practise();
+  else if (event.key === "m" && !$("training").hidden) mark();
   else if (event.key === "l" && mayCommand()) openLane();
   else if (event.key === "?") $("help").showModal();
   else return;

@@ -9,6 +9,7 @@ const RADAR = { shallow: 2000, deep: 1100, full_cm: 40, gain: 0.25 }; // Hz; nev
 const PULSES = [2, 4, 8, 16]; // pulses a second of the four stages
 const FAULT = { low: 170, high: 340, turns: 5, gain: 0.35 }; // a harsh two-tone: nothing else sounds like it
 const WAITING = { hz: 110, pulses: 1, gain: 0.15 };
+const TRAINING = { hz: 2700, pulses: 0.5, gain: 0.04 }; // a thin note every other second, whatever else sounds
 
 export class Sound {
   constructor() {
@@ -66,6 +67,7 @@ export class Sound {
     this.radarHz = radar.oscillator.frequency;
     this.radarPulses = pulse(radar, PULSES[0]);
     pulse(voice("waiting", "triangle", WAITING.hz), WAITING.pulses);
+    pulse(voice("training", "sine", TRAINING.hz), TRAINING.pulses);
     const fault = voice("fault", "square", (FAULT.low + FAULT.high) / 2);
     const turn = context.createOscillator();
     turn.type = "square";
@@ -98,6 +100,7 @@ export class Sound {
         this.radarPulses.setValueAtTime(PULSES[state.stage], now);
       }
     }
+    if (state.training) wanted.training = TRAINING.gain;
     this.schedule(wanted, now);
   }
 

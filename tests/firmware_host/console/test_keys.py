@@ -90,14 +90,14 @@ def test_steps_are_begun_and_stored_by_key(keys: Keyboard, desk: Desk) -> None:
 
 
 def test_every_other_command_has_a_key(keys: Keyboard, desk: Desk) -> None:
-    press(keys, "fgmsp")
+    press(keys, "fgwsp")
     assert desk.take() == [
         Order("begin", "A. Deminer", "function test"),
         Order("begin", "A. Deminer", "ground balance"),
         *(Order(name, "A. Deminer") for name in ("gaps", "strip", "hold")),
     ]
     press(keys, "h")
-    for key in "bfrgmspjk123456":
+    for key in "bfrgwspjk123456":
         assert f"{key} " in keys.prompt
 
 

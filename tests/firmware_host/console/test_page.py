@@ -47,6 +47,8 @@ def browser() -> Iterator[playwright.Browser]:
 class Sweep:
     """A live session as a person starts it, on a cable that can be pulled."""
 
+    command = "live"
+
     def __init__(self, folder: Path, *options: str) -> None:
         self.stage = Stage()
         self.out = folder / f"sweep-{len(list(folder.glob('*.h5')))}.h5"
@@ -58,7 +60,7 @@ class Sweep:
         self._folder, self._options = folder, options
 
     def __enter__(self) -> Sweep:
-        command = [sys.executable, "-m", "firmware_host.cli.main", "live", "--port", self.cable.path, "--page"]
+        command = [sys.executable, "-m", "firmware_host.cli.main", self.command, "--port", self.cable.path, "--page"]
         more = {"GROUNDSWEEP_DATA": str(self._folder), "COLUMNS": "300", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             [*command, "--page-port", "0", "--out", str(self.out), *self._options],
