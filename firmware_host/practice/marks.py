@@ -93,7 +93,7 @@ class Marks(Listener):
 
 
 _HEARD = (
-    "block", "gap", "event", "status", "clock", "parameter", "position", "signal", "marks", "label", "order",
+    "block", "gap", "silence", "soil", "event", "status", "clock", "parameter", "position", "signal", "marks", "label", "order",
     "covered", "tick",
 )  # fmt: skip
 """All that a listener hears but alarms and detections."""

@@ -79,6 +79,6 @@ def test_a_viewer_may_mark_in_practice_only(training: bool) -> None:
     server = ConsoleServer(cast("object", Told()), desk, "127.0.0.1", 0)  # type: ignore[arg-type]
     server._operator, server._operator_name = ws, "A"  # type: ignore[assignment]
     answer = server._obey(ws, Role.OPERATOR, '{"command": "mark"}')  # type: ignore[arg-type]
-    server._socket.close()
+    server._pages._socket.close()
     assert (answer == "") is training
     assert desk.take() == ([Order("mark", "A")] if training else [])
