@@ -13,6 +13,7 @@ from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
+from detector.kernels.gates import READY
 from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.description import describe_metal
 from detector.metal.geometry import MetalGeometry
@@ -119,7 +120,10 @@ class MetalSegment:
         causal = out.search
         first, n = self._emitted["search"], len(causal)
         self._emitted["search"] += n
-        scores = self._search.process(causal, self._silence)
+        # before the noise is known there is no statistic: what stands there is no ground to compare with
+        unknown = min(n, max(0, READY - first))
+        scores = np.full(causal.shape, np.nan)
+        scores[unknown:] = self._search.process(causal[unknown:], self._silence)
         self._show("search", first, causal[:, :, None])
         self._show("strength", first, scores[:, :, None] / self._search_threshold)
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import FLAGS, SENSORS, Model, model_from
 from detector.decide.fusion import Fusion
-from detector.decide.training import Example, fit_model, fit_tail, signal_peaks, untrained
+from detector.decide.training import SEARCH_LEAST_PER_M, Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
 from detector.pipeline import Pipeline
@@ -128,7 +128,7 @@ def tails_of(lanes: Sequence[Collected]) -> dict[str, Tail]:
         search = [s for c in seen for s in c.search[sensor]]
         tails[sensor] = fit_tail(peaks, metres)
         if len(search) >= 8:
-            tails[f"{sensor}-search"] = fit_tail(search, metres)
+            tails[f"{sensor}-search"] = fit_tail(search, metres, SEARCH_LEAST_PER_M)
     return tails
 
 

@@ -36,7 +36,10 @@ LEAST_SHARE: Final = 0.6
 
 
 LEAST_PER_M: Final = 0.2
-"""Peaks a metre that a tail is fitted to, where there are so many: twice what the default profile asks for."""
+"""Peaks a metre that an alarm's tail is fitted to, where there are so many: twice what the default profile asks for."""
+
+SEARCH_LEAST_PER_M: Final = 2.0
+"""Likewise of the search path, which the default profile lets sound once a metre."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ class Example:
     """How many examples it counts for."""
 
 
-def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
+def fit_tail(scores: Sequence[float], clean_m: float, least_per_m: float = LEAST_PER_M) -> Tail:
     """Exponential tail of the peak scores on target-free ground.
 
     The level is the median of the peaks, or their 80 % quantile where that leaves 15 above it, but no higher than
-    leaves `LEAST_PER_M` above it: a threshold below the level would be a guess. The maximum-likelihood scale of an
+    leaves `least_per_m` above it: a threshold below the level would be a guess. The maximum-likelihood scale of an
     exponential is the mean excess (Pickands 1975; Coles 2001, ch. 4, shape 0). Ground with a lighter tail alarms
     less often than asked, never more.
 
@@ -67,6 +70,7 @@ def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
     ----------
     scores : peak scores on ground where nothing is known to lie
     clean_m : metres of such ground, over all recordings
+    least_per_m : peaks a metre that it must be true for
     """
     if len(scores) < 8 or clean_m <= 0:
         raise ModelError(
@@ -74,7 +78,7 @@ def fit_tail(scores: Sequence[float], clean_m: float) -> Tail:
             "to say how often clean ground alarms. Add recordings of clean lanes."
         )
     s = np.sort(np.asarray(scores, dtype=np.float64))
-    most = max(0.0, 1.0 - LEAST_PER_M * clean_m / len(s))
+    most = max(0.0, 1.0 - least_per_m * clean_m / len(s))
     level = float(np.quantile(s, min(0.8 if len(s) >= 75 else 0.5, most)))
     above = s[s > level]
     return Tail(level=level, scale=float(np.mean(above - level)), rate_per_m=len(above) / clean_m)
