@@ -311,14 +311,16 @@ def test_a_head_behind_a_network_gives_every_record_bit_for_bit(dual_head: DualH
 
 def test_a_read_of_a_connection_gives_all_that_is_there() -> None:
     sent = bytes(60_000)
-    done = threading.Event()
+    opened, done = threading.Event(), threading.Event()
 
     def serve(connection: socket.socket) -> None:
+        opened.wait(20)  # what comes before the port is open is thrown away, as of every port
         connection.sendall(sent)
         done.wait(20)
 
     with tcp_server(serve) as number:
         link = SerialLink(f"socket://127.0.0.1:{number}")
+        opened.set()
         time.sleep(0.3)
         n, reads = 0, 0
         while n < len(sent):
@@ -326,7 +328,6 @@ def test_a_read_of_a_connection_gives_all_that_is_there() -> None:
             reads += 1
         assert reads < 40  # and not one for every second byte
         done.set()
-
 
         def read_on() -> None:
             for _ in range(100):

@@ -49,7 +49,7 @@ def look_while_it_runs(path: Path, process: subprocess.Popen[str]) -> dict[str, 
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < until
         time.sleep(0.05)
-    with h5py.File(path, "r", swmr=True, libver="latest", locking=False) as f:
+    with running(path, until) as f:
         wanted = ("streams/radar/raw", "positions", "checks", "clock", "parameters")
         while time.monotonic() < until:
             for name in wanted:
@@ -60,6 +60,16 @@ def look_while_it_runs(path: Path, process: subprocess.Popen[str]) -> dict[str, 
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.1)
     raise AssertionError(rows)
+
+
+def running(path: Path, until: float) -> h5py.File:
+    """The file while it is written; the journal is there a moment before it can be read."""
+    while True:
+        try:
+            return h5py.File(path, "r", swmr=True, libver="latest", locking=False)
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def names(table: h5py.Dataset) -> list[str]:

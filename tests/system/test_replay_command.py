@@ -74,7 +74,7 @@ def strict(folder: Path) -> Path:
 
 def other_model(folder: Path) -> Path:
     data = json.loads(MODEL.read_text())
-    data["bias"][0] += 0.5
+    data["fusion"]["log_prior"][0] += 0.5
     path = folder / "other.json"
     path.write_text(json.dumps(data))
     return path
