@@ -24,7 +24,7 @@ from firmware_host.bench.hand import Hand, TerminalHand
 from firmware_host.bench.notebook import Notebook
 from firmware_host.bench.report import Report, joined, measurements_in, report_of
 from firmware_host.bench.session import BenchSession, Wanted
-from firmware_host.cli import bench_import, bench_notebook
+from firmware_host.cli import bench_import, bench_notebook, bench_tune
 from firmware_host.cli.opening import console
 from firmware_host.cli.reading import reading
 from firmware_host.clock import HostClock
@@ -54,6 +54,7 @@ def register(parent: typer.Typer) -> None:
     """Add this group."""
     bench_notebook.register(app)
     bench_import.register(app)
+    bench_tune.register(app)
     parent.add_typer(app, name="bench")
 
 
