@@ -14,11 +14,11 @@ I8 = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
-def prime(x0: int, rest: I8, word: int, state: I8) -> None:
+def prime(x0: int, rest: I8, state: I8) -> None:
     """State of a cascade whose input has been x0 for ever.
 
-    rest : (S,) gain at rest from the cascade's input to each section's output, Q31; word : 31 or 15;
-    state : (S, 4) x1 x2 y1 y2, filled.
+    rest : (S,) gain at rest from the cascade's input to each section's output, Q31; state : (S, 4)
+    x1 x2 y1 y2, filled.
     """
     x = x0
     for s in range(rest.size):
@@ -65,7 +65,7 @@ def filter_rows(rows: I8, coefficients: I8, rest: I8, post_shift: int, word: int
     line = np.empty(n, np.int64)
     for c in range(width):
         if not started and n > 0:
-            prime(rows[0, c], rest, word, state[c])
+            prime(rows[0, c], rest, state[c])
         for i in range(n):
             line[i] = rows[i, c]
         run_cascade(line, coefficients, post_shift, word, state[c], line)
@@ -115,10 +115,10 @@ def filter_ascans_fixed(
             for k in range(pad):
                 ext[k] = 2 * ext[pad] - ext[2 * pad - k]
                 ext[pad + m + k] = 2 * ext[pad + m - 1] - ext[pad + m - 2 - k]
-            prime(ext[0], rest, word, state)
+            prime(ext[0], rest, state)
             run_cascade(ext, coefficients, post_shift, word, state, ext)
             back = ext[::-1]
-            prime(back[0], rest, word, state)
+            prime(back[0], rest, state)
             run_cascade(back, coefficients, post_shift, word, state, back)
         for k in range(m):
             out[i, k] = ext[pad + k]

@@ -46,6 +46,24 @@ class _Step:
     answered: Mapping[str, float] | None = None
 
 
+def recorded(recorder: Recorder, item: object) -> str:
+    """Put what a head sent on record; the fault that it tells of, or ''."""
+    match item:
+        case SampleBlock():
+            recorder.block(item)
+        case Gap():
+            recorder.gap(item)
+        case ClockFit():
+            recorder.clock(item)
+        case ParameterReading():
+            recorder.parameter(item)
+        case Event():
+            recorder.event(item)
+            if item.severity is Severity.FAULT:
+                return item.text
+    return ""
+
+
 class BenchSession:
     """Leads a hand through the plans of some measurements.
 
@@ -126,21 +144,9 @@ class BenchSession:
 
     def _keep(self, recorder: Recorder, item: object) -> str:
         """Record an item; what it says against the step that runs, if it does."""
-        match item:
-            case SampleBlock():
-                recorder.block(item)
-                self._ticks[item.stream.stream_id] = int(item.tick[-1])
-            case Gap():
-                recorder.gap(item)
-            case ClockFit():
-                recorder.clock(item)
-            case ParameterReading():
-                recorder.parameter(item)
-            case Event():
-                recorder.event(item)
-                if item.severity is Severity.FAULT:
-                    return item.text
-        return ""
+        if isinstance(item, SampleBlock):
+            self._ticks[item.stream.stream_id] = int(item.tick[-1])
+        return recorded(recorder, item)
 
     def _advance(self, recorder: Recorder, step: _Step) -> bool:
         """Whether the step is done."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.bench.steps import Planned
-from detector.samples import ClockFit, Event, Gap, ParameterReading, SampleBlock, Severity, StreamDescription
+from detector.samples import Gap, SampleBlock, StreamDescription
 from detector.tuning.settings_on_head import Gain, Stands, gain, stands
 from firmware_host.bench.hand import Hand
+from firmware_host.bench.session import recorded
 from firmware_host.head import Head
 from firmware_host.live_source import LiveSource
 from firmware_host.parameters import HeadParameters
@@ -121,25 +122,14 @@ class HeadTuning:
         """One list of the source a turn: recorded, and kept where it is asked for."""
         for got in items:
             for item in got:
-                match item:
-                    case SampleBlock():
-                        recorder.block(item)
-                        if item.stream.stream_id == self._stream.stream_id:
-                            self._tick = int(item.tick[-1])
-                            if self._kept is not None:
-                                raw = item.raw.reshape(len(item), -1).astype(np.float64)
-                                self._kept.append(raw * self._stream.scale + self._stream.offset)
-                    case Gap():
-                        recorder.gap(item)
-                        self._fault = f"{item.n_records} records were lost"
-                    case ClockFit():
-                        recorder.clock(item)
-                    case ParameterReading():
-                        recorder.parameter(item)
-                    case Event():
-                        recorder.event(item)
-                        if item.severity is Severity.FAULT:
-                            self._fault = item.text
+                self._fault = recorded(recorder, item) or self._fault
+                if isinstance(item, Gap):
+                    self._fault = f"{item.n_records} records were lost"
+                elif isinstance(item, SampleBlock) and item.stream.stream_id == self._stream.stream_id:
+                    self._tick = int(item.tick[-1])
+                    if self._kept is not None:
+                        raw = item.raw.reshape(len(item), -1).astype(np.float64)
+                        self._kept.append(raw * self._stream.scale + self._stream.offset)
             recorder.tick()
             yield
 

@@ -16,6 +16,7 @@ from detector import __version__
 from detector.bench.steps import stream_of
 from detector.errors import BenchError
 from detector.recording.writer import RecordingWriter
+from detector.score.report import finite
 from detector.tuning.settings_on_head import Knob, design
 from firmware_host.bench.hand import Hand, TerminalHand
 from firmware_host.bench.tuning import HeadTuning, Tried
@@ -64,7 +65,7 @@ def command(
             "trials": [asdict(t) for t in tried.trials], "best": asdict(tried.best),
             "gain": None if tried.gain is None else {**asdict(tried.gain), "real": tried.gain.real},
         }  # fmt: skip
-        report.write_text(json.dumps(_finite(data), indent=1) + "\n")
+        report.write_text(json.dumps(finite(data), indent=1) + "\n")
 
 
 def tuned_head(
@@ -125,11 +126,3 @@ def _show(tried: Tried, keep: bool) -> None:
         f"{g.high_db:.2f}). {believed} The head {'keeps the best' if keep and g.real else 'stands as it was'}.",
         soft_wrap=True,
     )
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and abs(value) == float("inf") else value

@@ -13,6 +13,7 @@ from detector.detections import CLASSES, UNKNOWN
 from detector.embedded.cascade import reference_output
 from detector.embedded.quantised import Quantised, counts_of
 from detector.embedded.votes import votes
+from detector.score.report import finite
 from firmware_host.device.export import Exported
 from firmware_host.device.export_classifier import ClassifierOnBoard, room_floats
 from firmware_host.virtual.proving import Cost, Judged
@@ -113,17 +114,9 @@ def as_numbers(
     rows: list[Row], verdicts: list[ClassifierOnBoard], left_out: list[str], origin: dict[str, str]
 ) -> dict[str, Any]:
     """For JSON; what is not known is null."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(v) for v in value]
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
     return {
-        "origin": origin, "filters": [plain(asdict(r)) for r in rows],
-        "classifier": [plain(asdict(v)) for v in verdicts], "not_exported": left_out,
+        "origin": origin, "filters": [finite(asdict(r)) for r in rows],
+        "classifier": [finite(asdict(v)) for v in verdicts], "not_exported": left_out,
     }  # fmt: skip
 
 
