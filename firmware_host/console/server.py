@@ -29,7 +29,7 @@ from firmware_host.console.serving import STATIC, PageServer
 from firmware_host.session import Order
 
 _MOST_VIEWERS: Final = 8
-_LEAST_PAUSE_S: Final = 0.025
+_LEAST_PAUSE_S: Final = 0.01
 """Between two messages to one viewer."""
 _LONGEST_PAUSE_S: Final = 0.2
 """A viewer hears of a session that stands still at least this often, and that it stands still."""
