@@ -73,6 +73,15 @@ FEATURES: Final = (
     "metal_tau_share",
     "metal_soil_part",
     "metal_tau_fit",
+    *(f"cw_{part}_{where}" for where in ("low", "10khz", "high") for part in ("cosine", "sine")),
+    "cw_slope_in_phase",
+    "cw_slope_quadrature",
+    "cw_rise_db",
+    "cw_log_tau",
+    "cw_static_share",
+    "cw_static_sigmas",
+    "cw_fit",
+    "cw_soil_fit",
 )
 """Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end."""
 

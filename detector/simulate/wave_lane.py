@@ -42,6 +42,8 @@ class WaveCoils:
     """1 sigma from reading to reading, of everything received alike."""
     phase_drift_rad: float
     """1 sigma per second of the slow turn of the receiver's phase."""
+    phase_error_rad: tuple[float, ...]
+    """By frequency: what the head's own phase reference is off."""
     residue_v: float
     """What the bucking leaves of the primary field, V, in phase."""
     mains_v: float
@@ -86,6 +88,7 @@ def draw_wave_head(rng: np.random.Generator, coils: int | None = None) -> WaveCo
         noise_slope=float(rng.uniform(0.0, 0.5)),
         phase_noise_rad=float(10 ** rng.uniform(-5.0, -3.5)),
         phase_drift_rad=float(10 ** rng.uniform(-4.5, -3.0)),
+        phase_error_rad=tuple((10 ** rng.uniform(-3.0, -1.5) * rng.normal(size=count)).tolist()),
         residue_v=full_scale * float(rng.uniform(-0.05, 0.05)),
         mains_v=noise * float(rng.uniform(0.0, 1.0)),
         mains_hz=float(rng.choice([50.0, 60.0])),
@@ -181,7 +184,7 @@ def wave_converted(
 ) -> tuple[NDArray[np.int32], float]:
     """What the head's receiver and converter make of them: (n, coils, 2 F) counts and volts per count.
 
-    Bucking residue, phase noise and slow phase turn on all that is received, white noise, mains, drift, sferics,
+    Bucking residue; phase error, phase noise and slow phase turn on all that is received, white noise, mains, drift, sferics,
     quantisation, saturation.
     """
     n, coils, width = volts.shape
@@ -190,7 +193,8 @@ def wave_converted(
     share = sigma / head.noise_v
     for c in range(coils):
         for k in range(0, width, 2):
-            turn = head.phase_noise_rad * rng.normal(size=n) + drift(rng, t_s, head.phase_drift_rad)
+            turn = head.phase_error_rad[k // 2] + head.phase_noise_rad * rng.normal(size=n)
+            turn += drift(rng, t_s, head.phase_drift_rad)
             wave = (out[:, c, k] + head.residue_v * rng.uniform(0.5, 1.0) + 1j * out[:, c, k + 1]) * np.exp(1j * turn)
             out[:, c, k], out[:, c, k + 1] = wave.real, wave.imag
         hum = mains(rng, t_s, head.mains_v, head.mains_hz)
