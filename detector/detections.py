@@ -82,6 +82,10 @@ FEATURES: Final = (
     "cw_static_sigmas",
     "cw_fit",
     "cw_soil_fit",
+    "metal_fit_depth_m",
+    "metal_fit_sigma_m",
+    "metal_fit_strength_db",
+    "metal_fit_misfit_db",
 )
 """Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end."""
 

@@ -87,9 +87,29 @@ def sensor_features(part: str) -> tuple[str, ...]:
 _WAVE_SEEN: Final = FEATURES.index("cw_fit")
 
 
+PARTS: Final = ("radar", "metal", WAVE)
+"""Of the classifier."""
+
+
+def sensor_of(part: str) -> str:
+    """The sensor that a part judges: a continuous wave is a metal detector too."""
+    return "metal" if part == WAVE else part
+
+
 def part_of(sensor: str, features: F8) -> str:
     """Which part judges that sensor's alarm: a wave's answer is told by what only waves give."""
     return WAVE if sensor == "metal" and bool(np.isfinite(features[_WAVE_SEEN])) else sensor
+
+
+def part_flags(features: F8, flags: F8) -> F8:
+    """(n, len(PARTS)) by part: 1 it judged that alarm, 0 its sensor was silent, NaN neither.
+
+    features : (n, len(FEATURES)); flags : (n, 2) of radar and metal, see detector.decide.classifier.FLAGS. A silent
+    metal detector does not say of which kind it is: that stands with 'metal'.
+    """
+    wave = np.isfinite(features[:, _WAVE_SEEN]) & (flags[:, 1] == 1.0)
+    pulse = np.where(wave, np.nan, flags[:, 1])
+    return np.stack((flags[:, 0], pulse, np.where(wave, 1.0, np.nan)), axis=1)
 
 
 def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.metal.coils import CoilSettings
 from detector.metal.drift import DriftSettings
 from detector.metal.geometry import MetalGeometry
 from detector.metal.ground_balance import GroundBalanceSettings
@@ -38,6 +39,7 @@ class MetalSettings(Settings):
     ground_balance: GroundBalanceSettings = GroundBalanceSettings()
     search: SearchSettings = SearchSettings()
     response: ResponseSettings = ResponseSettings()
+    coils: CoilSettings = CoilSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from detector.kernels.dipole import (
     loop_vector,
 )
 from detector.metal.coils import CoilSettings
+from detector.metal_description import LOCATED
 
 F8 = NDArray[np.float64]
 
@@ -81,6 +82,25 @@ class Dipole:
     strength_sigma_db: float
     misfit: float
     """Rms of what the fit leaves over that of the noise alone; 1 for a dipole in plain ground."""
+
+    @property
+    def strength_db(self) -> float:
+        return 20.0 * math.log10(max(abs(self.strength), 1e-3))
+
+    @property
+    def described(self) -> dict[str, float]:
+        """By the names of detector.metal_description.LOCATED."""
+        return {name: getattr(self, name) for name in LOCATED}
+
+    @property
+    def features(self) -> dict[str, float]:
+        """What a decision may rest on, by name."""
+        return {
+            "metal_fit_depth_m": self.depth_m,
+            "metal_fit_sigma_m": self.depth_sigma_m,
+            "metal_fit_strength_db": self.strength_db,
+            "metal_fit_misfit_db": 20.0 * math.log10(max(self.misfit, 1e-3)),
+        }
 
 
 def profile_means(x_m: F8, rows: F8, at_m: float) -> tuple[F8, F8, float]:
