@@ -61,6 +61,7 @@ class MetalSegment:
         self._silence = np.full(channels, 0.01)
         self._cells = 1
         self._gates = Rows(stream.width)
+        self._readings = Rows(stream.width)
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
@@ -114,7 +115,7 @@ class MetalSegment:
             self._settled = int(self._track.at(self._stage.decided - 1)[1])
             rows = g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
             keep = self._stage.decided - rows
-            for kept in (self._track, self._gates, self._shares):
+            for kept in (self._track, self._gates, self._readings, self._shares):
                 kept.trim(keep)
         return given
 
@@ -140,14 +141,13 @@ class MetalSegment:
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
         return Given(
-            signals=signals_of(
-                scores, self._search_threshold, self._track, first, name, "metal", self._smoothing
-            ),
+            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal", self._smoothing),
             marks=[(self._track.seq(first, n), flags)],
         )
 
     def _alarms(self, out: MetalOutput) -> list[Alarm]:
         self._gates.append(out.gates)
+        self._readings.append(out.readings)
         self._shares.append(out.soil_share)
         gates = out.gates.reshape(len(out.gates), self._stream.channels, self._stream.values)
         for stage, rows in (("gates", gates), ("energy", out.energy)):
@@ -157,9 +157,7 @@ class MetalSegment:
         n, channels, self._cells = out.energy.shape
         cells = out.energy.reshape(n, channels * self._cells)
         if self._stage is None:
-            self._stage = AlarmStage(
-                self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold
-            )
+            self._stage = AlarmStage(self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold)
             self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
         # in units of the ground: ln(1 + e), never negative; against cells around it: noise as loud as a hundredth
         floor = 1.0 if self._profile.metal_alarm.method == "own-ground" else 0.01
@@ -199,7 +197,7 @@ class MetalSegment:
             )
             metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
             if located is not None:
-                metal = replace(metal, **located.described)
+                metal = located.told(metal)
             alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms
 
@@ -207,6 +205,7 @@ class MetalSegment:
         """Readings of no more ground than every cut of the input has at hand."""
         reach = min(self._geometry.rows(WINDOW_M), self._chain.response.latency)
         first = max(0, row - reach)
-        readings = self._gates.cut(first, row + reach + 1)
+        readings = self._readings.cut(first, row + reach + 1)
         places = self._track.places_m(first, first + len(readings))
-        return locate(readings, row - first, coil, taps, half, places, self._geometry, self._profile.metal.coils)
+        coils, soil = self._profile.metal.coils, self._chain.search.state.nominal[coil]
+        return locate(readings, row - first, coil, taps, half, places, self._geometry, coils, soil)

@@ -112,7 +112,7 @@ def fit_model(
 ) -> dict[str, Any]:
     """Grow, hold out, fuse, calibrate and pack a model. Repeatable to the bit.
 
-    A forest a part (growing.grow): radar, pulse induction, continuous wave. In FOLDS folds by lane each lane's alarms are judged by forests grown without
+    A forest a part (growing.grow). In FOLDS folds by lane each lane's alarms are judged by forests grown without
     it; on these held-out judgements stand the fusion's weights, which calibrate it (calibrating.fuse), the limit of
     novelty, and the probability under which an alarm may be called clutter (calibrating.clutter_limit).
     Probabilities hold at the frequencies of the training lanes.

@@ -1,16 +1,17 @@
-"""Where a target lies below the track and how strong it is: a dipole fitted to a metal alarm's response along the sweep.
+"""Where a target lies below the track and how strong it is: a dipole fitted to an alarm's response along the sweep.
 
-Gauss-Newton on the response of a round coil (or a sender and receiver) to a small body whose polarizability is
-any symmetric tensor: place along, place across, distance below the coil, the tensor, and an offset and a slope that soil and drift leave. What is known of the head enters with its uncertainty,
-so that the covariance is the Bayesian form of the Cramer-Rao bound (Van Trees 1968): with a coil of unknown size a
-deep small target and a shallow one under a larger coil look alike, and the stated uncertainty says so.
+Gauss-Newton on the response of a round coil (or a sender and receiver) to a small body whose polarizability is any
+symmetric tensor: place along, place across, distance below the coil, the tensor, and an offset and a slope that soil
+and drift leave. What is known of the head enters with its uncertainty, so that the covariance is the Bayesian form of
+the Cramer-Rao bound (Van Trees 1968): with a coil of unknown size a deep small target and a shallow one under a larger
+coil look alike, and the stated uncertainty says so.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,18 +29,26 @@ from detector.kernels.dipole import (
     XZ,
     YY,
     YZ,
+    ZZ,
     dipole_rows,
     fit_dipole_rows,
     loop_vector,
+    solve_positive,
 )
 from detector.metal.coils import CoilSettings
-from detector.metal_description import LOCATED
+from detector.metal_description import MetalDescription
 
 F8 = NDArray[np.float64]
 
 REACH_M: Final = 0.32
 """Half of the track that is fitted: wider than the response of anything that a hand-held head hears, narrower than
 the usual distance of two targets."""
+
+FAR_M: Final = 0.2
+"""From here on the ground counts less and less."""
+
+SWAY: Final = 0.03
+"""1 sigma of a reading over itself: a head carried by hand sways by millimetres while it passes."""
 
 POINTS: Final = 65
 """Means along that track."""
@@ -55,10 +64,15 @@ _KNOWN_BELOW: Final = (math.log(0.13), 0.6)
 """ln of a target's distance below the coil, and its 1 sigma, before anything is heard: 2 to 70 cm at two sigma."""
 
 _KNOWN_TILT: Final = (1.0, 0.8)
-"""Answer to a horizontal field over that to a vertical one: balls 1; nails, discs and rings of any attitude."""
+"""Answer along an axis over the strength, and its 1 sigma: balls 1; nails, discs and rings of any attitude less or
+more."""
 
-_KNOWN_TURN: Final = 0.5
-"""1 sigma of the off-diagonal answers over the vertical one, likewise."""
+_KNOWN_TURN: Final = 0.7
+"""1 sigma of the off-diagonal answers over the strength, likewise."""
+
+_OPTIMISM: Final = 2.0
+"""The bound knows no neighbours, no swaying hand and no bent ground: on simulated scenes errors of lone targets are
+that much larger than it."""
 
 _ROUNDS: Final = 4
 """Times that the noise is taken anew from what the fit leaves."""
@@ -78,7 +92,8 @@ class Dipole:
     """Of the metal's middle below the ground."""
     depth_sigma_m: float
     strength: float
-    """What the alarmed coil would read straight above it at REFERENCE_M, over the noise of one reading."""
+    """What the alarmed coil would read straight above a ball of its mean polarizability at REFERENCE_M, over the noise
+    of one reading."""
     strength_sigma_db: float
     misfit: float
     """Rms of what the fit leaves over that of the noise alone; 1 for a dipole in plain ground."""
@@ -87,10 +102,13 @@ class Dipole:
     def strength_db(self) -> float:
         return 20.0 * math.log10(max(abs(self.strength), 1e-3))
 
-    @property
-    def described(self) -> dict[str, float]:
-        """By the names of detector.metal_description.LOCATED."""
-        return {name: getattr(self, name) for name in LOCATED}
+    def told(self, of: MetalDescription) -> MetalDescription:
+        """The description with what the fit tells."""
+        return replace(
+            of, depth_m=self.depth_m, depth_sigma_m=self.depth_sigma_m, along_m=self.along_m,
+            along_sigma_m=self.along_sigma_m, across_m=self.across_m, across_sigma_m=self.across_sigma_m,
+            strength_db=self.strength_db, strength_sigma_db=self.strength_sigma_db, misfit=self.misfit,
+        )  # fmt: skip
 
     @property
     def features(self) -> dict[str, float]:
@@ -135,7 +153,7 @@ def fit_dipole(x_m: F8, rows: F8, at_m: float, sigma: float, coil: int, settings
     coil : which of the C columns alarmed
     """
     x, means, each = profile_means(x_m, rows, at_m)
-    if x.size < LEAST_POINTS or float(np.ptp(x)) < 0.1:
+    if x.size < LEAST_POINTS or float(np.ptp(x)) < 0.1 or not np.all(np.isfinite(means)):
         return None
     places = np.array(settings.across_m if len(settings.across_m) == rows.shape[1] else [0.0])
     several = len(places) > 1
@@ -143,7 +161,8 @@ def fit_dipole(x_m: F8, rows: F8, at_m: float, sigma: float, coil: int, settings
         means = np.ascontiguousarray(means[coil : coil + 1])
     own = coil if several else 0
     coils = places - places[own]
-    near = np.sort(np.argsort(np.abs(coils), kind="stable")[:3])
+    nearest = np.argsort(np.abs(coils), kind="stable")
+    near = np.sort(nearest[:3])
     coils, means = np.ascontiguousarray(coils[near]), np.ascontiguousarray(means[near])
     row = int(np.flatnonzero(near == own)[0])
     p = BASE + 2 * len(coils)
@@ -153,14 +172,17 @@ def fit_dipole(x_m: F8, rows: F8, at_m: float, sigma: float, coil: int, settings
     prior, spread = np.zeros(p), np.full(p, np.inf)
     aside = settings.aside_m
     if several:
-        aside = max(aside, 0.5 * float(np.min(np.abs(np.diff(places)))))
+        spacing: F8 = np.abs(np.diff(np.sort(places)))
+        aside = max(aside, 0.5 * float(spacing.min()))
     for index, known, known_sigma in (
         (ALONG, 0.0, 0.1), (ACROSS, 0.0, aside), (LOG_BELOW, *_KNOWN_BELOW),
         (LOG_RADIUS, math.log(settings.radius_m), settings.radius_share), (XX, *_KNOWN_TILT), (YY, *_KNOWN_TILT),
-        (XZ, 0.0, _KNOWN_TURN), (YZ, 0.0, _KNOWN_TURN), (XY, 0.0, _KNOWN_TURN),
+        (ZZ, *_KNOWN_TILT), (XZ, 0.0, _KNOWN_TURN), (YZ, 0.0, _KNOWN_TURN), (XY, 0.0, _KNOWN_TURN),
     ):  # fmt: skip
         prior[index], spread[index] = known, known_sigma
-    noise = white
+    # far from the target its neighbours and the ground's own bends speak
+    far = np.sqrt(1.0 + (x / FAR_M) ** 4)
+    noise: F8 = np.broadcast_to(white * far, means.shape).copy()
     theta: F8 = np.zeros(p)
     normal: F8 = np.eye(p)
     made = np.empty(means.shape)
@@ -174,12 +196,15 @@ def fit_dipole(x_m: F8, rows: F8, at_m: float, sigma: float, coil: int, settings
                     theta, best = found, cost
         theta, normal, _ = fit_dipole_rows(theta, prior, spread, x, means, noise, coils, settings.pair_m, 20)
         dipole_rows(theta, x, coils, settings.pair_m, made)
-        noise = max(white, _left(means - made, p)) if turn + 1 < _ROUNDS else noise
-    if not np.all(np.isfinite(theta)) or not np.all(np.isfinite(normal)):
+        if turn + 1 < _ROUNDS:
+            lines = theta[BASE::2, None] + theta[BASE + 1 :: 2, None] * x
+            shape = np.sqrt((white * far) ** 2 + (SWAY * (made - lines)) ** 2)
+            noise = shape * max(1.0, _left((means - made) / shape, p))
+    covariance = np.zeros((p, p))
+    if not np.all(np.isfinite(theta)) or not solve_positive(normal, np.eye(p), covariance):
         return None
-    covariance = np.linalg.pinv(normal, hermitian=True)
-    error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    below, radius = math.exp(theta[LOG_BELOW]), math.exp(theta[LOG_RADIUS])
+    error = _OPTIMISM * np.sqrt(np.diag(covariance))
+    below = math.exp(theta[LOG_BELOW])
     reach = _reach(theta)
     slope = np.zeros(p)
     slope[STRENGTH] = 20.0 / math.log(10.0) / theta[STRENGTH] if theta[STRENGTH] else math.inf
@@ -196,7 +221,7 @@ def fit_dipole(x_m: F8, rows: F8, at_m: float, sigma: float, coil: int, settings
         depth_m=below - settings.height_m,
         depth_sigma_m=math.hypot(below * float(error[LOG_BELOW]), settings.height_sigma_m),
         strength=float(theta[STRENGTH]) * reach * unit / max(sigma, 1e-300),
-        strength_sigma_db=float(np.sqrt(max(slope @ covariance @ slope, 0.0))) if radius > 0 else math.nan,
+        strength_sigma_db=_OPTIMISM * math.sqrt(max(float(slope @ covariance @ slope), 0.0)),
         misfit=rms / white,
     )
 
@@ -213,7 +238,7 @@ def _start(prior: F8, below_m: float, across_m: float, means: F8, row: int) -> F
     start[LOG_BELOW], start[ACROSS] = math.log(below_m), across_m
     middle = means[row, means.shape[1] // 2]
     base = np.median(means, axis=1)
-    start[BASE::2] = np.minimum(base, means.min(axis=1) + 0.2)
+    start[BASE::2] = np.minimum(base, np.amin(means, axis=1) + 0.2)
     start[STRENGTH] = middle - start[BASE + 2 * row]
     return start
 
@@ -223,5 +248,5 @@ def _left(residue: F8, unknowns: int) -> float:
     free = max(residue.size - unknowns, 1)
     spread = float(np.sum(residue**2)) / free
     alike = float(np.sum(residue[:, 1:] * residue[:, :-1])) / max(float(np.sum(residue**2)), 1e-300)
-    alike = min(max(alike, 0.0), 0.9)
+    alike = min(max(alike, 0.0), 0.95)
     return math.sqrt(spread * (1.0 + alike) / (1.0 - alike))

@@ -179,13 +179,11 @@ def wave_noise(head: WaveCoils) -> F8:
     return np.repeat(head.noise_v * (f / head.coil.reference_hz) ** -head.noise_slope, 2)
 
 
-def wave_converted(
-    rng: np.random.Generator, head: WaveCoils, t_s: F8, volts: F8
-) -> tuple[NDArray[np.int32], float]:
+def wave_converted(rng: np.random.Generator, head: WaveCoils, t_s: F8, volts: F8) -> tuple[NDArray[np.int32], float]:
     """What the head's receiver and converter make of them: (n, coils, 2 F) counts and volts per count.
 
-    Bucking residue; phase error, phase noise and slow phase turn on all that is received, white noise, mains, drift, sferics,
-    quantisation, saturation.
+    Bucking residue; phase error, phase noise and slow phase turn on all that is received; white noise, mains, drift,
+    sferics, quantisation, saturation.
     """
     n, coils, width = volts.shape
     out = volts.copy()
@@ -193,7 +191,7 @@ def wave_converted(
     share = sigma / head.noise_v
     for c in range(coils):
         for k in range(0, width, 2):
-            turn = head.phase_error_rad[k // 2] + head.phase_noise_rad * rng.normal(size=n)
+            turn = np.full(n, head.phase_error_rad[k // 2]) + head.phase_noise_rad * rng.normal(size=n)
             turn += drift(rng, t_s, head.phase_drift_rad)
             wave = (out[:, c, k] + head.residue_v * rng.uniform(0.5, 1.0) + 1j * out[:, c, k + 1]) * np.exp(1j * turn)
             out[:, c, k], out[:, c, k + 1] = wave.real, wave.imag
