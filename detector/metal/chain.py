@@ -57,7 +57,7 @@ class MetalOutput:
     energy: F8
     """(n', channels, cells); unit white noise gives 1."""
     readings: F8
-    """(n, channels * values) impulses, phase and mains seen to, offset and drift in them; for what fits its own base."""
+    """(n, channels * values) impulses, phase and mains seen to; offset and drift still in them."""
 
 
 class MetalChain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from detector.simulate.scene import HeadWish, Scene, dual_scene
@@ -24,6 +23,6 @@ def teaching_scene(seed: int) -> Scene:
     return dual_scene(seed, sensors="metal", wish=HeadWish(metal="cw"))
 
 
-def teaching_seeds(first: int, count: int, waves: int) -> Iterable[int]:
+def teaching_seeds(first: int, count: int, waves: int) -> list[int]:
     """`count` scenes from `first` on, and `waves` continuous-wave ones."""
     return [*range(first, first + count), *range(WAVE_SEEDS + first, WAVE_SEEDS + first + waves)]
