@@ -73,6 +73,19 @@ FEATURES: Final = (
     "metal_tau_share",
     "metal_soil_part",
     "metal_tau_fit",
+    *(f"cw_{part}_{where}" for where in ("low", "10khz", "high") for part in ("cosine", "sine")),
+    "cw_slope_in_phase",
+    "cw_slope_quadrature",
+    "cw_rise_db",
+    "cw_log_tau",
+    "cw_static_share",
+    "cw_static_sigmas",
+    "cw_fit",
+    "cw_soil_fit",
+    "metal_fit_depth_m",
+    "metal_fit_sigma_m",
+    "metal_fit_strength_db",
+    "metal_fit_misfit_db",
 )
 """Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end."""
 

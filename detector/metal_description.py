@@ -52,6 +52,21 @@ class MetalDescription:
     """1 if the magnetic part is more than a quarter of the eddy part, else 0; continuous wave."""
     confidence: float = _NAN
     """That `ferrous` is right, 0.5 to 1, from the noise alone; near 0.5 where soil hides it."""
+    depth_m: float = _NAN
+    """Of the metal's middle below the ground, by a dipole fitted along the track; NaN without an odometer."""
+    depth_sigma_m: float = _NAN
+    """1 sigma of it, what is not known of the head included."""
+    along_m: float = _NAN
+    """The metal's place from the alarm's, along the odometer."""
+    along_sigma_m: float = _NAN
+    across_m: float = _NAN
+    """From the middle of the alarmed coil; heads with several coils whose places the profile holds."""
+    across_sigma_m: float = _NAN
+    strength_db: float = _NAN
+    """What the coil would read 10 cm straight above it, over the noise of one reading; size, whatever the depth."""
+    strength_sigma_db: float = _NAN
+    misfit: float = _NAN
+    """Rms that the dipole leaves over the noise's; far above 1 it is no small body, or the ground is uneven."""
 
     @property
     def text(self) -> str:
@@ -74,6 +89,12 @@ class MetalDescription:
         if self.ferrous == self.ferrous:
             kind = "ferrous" if self.ferrous else "not ferrous"
             said.append(f"{kind}, {100 * self.confidence:.0f} % sure")
+        if self.depth_m == self.depth_m:
+            said.append(f"metal {100 * self.depth_m:.0f} ± {200 * self.depth_sigma_m:.0f} cm deep (95 %)")
+            said.append(f"{100 * self.along_m:+.0f} ± {200 * self.along_sigma_m:.0f} cm along")
+            if self.across_m == self.across_m:
+                said.append(f"{100 * self.across_m:+.0f} ± {200 * self.across_sigma_m:.0f} cm across from its coil")
+            said.append(f"strength {self.strength_db:.0f} ± {2 * self.strength_sigma_db:.0f} dB at 10 cm")
         return "; ".join(said) or "nothing told"
 
     def to_row(self, detection_id: int) -> NDArray[Any]:
@@ -101,6 +122,12 @@ class MetalDescription:
         return MetalDescription(**values)
 
 
+LOCATED: Final = (
+    *("depth_m", "depth_sigma_m", "along_m", "along_sigma_m", "across_m", "across_sigma_m"),
+    *("strength_db", "strength_sigma_db", "misfit"),
+)
+"""What the dipole fit tells: columns that files written before it lack."""
+
 METAL_DTYPE: Final = np.dtype(
     [
         ("detection_id", "<i8"),
@@ -122,6 +149,15 @@ METAL_DTYPE: Final = np.dtype(
         ("eddy", "<f8"),
         ("ferrous", "<f8"),
         ("confidence", "<f8"),
+        ("depth_m", "<f8"),
+        ("depth_sigma_m", "<f8"),
+        ("along_m", "<f8"),
+        ("along_sigma_m", "<f8"),
+        ("across_m", "<f8"),
+        ("across_sigma_m", "<f8"),
+        ("strength_db", "<f8"),
+        ("strength_sigma_db", "<f8"),
+        ("misfit", "<f8"),
     ]
 )
 """The description of one detection's metal alarm as a row."""

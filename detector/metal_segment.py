@@ -10,18 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
+from detector.decide.evidence import WAVE
 from detector.decide.features import metal_shape
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
+from detector.detections import FEATURES
 from detector.kernels.gates import READY
 from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.description import describe_metal
+from detector.metal.dipole import Dipole
 from detector.metal.geometry import MetalGeometry
+from detector.metal.locating import WINDOW_M, locate
 from detector.profile import Profile
-from detector.samples import SampleBlock, StreamDescription
+from detector.samples import SampleBlock, StreamDescription, StreamKind
 from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
+
+
+def tails_for(stream: StreamDescription, tails: Mapping[str, Tail]) -> tuple[Tail, Tail]:
+    """Tails of the alarms and of the search path: those of its kind where a model has them, else pulse induction's."""
+    search = tails.get("metal-search", UNFITTED)
+    if stream.kind is StreamKind.METAL_CW:
+        return tails.get(WAVE, tails["metal"]), tails.get(f"{WAVE}-search", search)
+    return tails["metal"], search
 
 
 class MetalSegment:
@@ -36,10 +48,9 @@ class MetalSegment:
     ) -> None:
         self._geometry = MetalGeometry.of(stream, profile.nominal_speed_m_per_s)
         self._profile, self._stream = profile, stream
-        self._threshold = tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m)
-        self._search_threshold = max(
-            1e-3, tails.get("metal-search", UNFITTED).threshold(profile.metal_search.false_alarms_per_m)
-        )
+        alarm, search = tails_for(stream, tails)
+        self._threshold = alarm.threshold(profile.metal_alarm.false_alarms_per_m)
+        self._search_threshold = max(1e-3, search.threshold(profile.metal_search.false_alarms_per_m))
         self._track = Track()
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
@@ -50,6 +61,7 @@ class MetalSegment:
         self._silence = np.full(channels, 0.01)
         self._cells = 1
         self._gates = Rows(stream.width)
+        self._readings = Rows(stream.width)
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
@@ -103,7 +115,7 @@ class MetalSegment:
             self._settled = int(self._track.at(self._stage.decided - 1)[1])
             rows = g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
             keep = self._stage.decided - rows
-            for kept in (self._track, self._gates, self._shares):
+            for kept in (self._track, self._gates, self._readings, self._shares):
                 kept.trim(keep)
         return given
 
@@ -129,14 +141,13 @@ class MetalSegment:
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
         return Given(
-            signals=signals_of(
-                scores, self._search_threshold, self._track, first, name, "metal", self._smoothing
-            ),
+            signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal", self._smoothing),
             marks=[(self._track.seq(first, n), flags)],
         )
 
     def _alarms(self, out: MetalOutput) -> list[Alarm]:
         self._gates.append(out.gates)
+        self._readings.append(out.readings)
         self._shares.append(out.soil_share)
         gates = out.gates.reshape(len(out.gates), self._stream.channels, self._stream.values)
         for stage, rows in (("gates", gates), ("energy", out.energy)):
@@ -146,9 +157,7 @@ class MetalSegment:
         n, channels, self._cells = out.energy.shape
         cells = out.energy.reshape(n, channels * self._cells)
         if self._stage is None:
-            self._stage = AlarmStage(
-                self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold
-            )
+            self._stage = AlarmStage(self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold)
             self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
         # in units of the ground: ln(1 + e), never negative; against cells around it: noise as loud as a hundredth
         floor = 1.0 if self._profile.metal_alarm.method == "own-ground" else 0.01
@@ -164,6 +173,7 @@ class MetalSegment:
             first = max(0, peak.row - reach)
             gates = self._gates.cut(first, peak.row + reach + 1)
             gates = gates[:, coil * g.values : (coil + 1) * g.values]
+            soil = self._chain.search.state.nominal[coil]
             features = metal_shape(
                 gates,
                 peak.row - first,
@@ -174,12 +184,28 @@ class MetalSegment:
                 float(response.widths_m[width]),
                 peak.score / self._threshold,
                 g.step_m,
+                g.axis if g.kind is StreamKind.METAL_CW else (),
+                soil[0] if len(soil) else None,
             )
+            located = self._locate(peak.row, coil, response.filters[width], half)
+            if located is not None:
+                for name, value in located.features.items():
+                    features[FEATURES.index(name)] = value
             nan = float("nan")
             describe: Callable[[F8, float, float, float], Alarm] = alarm_at(
                 peak, self._track, "metal", coil, g.step_m, self._threshold
             )
-            soil = self._chain.search.state.nominal[coil]
             metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
+            if located is not None:
+                metal = located.told(metal)
             alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms
+
+    def _locate(self, row: int, coil: int, taps: F8, half: int) -> Dipole | None:
+        """Readings of no more ground than every cut of the input has at hand."""
+        reach = min(self._geometry.rows(WINDOW_M), self._chain.response.latency)
+        first = max(0, row - reach)
+        readings = self._readings.cut(first, row + reach + 1)
+        places = self._track.places_m(first, first + len(readings))
+        coils, soil = self._profile.metal.coils, self._chain.search.state.nominal[coil]
+        return locate(readings, row - first, coil, taps, half, places, self._geometry, coils, soil)

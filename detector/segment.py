@@ -94,6 +94,11 @@ class Track:
         """Record numbers of n rows."""
         return self._rows.cut(first, first + n)[:, 0].copy()
 
+    def places_m(self, first: int, last: int) -> F8:
+        """(n,) m along the track of rows first to last - 1; NaN where not known."""
+        odometer = self._rows.cut(first, last)[:, 3]
+        return np.where(odometer == NO_ODOMETER, np.nan, odometer * 1e-6)
+
     def trim(self, first: int) -> None:
         self._rows.trim(first)
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import FLAGS, SENSORS, Model, model_from
+from detector.decide.evidence import WAVE, sensor_of
 from detector.decide.fusion import Fusion
 from detector.decide.training import SEARCH_LEAST_PER_M, Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
 from detector.pipeline import Pipeline
 from detector.profile import Profile
-from detector.samples import DeviceDescription, SampleBlock
+from detector.samples import DeviceDescription, SampleBlock, StreamKind
 from detector.score.matching import HALO_MARGIN_M, match
 from detector.score.trial import LaneScore, place_of, score_lane
 
@@ -58,6 +59,14 @@ class Collected:
     @property
     def sensors(self) -> frozenset[str]:
         return frozenset("metal" if s.kind.is_metal else "radar" for s in self.device.streams)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Whose alarm tails serve: 'radar', 'metal' (pulse induction and others), 'metal-cw'."""
+        kinds = {StreamKind.METAL_CW: WAVE}
+        return frozenset(
+            kinds.get(s.kind, "metal" if s.kind.is_metal else "radar") for s in self.device.streams
+        )
 
     def is_clean(self, x_m: float) -> bool:
         """Whether that place is far from everything known."""
@@ -116,19 +125,20 @@ def collect(
 
 
 def tails_of(lanes: Sequence[Collected]) -> dict[str, Tail]:
-    """Tails of the peaks on clean ground, by sensor and by search path.
+    """Tails of the peaks on clean ground, by sensor and by search path; continuous waves have their own.
 
     A search path that hardly ever stands out on clean ground gets none and keeps the threshold for models without.
     """
     tails = {}
-    for sensor in SENSORS:
-        seen = [c for c in lanes if sensor in c.sensors]
+    for kind in (*SENSORS, *(k for k in (WAVE,) if any(k in c.kinds for c in lanes))):
+        sensor = sensor_of(kind)
+        seen = [c for c in lanes if kind in c.kinds]
         metres = sum(c.clean_m for c in seen)
         peaks = [a.score for c in seen for a in c.alarms if a.sensor == sensor and c.is_clean(a.x_m)]
         search = [s for c in seen for s in c.search[sensor]]
-        tails[sensor] = fit_tail(peaks, metres)
+        tails[kind] = fit_tail(peaks, metres)
         if len(search) >= 8:
-            tails[f"{sensor}-search"] = fit_tail(search, metres, SEARCH_LEAST_PER_M)
+            tails[f"{kind}-search"] = fit_tail(search, metres, SEARCH_LEAST_PER_M)
     return tails
 
 
@@ -137,9 +147,10 @@ def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
 
     The same as running the lane again, except for the first and last record of an alarm.
     """
+    metal = model.tails.get(WAVE, model.tails["metal"]) if WAVE in lane.kinds else model.tails["metal"]
     threshold = {
         "radar": model.tails["radar"].threshold(profile.radar_alarm.false_alarms_per_m),
-        "metal": model.tails["metal"].threshold(profile.metal_alarm.false_alarms_per_m),
+        "metal": metal.threshold(profile.metal_alarm.false_alarms_per_m),
     }
     index = {s: FEATURES.index(f"{s}_score") for s in SENSORS}
     alarms = []
@@ -192,7 +203,7 @@ def train(name: str, lanes: Sequence[Collected], profile: Profile, provenance: M
     ModelError
         if there is too little clean ground, or too few objects.
     """
-    clean = {s: round(sum(c.clean_m for c in lanes if s in c.sensors), 2) for s in SENSORS}
+    clean = {s: round(sum(c.clean_m for c in lanes if s in c.kinds), 2) for s in (*SENSORS, WAVE)}
     return refit(name, lanes, tails_of(lanes), profile, {**provenance, "clean_ground_m": clean})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from detector.decide.classifier import SENSORS
+from detector.decide.evidence import PARTS, sensor_of
 from detector.detections import CLASSES
 
 F8 = NDArray[np.float64]
@@ -36,13 +36,14 @@ class Fused:
     silent: dict[str, F8]
 
     def probabilities(self, logs: Mapping[str, F8], flags: F8) -> F8:
-        """(n, K); logs : sensor to (n, K) log probabilities, read where its flag is 1; flags : (n, 2)."""
+        """(n, K); logs : part to (n, K) log probabilities, read where its flag is 1; flags : (n, len(PARTS))."""
         scores = np.tile(self.log_prior, (len(flags), 1))
-        for i, sensor in enumerate(SENSORS):
-            if sensor in self.weight:
-                alarmed = self.weight[sensor] * (logs[sensor] - self.log_prior)
+        for i, part in enumerate(PARTS):
+            if part in self.weight:
+                alarmed = self.weight[part] * (logs[part] - self.log_prior)
                 scores = scores + np.where(flags[:, i : i + 1] == 1.0, alarmed, 0.0)
-                scores = scores + np.where(flags[:, i : i + 1] == 0.0, self.silent[sensor], 0.0)
+            if part in self.silent:
+                scores = scores + np.where(flags[:, i : i + 1] == 0.0, self.silent[part], 0.0)
         p = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
@@ -54,18 +55,19 @@ def fuse(logs: Mapping[str, F8], flags: F8, label: I8, weight: F8) -> Fused:
     the frequencies of the classes. Being fitted on held-out judgements it is also their calibration (Platt 1999;
     stacking, Wolpert 1992).
 
-    logs : sensor to (n, K) held-out log probabilities, read where its flag is 1; flags : (n, 2), see FLAGS;
+    logs : part to (n, K) held-out log probabilities, read where its flag is 1; flags : (n, len(PARTS)), see part_flags;
     weight : (n,) how many examples each counts for
     """
     k, n = len(CLASSES), len(label)
     part = weight / weight.sum()
     share = (np.bincount(label, weights=weight, minlength=k) + 1.0) / (weight.sum() + k)
-    names = [s for s in SENSORS if s in logs]
+    names = [part for part in PARTS if part in logs]
+    silent = [part for part in PARTS if part in {sensor_of(name) for name in names}]
     start = [np.ones(len(names)), np.log(share)]
-    for sensor in names:
-        missed = flags[:, SENSORS.index(sensor)] == 0.0
+    for sensor in silent:
+        missed = flags[:, PARTS.index(sensor)] == 0.0
         of = [(weight[label == c].sum(), weight[missed & (label == c)].sum()) for c in range(k)]
-        rate = np.array([(silent + 1.0) / (all_of_it + 2.0) for all_of_it, silent in of])
+        rate = np.array([(quiet + 1.0) / (all_of_it + 2.0) for all_of_it, quiet in of])
         start.append(np.log(rate / float(share @ rate)))
     first = np.concatenate(start)
 
@@ -74,7 +76,7 @@ def fuse(logs: Mapping[str, F8], flags: F8, label: I8, weight: F8) -> Fused:
         return Fused(
             theta[m : m + k],
             {s: float(theta[i]) for i, s in enumerate(names)},
-            {s: theta[m + k + i * k : m + 2 * k + i * k] for i, s in enumerate(names)},
+            {s: theta[m + k + i * k : m + 2 * k + i * k] for i, s in enumerate(silent)},
         )
 
     def loss(theta: F8) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
-from detector.decide.evidence import SensorModel, sensor_model_from
+from detector.decide.evidence import PARTS, SensorModel, part_of, sensor_model_from, sensor_of
 from detector.detections import CLASSES, LEVELS, UNKNOWN
 from detector.errors import ModelError
 from detector.kernels.inference import likelihood_ratio, softmax
@@ -65,12 +65,13 @@ class Model:
     name: str
     hash: str
     sensors: dict[str, SensorModel]
-    """'radar', 'metal'; empty for a model that knows nothing."""
+    """By part: 'radar', 'metal' (pulse induction), 'metal-cw'; empty for a model that knows nothing."""
     log_prior: F8
     """(K,) of the classes among alarms on objects, in the lanes it was calibrated on."""
     weight: dict[str, float]
+    """By part."""
     silent: dict[str, F8]
-    """(K,) log likelihood of that sensor not alarming."""
+    """(K,) log likelihood of that sensor not alarming, of whatever kind it is."""
     least_share: float
     """Share of an alarming sensor's features that must have been seen, else it is unknown."""
     clutter_limit: float
@@ -89,14 +90,15 @@ class Model:
         for i, (sensor, flag) in enumerate(zip(SENSORS, flags, strict=True)):
             if math.isnan(flag):
                 continue
-            known = self.sensors.get(sensor)
+            part = part_of(sensor, features)
+            known = self.sensors.get(part)
             if flag == 0.0:
                 evidence = self.silent.get(sensor, np.zeros(len(CLASSES)))
             elif known is None:
                 novelty, enough = math.inf, False
                 continue
             else:
-                evidence = self.weight[sensor] * (known.log_probabilities(features) - self.log_prior)
+                evidence = self.weight[part] * (known.log_probabilities(features) - self.log_prior)
                 novelty = max(novelty, known.novelty(features))
                 enough = enough and known.seen_share(features) >= self.least_share
             ratios[i] = float(likelihood_ratio(evidence, self.log_prior))
@@ -163,7 +165,8 @@ def model_from(data: dict[str, Any], where: str) -> Model:
         if not np.all(np.isfinite(np.concatenate((log_prior, *silent.values(), list(weight.values()))))):
             raise ModelError(f"{where} holds numbers that are not finite. Fetch the model again.")
         sensors = {s: sensor_model_from(part) for s, part in data["sensors"].items()}
-        if not set(sensors) == set(weight) == set(silent) <= set(SENSORS):
+        fit = set(sensors) == set(weight) <= set(PARTS) and {sensor_of(part) for part in sensors} == set(silent)
+        if not fit:
             raise ValueError("its sensors and their weights do not belong together")
         return Model(
             name=str(data["name"]),

@@ -69,9 +69,47 @@ class SensorModel:
         return float(np.count_nonzero(np.isfinite(features[self.columns]))) / len(self.columns)
 
 
-def sensor_features(sensor: str) -> tuple[str, ...]:
-    """Names of that sensor's features."""
-    return tuple(f for f in FEATURES if f.startswith(f"{sensor}_"))
+WAVE: Final = "metal-cw"
+"""The part, and the alarm tail, of metal detectors with continuous waves; 'metal' is that of pulse induction."""
+
+_PULSE_ONLY: Final = ("slope_", "late_fraction", "log_", "tau_", "soil_part", "sign")
+"""Of the metal features those that only a pulse's decay has."""
+
+
+def sensor_features(part: str) -> tuple[str, ...]:
+    """Names of the features of a part of the classifier: of a sensor, or of its continuous-wave kind."""
+    if part != WAVE:
+        return tuple(f for f in FEATURES if f.startswith(f"{part}_"))
+    pulse = tuple(f"metal_{word}" for word in _PULSE_ONLY)
+    return tuple(f for f in FEATURES if f.startswith("cw_") or (f.startswith("metal_") and not f.startswith(pulse)))
+
+
+_WAVE_SEEN: Final = FEATURES.index("cw_fit")
+
+
+PARTS: Final = ("radar", "metal", WAVE)
+"""Of the classifier."""
+
+
+def sensor_of(part: str) -> str:
+    """The sensor that a part judges: a continuous wave is a metal detector too."""
+    return "metal" if part == WAVE else part
+
+
+def part_of(sensor: str, features: F8) -> str:
+    """Which part judges that sensor's alarm: a wave's answer is told by what only waves give."""
+    return WAVE if sensor == "metal" and bool(np.isfinite(features[_WAVE_SEEN])) else sensor
+
+
+def part_flags(features: F8, flags: F8) -> F8:
+    """(n, len(PARTS)) by part: 1 it judged that alarm, 0 its sensor was silent, NaN neither.
+
+    features : (n, len(FEATURES)); flags : (n, 2) of radar and metal, see detector.decide.classifier.FLAGS. A silent
+    metal detector does not say of which kind it is: that stands with 'metal'.
+    """
+    wave = np.isfinite(features[:, _WAVE_SEEN]) & (flags[:, 1] == 1.0)
+    pulse = np.where(wave, np.nan, flags[:, 1])
+    return np.stack((flags[:, 0], pulse, np.where(wave, 1.0, np.nan)), axis=1)
 
 
 def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from detector.decide.metal_look import swept_look
 from detector.decide.radar_look import aligned_look
+from detector.decide.wave_look import wave_look
 from detector.detections import FEATURES
+from detector.kernels.answer import difference_sigma
 from detector.kernels.patch import (
     column_energy,
     edge_histogram,
@@ -37,6 +39,11 @@ class RadarShape:
     """Below the surface echo."""
     speed_m_per_s: float
     """Wave speed whose hyperbola fits best."""
+
+
+def _floor(sigma: F8, rows: F8) -> F8:
+    """Noise of no value is 0."""
+    return np.maximum(sigma, 1e-12 * float(np.abs(rows).max(initial=0.0)) + 1e-300)
 
 
 def _empty() -> F8:
@@ -149,6 +156,8 @@ def metal_shape(
     width_m: float,
     score: float,
     step_m: float,
+    frequencies: tuple[float, ...] = (),
+    soil: F8 | None = None,
 ) -> F8:
     """Describe a metal response; (len(FEATURES),).
 
@@ -162,12 +171,17 @@ def metal_shape(
     width_m : full width at half height of that filter
     score : in units of the alarm threshold
     step_m : distance between readings
+    frequencies : of a continuous wave, Hz; else empty
+    soil : (values,) direction of the soil's answer, or None; continuous wave
     """
     features = _empty()
     gates = np.ascontiguousarray(gates)
     decay = filter_at(gates, row, taps, half)
     for name, value in swept_look(gates, row, decay, taps, half, axis, step_m).items():
         features[_INDEX[name]] = value
+    if 2 * len(frequencies) == len(decay) and len(frequencies) >= 2:
+        for name, value in wave_look(decay, _floor(difference_sigma(gates), gates), frequencies, soil).items():
+            features[_INDEX[name]] = value
     magnitude = np.abs(decay)
     total = 0.0
     for v in magnitude:

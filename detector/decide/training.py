@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
 from detector.decide.calibrating import Fused, clutter_limit, fuse, held_out_figures
-from detector.decide.classifier import MODEL_FORMAT, MODEL_VERSION, SENSORS
-from detector.decide.evidence import sensor_model_from
+from detector.decide.classifier import MODEL_FORMAT, MODEL_VERSION
+from detector.decide.evidence import PARTS, part_flags, sensor_model_from
 from detector.decide.growing import grow
 from detector.decide.search import Signal
 from detector.detections import CLASSES, FEATURES
@@ -112,7 +112,7 @@ def fit_model(
 ) -> dict[str, Any]:
     """Grow, hold out, fuse, calibrate and pack a model. Repeatable to the bit.
 
-    A forest a sensor (growing.grow). In FOLDS folds by lane each lane's alarms are judged by forests grown without
+    A forest a part (growing.grow). In FOLDS folds by lane each lane's alarms are judged by forests grown without
     it; on these held-out judgements stand the fusion's weights, which calibrate it (calibrating.fuse), the limit of
     novelty, and the probability under which an alarm may be called clutter (calibrating.clutter_limit).
     Probabilities hold at the frequencies of the training lanes.
@@ -135,16 +135,17 @@ def fit_model(
     fold = np.unique(lanes, return_inverse=True)[1] % FOLDS
     parts: dict[str, dict[str, Any]] = {}
     held: dict[str, F8] = {}
-    for i, sensor in enumerate(SENSORS):
-        alarmed = flags[:, i] == 1.0
+    seen = part_flags(features, flags)
+    for i, sensor in enumerate(PARTS):
+        alarmed = seen[:, i] == 1.0
         if len(set(y[alarmed].tolist())) < 2 or len(set(fold[alarmed].tolist())) < FOLDS:
             continue
         logs, distance = _held_out(sensor, features, y, weight, fold, alarmed)
         parts[sensor] = grow(sensor, features[alarmed], y[alarmed], weight[alarmed])
         parts[sensor]["novelty_limit"] = round(float(np.quantile(distance[alarmed], 1.0 - NOVEL_SHARE)), 4)
         held[sensor] = logs
-    fused = fuse(held, flags, y, weight)
-    p = fused.probabilities(held, flags)
+    fused = fuse(held, seen, y, weight)
+    p = fused.probabilities(held, seen)
     objects = [e.object or f"{e.lane}:{i}" for i, e in enumerate(examples)]
     limit = clutter_limit(p[:, 0], y == 0, objects)
     provenance = {

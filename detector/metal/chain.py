@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.metal.coils import CoilSettings
 from detector.metal.drift import DriftSettings
 from detector.metal.geometry import MetalGeometry
 from detector.metal.ground_balance import GroundBalanceSettings
@@ -38,11 +39,12 @@ class MetalSettings(Settings):
     ground_balance: GroundBalanceSettings = GroundBalanceSettings()
     search: SearchSettings = SearchSettings()
     response: ResponseSettings = ResponseSettings()
+    coils: CoilSettings = CoilSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class MetalOutput:
-    """What the chain gives for some readings. The first four run ahead of `energy` by the response's latency."""
+    """What the chain gives for some readings. All others run ahead of `energy` by the response's latency."""
 
     gates: F8
     """(n, channels * values) offset and drift removed, stream's unit."""
@@ -54,6 +56,8 @@ class MetalOutput:
     """(n,) bits of detector.samples.Mark."""
     energy: F8
     """(n', channels, cells); unit white noise gives 1."""
+    readings: F8
+    """(n, channels * values) impulses, phase and mains seen to; offset and drift still in them."""
 
 
 class MetalChain:
@@ -119,6 +123,7 @@ class MetalChain:
             piece = rows[done : done + _to_next_refresh(self._rows)]
             n = len(piece)
             to = slice(at, at + n)
+            out.readings[to] = piece
             out.marks[to] = self._waiting[done : done + n]
             self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
             energy = self.response.process(piece, self.search.state.factor)
@@ -134,12 +139,12 @@ class MetalChain:
         g = self.geometry
         return MetalOutput(
             np.empty((n, g.width)), np.empty((n, g.channels)), np.empty((n, g.channels)), np.empty(n, np.uint8),
-            np.empty((0, g.channels, self.response.cells)),
+            np.empty((0, g.channels, self.response.cells)), np.empty((n, g.width)),
         )  # fmt: skip
 
     def _cut(self, out: MetalOutput, n: int, energies: list[F8]) -> MetalOutput:
         energy = energies[0] if len(energies) == 1 else np.concatenate((out.energy, *energies))
-        return MetalOutput(out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy)
+        return MetalOutput(out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy, out.readings[:n])
 
 
 def _to_next_refresh(row: int) -> int:

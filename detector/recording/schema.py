@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
-from detector.metal_description import METAL_DTYPE
+from detector.metal_description import LOCATED, METAL_DTYPE
 
 FORMAT: Final = "groundsweep-recording"
 SCHEMA_VERSION: Final = "1.3"
@@ -251,8 +251,8 @@ ADDED_IN: Final = {
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
-NEWER_COLUMNS: Final = {"detections": ("features", "radar_llr", "metal_llr")}
-"""Columns that files before 1.3 lack, or hold fewer of a row. Features are only ever added at the end."""
+NEWER_COLUMNS: Final = {"detections": ("features", "radar_llr", "metal_llr"), "metal": LOCATED}
+"""Columns that older files lack, or hold fewer of a row. Features are only ever added at the end."""
 
 TABLE_NOTES: Final = {
     "detections": {"classes": ", ".join(CLASSES), "features": ", ".join(FEATURES), "levels": ", ".join(LEVELS)},
@@ -461,6 +461,15 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "eddy": "stream's unit; eddy-current part's high-frequency limit; of a wave",
         "ferrous": "1 if the magnetic part is more than a quarter of the eddy part; of a wave",
         "confidence": "0.5 to 1; that ferrous is right, from the noise alone",
+        "depth_m": "m; of the metal's middle below the ground, by the dipole that fits best",
+        "depth_sigma_m": "m; 1 sigma, of noise, soil and what is not known of the head",
+        "along_m": "m; the metal's place from x_m of its alarm, along the odometer",
+        "along_sigma_m": "m; 1 sigma",
+        "across_m": "m; from the middle of the coil that alarmed; NaN for one coil",
+        "across_sigma_m": "m; 1 sigma",
+        "strength_db": "dB; what the coil would read 10 cm straight above it, over the noise of one reading",
+        "strength_sigma_db": "dB; 1 sigma",
+        "misfit": "rms that the fit leaves over that of the noise",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

@@ -37,7 +37,7 @@ def steel_ball(
     d = np.array([optimize.brentq(pole, k * np.pi + 1e-9, (k + 0.5) * np.pi) for k in range(1, terms + 1)])
     tau = MU0 * mu * conductivity_s_per_m * a**2 / d**2
     amplitude = 12 * np.pi * a**3 * mu / (d**2 + (mu - 1) * (mu + 2))
-    return Metal(tuple(amplitude.tolist()), tuple(tau.tolist()))
+    return Metal(tuple(amplitude.tolist()), tuple(tau.tolist()), 4 * np.pi * a**3 * (mu - 1) / (mu + 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,9 @@ class Buried:
 def combined(*parts: Metal) -> Metal:
     """Several pieces of metal close together, each answering for itself."""
     return Metal(
-        tuple(a for p in parts for a in p.amplitudes_m3), tuple(t for p in parts for t in p.taus_s)
+        tuple(a for p in parts for a in p.amplitudes_m3),
+        tuple(t for p in parts for t in p.taus_s),
+        sum(p.static_m3 for p in parts),
     )
 
 

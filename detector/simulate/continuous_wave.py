@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from detector.simulate.pulse_induction import MU0, loop_field
+from detector.simulate.pulse_induction import MU0, Metal, loop_field
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -49,6 +49,17 @@ def sphere_polarizability(
     return out
 
 
+def metal_polarizability(metal: Metal, frequencies_hz: tuple[float, ...] | F8) -> C16:
+    """Moment per unit field, m^3, at each frequency: static - sum A i w tau / (1 + i w tau).
+
+    The same relaxations whose step response a pulse's decay is (Laplace), so that both kinds of head see one object.
+    Low-frequency limit static_m3, high-frequency limit static_m3 - sum A.
+    """
+    x = 2j * np.pi * np.multiply.outer(np.asarray(frequencies_hz, dtype=np.float64), np.array(metal.taus_s))
+    out: C16 = metal.static_m3 - (np.array(metal.amplitudes_m3) * x / (1 + x)).sum(axis=1)
+    return out
+
+
 def wave_signal(head: WaveHead, polarizability: C16, dx_m: F8, depth_m: float, height_m: F8) -> F8:
     """I and Q of a target at the converter, V: (n, 2 F), ordered I, Q per frequency.
 
@@ -59,7 +70,7 @@ def wave_signal(head: WaveHead, polarizability: C16, dx_m: F8, depth_m: float, h
     h_rho, h_z = loop_field(head.radius_m, np.abs(dx_m), -(depth_m + height_m))
     coupling = head.turns**2 * (h_rho**2 + h_z**2)
     moment: C16 = np.multiply.outer(coupling, np.conj(polarizability)).astype(np.complex128)
-    return _iq(head, moment)
+    return in_volts(head, moment)
 
 
 def wave_soil_signal(head: WaveHead, viscosity: float, susceptibility: float, height_m: F8) -> F8:
@@ -76,10 +87,11 @@ def wave_soil_signal(head: WaveHead, viscosity: float, susceptibility: float, he
     f = np.array(head.frequencies_hz)
     chi = susceptibility - viscosity * np.log(f / np.exp(np.mean(np.log(f)))) + 1j * np.pi / 2 * viscosity
     moment: C16 = np.multiply.outer(mutual / 2, chi).astype(np.complex128)
-    return _iq(head, moment)
+    return in_volts(head, moment)
 
 
-def _iq(head: WaveHead, moment: C16) -> F8:
+def in_volts(head: WaveHead, moment: C16) -> F8:
+    """(n, 2 F) V at the converter, ordered I, Q per frequency, of coupling times conj(polarizability), (n, F)."""
     volts = head.gain * MU0 * 2 * np.pi * head.reference_hz * head.current_a * moment
     out = np.empty((len(moment), 2 * moment.shape[1]))
     out[:, 0::2] = volts.real

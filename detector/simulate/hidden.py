@@ -18,6 +18,7 @@ from detector.detections import LabelClass, TrueObject
 from detector.errors import SampleError
 from detector.samples import SampleBlock, StreamDescription, StreamKind
 from detector.simulate.buried import Buried
+from detector.simulate.continuous_wave import metal_polarizability
 from detector.simulate.metal_lane import decay, field_at
 from detector.simulate.pulse_induction import TARGETS, Head, Metal
 from detector.simulate.scene import place_objects
@@ -110,15 +111,14 @@ def _law(stream: StreamDescription, metal: Metal) -> F8:
     if stream.kind is StreamKind.METAL_PI:
         return decay(Head(gates_s=stream.axis), metal)
     if stream.kind is StreamKind.METAL_CW:
-        omega = 2 * np.pi * np.array(stream.axis)[:, None] * np.array(metal.taus_s)
-        moment = -(np.array(metal.amplitudes_m3) * 1j * omega / (1 + 1j * omega)).sum(axis=1)
+        moment = metal_polarizability(metal, stream.axis)
         return np.stack((moment.real, -moment.imag), axis=1).ravel()
     return np.full(stream.values, float(np.sum(metal.amplitudes_m3)))
 
 
 def _coupling(o: Buried, dx_m: F8) -> F8:
     """Response along the track of one object to one coil that sends and receives, uniaxial polarizability."""
-    field = field_at(Head(), -dx_m, 0.0, np.full(len(dx_m), o.metal_depth_m + HEIGHT_M))
+    field = field_at(Head().radius_m, -dx_m, 0.0, np.full(len(dx_m), o.metal_depth_m + HEIGHT_M))
     a = np.array(o.axis)
     moment = (field + (o.elongation - 1) * (field @ a)[:, None] * a) * 3 / (o.elongation + 2)
     return np.asarray(np.sum(field * moment, axis=1))
@@ -128,7 +128,7 @@ def _metal_table(stream: StreamDescription, o: Buried, dx_m: F8, learned: Learne
     if o.metal is None:
         return np.zeros((len(dx_m), stream.values))
     piece = _law(stream, TARGETS["minimum-metal"])
-    field = field_at(Head(), np.zeros(1), 0.0, np.array([PIECE_M]))
+    field = field_at(Head().radius_m, np.zeros(1), 0.0, np.array([PIECE_M]))
     unit = float(np.sum(field**2)) * float(np.sqrt(np.mean(piece**2)))
     wanted = METAL_SIGMAS * learned.sigma if reference is None else reference
     return np.outer(_coupling(o, dx_m), _law(stream, o.metal)) * (wanted / unit)

@@ -80,10 +80,10 @@ def decay(coil: Head, metal: Metal) -> F8:
     return np.asarray(coil.gain * MU0 * coil.current_a * coil.turns**2 * out)
 
 
-def field_at(coil: Head, along_m: F8, across_m: float, below_m: F8) -> F8:
-    """(n, 3) field per ampere-turn of a coil at points below it, A/m: along track, across, down."""
+def field_at(radius_m: float, along_m: F8, across_m: float, below_m: F8) -> F8:
+    """(n, 3) field per ampere-turn of a round coil at points below it, A/m: along track, across, down."""
     rho = np.hypot(along_m, across_m)
-    h_rho, h_z = loop_field(coil.radius_m, rho, -below_m)
+    h_rho, h_z = loop_field(radius_m, rho, -below_m)
     safe = np.maximum(rho, 1e-9)
     return np.stack((h_rho * along_m / safe, h_rho * across_m / safe, h_z), axis=1)
 
@@ -101,10 +101,10 @@ def target_volts(head: MetalHead, o: Buried, x_m: F8, height_m: F8, y_m: float) 
     for c, across in enumerate(head.across_m):
         along = o.x_m - (x_m + head.offset_m)
         below = o.metal_depth_m + height_m
-        send = field_at(head.coil, along, y_m - across, below)
+        send = field_at(head.coil.radius_m, along, y_m - across, below)
         receive = send
         if head.receiver_shift_m:
-            receive = field_at(head.coil, along - head.receiver_shift_m, y_m - across, below)
+            receive = field_at(head.coil.radius_m, along - head.receiver_shift_m, y_m - across, below)
         moment = (send + (o.elongation - 1) * (send @ a)[:, None] * a) * 3 / (o.elongation + 2)
         out[:, c, :] = np.einsum("nk,nk->n", receive, moment)[:, None] * law
     return out
@@ -117,8 +117,11 @@ def metal_lane(
     objects: Sequence[Buried],
     x_m: F8,
     height_m: F8,
+    across_m: F8 | None = None,
 ) -> tuple[F8, F8]:
     """Volts at the converter before noise: (n, coils, gates) of the soil, and (objects, n, coils, gates).
+
+    across_m : (objects,) their places across the track; None: all within some 2 cm of the middle line.
 
     The soil's strength varies along the track by some tens of per cent over decimetres to metres, and its law by a
     few per cent, so that a ground balance learned at one place does not quite fit the next.
@@ -134,7 +137,8 @@ def metal_lane(
     seen = np.zeros((len(objects), n, coils, len(t)))
     for i, o in enumerate(objects):
         if o.metal is not None:
-            seen[i] = target_volts(head, o, x_m, height_m, float(rng.normal(scale=0.02)))
+            y = float(rng.normal(scale=0.02)) if across_m is None else float(across_m[i])
+            seen[i] = target_volts(head, o, x_m, height_m, y)
     return ground, seen
 
 

@@ -54,11 +54,13 @@ class Head:
 class Metal:
     """Polarizability of a small object as decaying exponentials: m(t) = H sum A_k/tau_k exp(-t/tau_k).
 
-    amplitudes_m3, taus_s : (K,)
+    amplitudes_m3, taus_s : (K,); static_m3 : what a steady field magnetises, of which a pulse's decay hears nothing
+    and a continuous wave does.
     """
 
     amplitudes_m3: tuple[float, ...]
     taus_s: tuple[float, ...]
+    static_m3: float = 0.0
 
 
 def sphere(radius_m: float, conductivity_s_per_m: float, terms: int = 40) -> Metal:
@@ -76,12 +78,14 @@ def steel(volume_m3: float, slowest_s: float, permeability: float = 60.0) -> Met
     """A magnetic steel piece: time constants spread evenly in ln tau with amplitudes ~ sqrt(tau).
 
     Gives the t^-1/2-like early and exponential late decay of permeable objects (Weaver 2001);
-    strength by volume times the demagnetised gain, 3 (mu - 1) / (mu + 2).
+    strength by volume times the demagnetised gain, 3 (mu - 1) / (mu + 2). Static and eddy part are to each other as
+    those of a permeable sphere, 3 (mu - 1) / (mu + 2) to 3 / 2 (Wait 1951).
     """
     taus = np.geomspace(slowest_s / 300, slowest_s, 8)
     share = np.sqrt(taus) / np.sqrt(taus).sum()
-    strength = volume_m3 * 3 * (permeability - 1) / (permeability + 2)
-    return Metal(tuple((strength * share).tolist()), tuple(taus.tolist()))
+    gain = 3 * (permeability - 1) / (permeability + 2)
+    strength = volume_m3 * gain
+    return Metal(tuple((strength * share).tolist()), tuple(taus.tolist()), strength * gain / (gain + 1.5))
 
 
 TARGETS: Final[dict[str, Metal]] = {
@@ -89,6 +93,7 @@ TARGETS: Final[dict[str, Metal]] = {
     "minimum-metal": Metal(
         sphere(3.6e-3, 2.2e7).amplitudes_m3 + steel(4e-8, 30e-6).amplitudes_m3,
         sphere(3.6e-3, 2.2e7).taus_s + steel(4e-8, 30e-6).taus_s,
+        steel(4e-8, 30e-6).static_m3,
     ),
     # steel-cased anti-tank mine
     "AT_metal": steel(4e-4, 3e-3),

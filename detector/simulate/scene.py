@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detector.detections import TrueObject
 from detector.errors import SampleError
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
-from detector.simulate import metal_lane, radar_lane
+from detector.simulate import metal_lane, radar_array, radar_lane, wave_lane
 from detector.simulate.buried import Buried, draw_clutter, draw_mine
 from detector.simulate.soil import Soil, correlated, draw_soil
 
@@ -21,7 +21,34 @@ F8 = NDArray[np.float64]
 TICK_HZ: Final = 1e6
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 Sensors = Literal["dual", "radar", "metal"]
+MetalKind = Literal["pi", "cw"]
+RadarKind = Literal["impulse", "stepped"]
 _Height = Callable[[F8, float], F8]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadWish:
+    """What head sweeps a scene; all else about it is drawn."""
+
+    metal: MetalKind = "pi"
+    coils: int | None = None
+    """Abreast, 1 to 5; None draws."""
+    radar: RadarKind = "impulse"
+    antennas: int = 1
+    """Abreast, 1 to 5."""
+
+    def __post_init__(self) -> None:
+        if not (self.coils is None or 1 <= self.coils <= 5) or not 1 <= self.antennas <= 5:
+            raise SampleError(f"A head has 1 to 5 coils and antennas, not {self.coils} and {self.antennas}.")
+
+    @property
+    def plain(self) -> bool:
+        """Whether objects are swept over their middles, as by a pulse-induction head with one antenna."""
+        return self.metal == "pi" and self.coils is None and self.antennas == 1
+
+
+_Coils = metal_lane.MetalHead | wave_lane.WaveCoils
+PLAIN: Final = HeadWish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +72,8 @@ class Scene:
     visibility: tuple[Visibility, ...]
     soil: Soil
     note: str
+    across_m: tuple[float, ...]
+    """Place of each object across the track, 0 = the head's middle; NaN where each sensor passes over its middle."""
 
 
 def place_objects(rng: np.random.Generator, length_m: float, per_m: float) -> list[Buried]:
@@ -70,17 +99,19 @@ def dual_scene(
     objects_per_m: float = 0.6,
     sensors: Sensors = "dual",
     progress: Callable[[int], None] | None = None,
+    wish: HeadWish = PLAIN,
 ) -> Scene:
     """A lane of a country, a head and a season of its own.
 
     Parameters
     ----------
     seed : of everything: soil, objects, head, sweep and noise. The ground, its objects and the truth do not depend on
-        `sensors`.
+        `sensors` or `wish`.
     length_m : 2 to 100 m
     objects_per_m : over the two thirds of the lane that are not left clean, 1/m
     sensors : which streams the head has
     progress : told of A-scans done
+    wish : kind of head. Under one with several coils or antennas objects lie anywhere across its width
 
     Raises
     ------
@@ -91,7 +122,7 @@ def dual_scene(
         raise SampleError(
             f"A scene is 2 to 100 m long with 0 to 1.5 objects per metre, not {length_m} m with {objects_per_m}."
         )
-    ground_seed, radar_seed, metal_seed = np.random.SeedSequence(seed).spawn(3)
+    ground_seed, radar_seed, metal_seed, across_seed = np.random.SeedSequence(seed).spawn(4)
     rng = np.random.default_rng(ground_seed)
     soil = draw_soil(rng)
     objects = place_objects(rng, length_m, objects_per_m)
@@ -108,12 +139,17 @@ def dual_scene(
     metal_db = [-np.inf] * len(objects)
     radar_rng, metal_rng = np.random.default_rng(radar_seed), np.random.default_rng(metal_seed)
     radar = radar_lane.draw_head(radar_rng)
-    coils = metal_lane.draw_head(metal_rng)
+    coils = _draw_coils(metal_rng, wish)
+    antennas = radar_array.antenna_places(wish.antennas)
+    across = None if wish.plain else _across(np.random.default_rng(across_seed), len(objects), coils, antennas)
     if sensors in ("dual", "metal"):
-        block, metal_db = _metal(metal_rng, coils, soil, objects, length_m, speed, height)
+        make = _metal if isinstance(coils, metal_lane.MetalHead) else _wave
+        block, metal_db = make(metal_rng, coils, soil, objects, length_m, speed, height, across)  # type: ignore[arg-type]
         blocks.append(block)
     if sensors in ("dual", "radar"):
-        block, radar_db = _radar(radar_rng, radar, soil, objects, length_m, speed, height, roughness, progress)
+        block, radar_db = _radar(
+            radar_rng, radar, soil, objects, length_m, speed, height, roughness, progress, across, antennas, wish.radar
+        )
         blocks.append(block)
     device = DeviceDescription(
         f"simulated {sensors} head", f"SIM-{seed}", "simulated", TICK_HZ, tuple(b.stream for b in blocks)
@@ -123,8 +159,27 @@ def dual_scene(
         f"roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
         f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )
+    if not wish.plain or wish.radar != "impulse":
+        note += f" Metal: {wish.metal}, {len(coils.across_m)} coil(s); radar: {wish.radar}, {wish.antennas} antenna(s)."
     visibility = tuple(Visibility(float(r), float(m)) for r, m in zip(radar_db, metal_db, strict=True))
-    return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note)
+    places = tuple([float("nan")] * len(objects) if across is None else across.tolist())
+    return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note, places)
+
+
+def _draw_coils(rng: np.random.Generator, wish: HeadWish) -> _Coils:
+    if wish.metal == "cw":
+        return wave_lane.draw_wave_head(rng, wish.coils)
+    head = metal_lane.draw_head(rng)
+    if wish.coils is None:
+        return head
+    apart = 1.6 * head.coil.radius_m
+    return replace(head, across_m=tuple((i - 0.5 * (wish.coils - 1)) * apart for i in range(wish.coils)))
+
+
+def _across(rng: np.random.Generator, n: int, coils: _Coils, antennas: Sequence[float]) -> F8:
+    """(n,) places across: anywhere under coils and antennas, and some 2 cm more or less."""
+    half = max(*(abs(a) for a in coils.across_m), *(abs(a) for a in antennas))
+    return np.asarray(rng.uniform(-half, half, n) + rng.normal(scale=0.02, size=n))
 
 
 def _radar(
@@ -137,25 +192,43 @@ def _radar(
     height: _Height,
     roughness: float,
     progress: Callable[[int], None] | None,
+    across: F8 | None,
+    antennas: Sequence[float],
+    kind: RadarKind,
 ) -> tuple[SampleBlock, list[float]]:
     x = np.arange(0.0, length_m, head.step_m)
     h = height(x, head.height_m)
-    ground, echoes = radar_lane.radar_lane(rng, soil, head, objects, x, roughness, h, progress)
-    counts, scale = radar_lane.converted(rng, head, ground + echoes)
-    stream = StreamDescription(
-        stream_id=1, name="radar", kind=StreamKind.RADAR, channels=1, values=head.samples, sample_type="int16",
-        rate_hz=speed / head.step_m, scale=scale, unit="1", sampling_interval_s=head.dt_s,
-        centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
-    )  # fmt: skip
-    residue = ground - ground.mean(axis=0)
-    floor = np.sqrt((residue**2).mean(axis=0)) + head.noise * np.abs(ground).max()
-    db = []
-    for o in objects:
-        near = np.abs(x - o.x_m) <= max(0.5 * o.width_m, head.step_m)
-        peak = float((np.abs(echoes[near]) / floor).max()) if near.any() else 0.0
-        db.append(20 * np.log10(peak) if peak > 0 else -np.inf)
-    block = _block(stream, x, speed, counts[:, None, :])
-    return _with_losses(rng, block), db
+    index = float(np.sqrt(soil.permittivity(np.array([head.centre_frequency_hz]))[0].real))
+    received, db = [], np.full((len(antennas), len(objects)), -np.inf)
+    for i, place in enumerate(antennas):
+        seen = objects if across is None else radar_array.seen_aside(objects, across - place, head.height_m, index)
+        ground, echoes = radar_lane.radar_lane(rng, soil, head, seen, x, roughness, h, progress)
+        received.append(ground + echoes)
+        residue = ground - ground.mean(axis=0)
+        floor = np.sqrt((residue**2).mean(axis=0)) + head.noise * np.abs(ground).max()
+        for j, o in enumerate(objects):
+            near = np.abs(x - o.x_m) <= max(0.5 * o.width_m, head.step_m)
+            peak = float((np.abs(echoes[near]) / floor).max()) if near.any() else 0.0
+            db[i, j] = 20 * np.log10(peak) if peak > 0 else -np.inf
+    best = db.max(axis=0).tolist()
+    ascans = np.concatenate(received)
+    if kind == "stepped":
+        frequencies = radar_array.stepped_frequencies(head)
+        counts, scale = radar_array.stepped_converted(rng, head, ascans)
+        stream = StreamDescription(
+            stream_id=1, name="radar", kind=StreamKind.RADAR_SFCW, channels=len(antennas), values=counts.shape[1],
+            sample_type="int16", rate_hz=speed / head.step_m, scale=scale, unit="1", axis=tuple(frequencies.tolist()),
+            centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
+        )  # fmt: skip
+    else:
+        counts, scale = radar_lane.converted(rng, head, ascans)
+        stream = StreamDescription(
+            stream_id=1, name="radar", kind=StreamKind.RADAR, channels=len(antennas), values=head.samples,
+            sample_type="int16", rate_hz=speed / head.step_m, scale=scale, unit="1", sampling_interval_s=head.dt_s,
+            centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
+        )  # fmt: skip
+    raw = np.ascontiguousarray(counts.reshape(len(antennas), len(x), -1).swapaxes(0, 1))
+    return _with_losses(rng, _block(stream, x, speed, raw)), best
 
 
 def _metal(
@@ -166,18 +239,46 @@ def _metal(
     length_m: float,
     speed: float,
     height: _Height,
+    across: F8 | None,
 ) -> tuple[SampleBlock, list[float]]:
     x = np.arange(0.0, length_m, speed / head.rate_hz)
-    ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, height(x, head.height_m))
+    h = height(x, head.height_m)
+    ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across)
     counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
     stream = StreamDescription(
         stream_id=0, name="metal", kind=StreamKind.METAL_PI, channels=len(head.across_m),
         values=len(head.coil.gates_s), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
         axis=head.coil.gates_s,
     )  # fmt: skip
-    sigma = metal_lane.gate_noise(head)
-    power = ((seen / sigma) ** 2).sum(axis=3).max(axis=(1, 2)) if objects else np.empty(0)
-    return _block(stream, x, speed, counts), [10 * np.log10(p) if p > 0 else -np.inf for p in power]
+    return _block(stream, x, speed, counts), _stands_out(seen, metal_lane.gate_noise(head))
+
+
+def _wave(
+    rng: np.random.Generator,
+    head: wave_lane.WaveCoils,
+    soil: Soil,
+    objects: Sequence[Buried],
+    length_m: float,
+    speed: float,
+    height: _Height,
+    across: F8 | None,
+) -> tuple[SampleBlock, list[float]]:
+    assert across is not None
+    x = np.arange(0.0, length_m, speed / head.rate_hz)
+    ground, seen = wave_lane.wave_lane(rng, head, soil, objects, x, height(x, head.height_m), across)
+    counts, volts = wave_lane.wave_converted(rng, head, x / speed, ground + seen.sum(axis=0))
+    stream = StreamDescription(
+        stream_id=0, name="metal", kind=StreamKind.METAL_CW, channels=len(head.across_m),
+        values=2 * len(head.coil.frequencies_hz), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
+        axis=head.coil.frequencies_hz,
+    )  # fmt: skip
+    return _block(stream, x, speed, counts), _stands_out(seen, wave_lane.wave_noise(head))
+
+
+def _stands_out(seen: F8, sigma: F8) -> list[float]:
+    """dB of each object, (objects, n, coils, values), over the white noise of a reading."""
+    power = ((seen / sigma) ** 2).sum(axis=3).max(axis=(1, 2)) if len(seen) else np.empty(0)
+    return [10 * np.log10(p) if p > 0 else -np.inf for p in power]
 
 
 def _block(stream: StreamDescription, x_m: F8, speed: float, raw: NDArray[np.generic]) -> SampleBlock:

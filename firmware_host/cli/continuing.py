@@ -19,7 +19,7 @@ from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
 from detector.score.report import finite
 from detector.score.trial import place_of, soil_of
-from detector.simulate.scene import dual_scene
+from detector.simulate.teaching import teaching_scene, teaching_seeds
 from detector.training import Collected, collect
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.opening import console
@@ -48,7 +48,7 @@ class Wish:
 
 def collected_scene(seed: int, profile_name: str) -> Collected:
     """A simulated scene under open thresholds."""
-    scene = dual_scene(seed)
+    scene = teaching_scene(seed)
     lane = collect(
         f"scene{seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name), scene.soil.name,
         scene=True,
@@ -80,9 +80,9 @@ def continue_training(wish: Wish) -> None:
     profile = load_profile(wish.profile_name)
     before = load_model(None if wish.before == SHIPPED else Path(wish.before))
     scenes = before.provenance.get("scenes") or {"first": 0, "count": 0}
-    first, count = int(scenes["first"]), int(scenes["count"])
+    first, count, waves = int(scenes["first"]), int(scenes["count"]), int(scenes.get("waves", 0))
     if wish.base_scenes is not None:
-        count = min(count, wish.base_scenes)
+        count, waves = min(count, wish.base_scenes), min(waves, wish.base_scenes)
     seeds = list(REFERENCE_SEEDS[: wish.reference_scenes])
     if set(seeds) & set(range(first, first + int(scenes["count"]))):
         raise ModelError(f"{before.name} learned from scenes of the reference set: it cannot be judged on them.")
@@ -94,8 +94,9 @@ def continue_training(wish: Wish) -> None:
     if not labelled:
         raise ModelError("There is nothing to learn from: label what was dug with 'groundsweep label', then train.")
     reference = _files(wish.reference, profile)
-    made = _scenes([*range(first, first + count), *seeds], wish)
-    base, reference = made[:count], made[count:] + reference
+    teachers = teaching_seeds(first, count, waves)
+    made = _scenes([*teachers, *seeds], wish)
+    base, reference = made[: len(teachers)], made[len(teachers) :] + reference
     if missing := sorted(learned - {f.stem for f in wish.files}):
         console.print(
             f"{before.name} also learned from {len(missing)} recordings that are not given: "
@@ -110,7 +111,7 @@ def continue_training(wish: Wish) -> None:
         profile,
         {
             "recordings": sorted(f.name for f in wish.files),
-            "scenes": {"first": first, "count": count},
+            "scenes": {"first": first, "count": count, "waves": waves},
             "labelled_objects": sum(len(c.truth) for c in labelled),
             "reference": {"scenes": seeds, "recordings": sorted(f.name for f in wish.reference)},
             "what": "simulated scenes and labelled recordings; judged on the reference lanes named here",

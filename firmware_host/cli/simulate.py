@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from detector import __version__
 from detector.recording.writer import RecordingWriter
-from detector.simulate.scene import EPOCH_NS, Scene, Sensors, dual_scene
+from detector.simulate.scene import EPOCH_NS, HeadWish, MetalKind, RadarKind, Scene, Sensors, dual_scene
 from firmware_host.cli.opening import console
 
 
@@ -38,6 +38,12 @@ def simulate(
         float, typer.Option(min=0.0, max=1.5, help="Objects per metre outside the clean third of the lane.")
     ] = 0.6,
     sensors: Annotated[Sensors, typer.Option(help="Streams of the head.")] = "dual",
+    metal: Annotated[MetalKind, typer.Option(help="Metal detector: pulse induction or continuous wave.")] = "pi",
+    coils: Annotated[
+        int | None, typer.Option(min=1, max=5, help="Abreast; drawn unless given. Objects lie across the head's width.")
+    ] = None,
+    radar: Annotated[RadarKind, typer.Option(help="Radar: impulse or stepped frequency.")] = "impulse",
+    antennas: Annotated[int, typer.Option(min=1, max=5, help="Abreast, 12 cm apart.")] = 1,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Lanes to make, of successive seeds.")] = 1,
 ) -> None:
     """Make lanes with known truth: radar and metal detector over one ground, in the recording format.
@@ -50,13 +56,15 @@ def simulate(
         scans = bar.add_task("A-scans", total=None)
         for i, file in enumerate(files):
             bar.reset(scans)
-            scene = dual_scene(seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n))
+            wish = HeadWish(metal, coils, radar, antennas)
+            scene = dual_scene(seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n), wish)
             write_scene(file, scene)
             bar.advance(lanes)
             bar.console.print(f"{file}: {len(scene.truth)} objects. {scene.note}", soft_wrap=True)
-            for o, v in zip(scene.truth, scene.visibility, strict=True):
+            for o, v, y in zip(scene.truth, scene.visibility, scene.across_m, strict=True):
+                aside = "" if y != y else f", {100 * y:+.0f} cm across"
                 bar.console.print(
-                    f"  {o.x_m:7.3f} m  {o.kind}, {100 * o.depth_m:.0f} cm deep, stands out by {v.radar_db:.0f} dB "
-                    f"(radar), {v.metal_db:.0f} dB (metal)",
+                    f"  {o.x_m:7.3f} m  {o.kind}, {100 * o.depth_m:.0f} cm deep{aside}, stands out by "
+                    f"{v.radar_db:.0f} dB (radar), {v.metal_db:.0f} dB (metal)",
                     highlight=False,
                 )

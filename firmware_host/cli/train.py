@@ -14,7 +14,7 @@ from detector.errors import ModelError
 from detector.profile import DEFAULT_PROFILE, load_profile
 from detector.recording.reader import Recording
 from detector.samples import DeviceDescription, SampleBlock
-from detector.simulate.scene import dual_scene
+from detector.simulate.teaching import teaching_scene, teaching_seeds
 from detector.training import collect
 from detector.training import train as fit
 from firmware_host.cli.continuing import SHIPPED, Wish, continue_training
@@ -44,6 +44,10 @@ def train(
         int | None, typer.Option(min=0, max=10_000, help="Simulated scenes of 12 m to learn from too.")
     ] = None,
     first_scene: Annotated[int, typer.Option(min=0, help="Seed of the first of them.")] = 2000,
+    wave_scenes: Annotated[
+        int | None,
+        typer.Option(min=0, max=10_000, help="Further ones, of continuous-wave heads; as many unless given."),
+    ] = None,
     continue_from: Annotated[
         str | None,
         typer.Option("--continue", help=f"Go on from this model ({SHIPPED} = the shipped one) with what was dug."),
@@ -76,14 +80,16 @@ def train(
     if reference or report is not None:
         raise ModelError("--reference and --report go with --continue: without an old model there is no change.")
     count = scenes or 0
+    waves = count if wave_scenes is None else wave_scenes
     profile = load_profile(profile_name)
     lanes = []
     for file in track(sorted(files), "recordings", console=console, transient=True):
         lane = collect(file.stem, *_load(file), profile)
         if lane is not None:
             lanes.append(lane)
-    for seed in track(range(first_scene, first_scene + count), "scenes", console=console, transient=True):
-        scene = dual_scene(seed)
+    seeds = teaching_seeds(first_scene, count, waves)
+    for seed in track(seeds, "scenes", console=console, transient=True):
+        scene = teaching_scene(seed)
         lane = collect(f"scene{seed}", scene.device, scene.blocks, scene.truth, profile, scene.soil.name, scene=True)
         assert lane is not None
         lanes.append(lane)
@@ -93,7 +99,7 @@ def train(
         profile,
         {
             "recordings": [f.name for f in sorted(files)],
-            "scenes": {"first": first_scene, "count": count},
+            "scenes": {"first": first_scene, "count": count, "waves": waves},
             "what": "simulated lanes only: claims made with this model are claims about simulation",
         },
     )

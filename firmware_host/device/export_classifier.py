@@ -72,7 +72,7 @@ def made_up_alarms(model: Model, n: int, seed: int) -> tuple[NDArray[np.float32]
     """
     rng = np.random.default_rng(seed)
     features = np.full((n, len(FEATURES)), np.nan, np.float32)
-    for s in model.sensors.values():
+    for s in (model.sensors[name] for name in SENSORS if name in model.sensors):
         near = s.class_centres[rng.integers(0, len(CLASSES), n)]
         z = near + rng.normal(size=near.shape) * rng.choice([0.3, 1.0, 3.0], n)[:, None]
         features[:, s.columns] = z * s.scale + s.centre
@@ -104,7 +104,7 @@ class ClassifierOnBoard:
 
 def room_floats(model: Model) -> int:
     """What gsc_judge needs, as gsc_room says."""
-    sizes = [len(s.columns) for s in model.sensors.values()]
+    sizes = [len(model.sensors[s].columns) for s in SENSORS if s in model.sensors]
     return max((4 * n + n * (n + 1) // 2 for n in sizes), default=0)
 
 
