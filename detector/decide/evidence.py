@@ -74,8 +74,8 @@ def sensor_features(sensor: str) -> tuple[str, ...]:
     return tuple(f for f in FEATURES if f.startswith(f"{sensor}_"))
 
 
-def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:
-    """The part that such stored numbers are.
+def sensor_model_from(data: Mapping[str, Any], classes: int = len(CLASSES)) -> SensorModel:
+    """The part that such stored numbers are; classes : how many it tells apart.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:
         if they are not whole or do not fit together.
     """
     names = [str(n) for n in data["features"]]
-    n, k = len(names), len(CLASSES)
+    n, k = len(names), classes
     columns = np.array([FEATURES.index(name) for name in names], dtype=np.int64)
     trees = data["forest"]
     feature, right = (np.array(trees[key], dtype=np.int64) for key in ("feature", "right"))
