@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decide.evidence import sensor_features
 from detector.detections import CLASSES, FEATURES
 from detector.errors import ModelError
 
@@ -23,14 +24,16 @@ LEAF_UNIT: Final = 1000
 SEED: Final = 20240501
 
 
-def grow(names: Sequence[str], features: F8, label: I8, weight: F8, classes: int = len(CLASSES)) -> dict[str, Any]:
-    """A part on those features as stored, its novelty limit left at 1.
+def grow(
+    sensor: str, features: F8, label: I8, weight: F8, names: Sequence[str] = (), classes: int = len(CLASSES)
+) -> dict[str, Any]:
+    """A sensor's part as stored, its novelty limit left at 1.
 
     Random forest (Breiman 2001); within-class covariance shrunk after Ledoit and
     Wolf 2004. Seeded and single-threaded: the same examples give the same numbers.
 
     features : (n, len(FEATURES)), NaN where not seen; label : (n,) index of one of that many classes; weight : (n,) how
-    many examples each counts for
+    many examples each counts for; names : the features to grow on, all of the sensor's unless given
 
     Raises
     ------
@@ -45,6 +48,7 @@ def grow(names: Sequence[str], features: F8, label: I8, weight: F8, classes: int
             f"Training needs scikit-learn, which is not installed ({e}). Install it with: pip install "
             "'groundsweep[train]'. Running a model needs no such library."
         ) from e
+    names = names or sensor_features(sensor)
     own = features[:, [FEATURES.index(n) for n in names]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a feature that nobody saw has no median

@@ -70,7 +70,7 @@ def fit_second_look(
     features = np.array([c.features for c in candidates])
 
     def grown(rows: NDArray[np.bool_]) -> tuple[dict[str, Any], float]:
-        part = grow(LOOK_FEATURES, features[rows], label[rows], np.ones(int(rows.sum())), len(CLASSES))
+        part = grow("radar", features[rows], label[rows], np.ones(int(rows.sum())), LOOK_FEATURES, len(CLASSES))
         n = np.bincount(label[rows])
         return part, round(float(np.log(n[0] / n[1])), 6)
 

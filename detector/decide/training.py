@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detector.decide.alarm import Tail
 from detector.decide.calibrating import Fused, clutter_limit, fuse, held_out_figures
 from detector.decide.classifier import MODEL_FORMAT, MODEL_VERSION, SENSORS
-from detector.decide.evidence import sensor_features, sensor_model_from
+from detector.decide.evidence import sensor_model_from
 from detector.decide.growing import grow
 from detector.decide.search import Signal
 from detector.detections import CLASSES, FEATURES
@@ -140,7 +140,7 @@ def fit_model(
         if len(set(y[alarmed].tolist())) < 2 or len(set(fold[alarmed].tolist())) < FOLDS:
             continue
         logs, distance = _held_out(sensor, features, y, weight, fold, alarmed)
-        parts[sensor] = grow(sensor_features(sensor), features[alarmed], y[alarmed], weight[alarmed])
+        parts[sensor] = grow(sensor, features[alarmed], y[alarmed], weight[alarmed])
         parts[sensor]["novelty_limit"] = round(float(np.quantile(distance[alarmed], 1.0 - NOVEL_SHARE)), 4)
         held[sensor] = logs
     fused = fuse(held, flags, y, weight)
@@ -161,7 +161,7 @@ def _held_out(sensor: str, features: F8, y: I8, weight: F8, fold: I8, alarmed: N
     logs, distance = np.zeros((len(y), len(CLASSES))), np.zeros(len(y))
     for k in range(FOLDS):
         inside = alarmed & (fold != k)
-        part = sensor_model_from(grow(sensor_features(sensor), features[inside], y[inside], weight[inside]))
+        part = sensor_model_from(grow(sensor, features[inside], y[inside], weight[inside]))
         for i in np.flatnonzero(alarmed & (fold == k)):
             logs[i] = part.log_probabilities(features[i])
             distance[i] = part.novelty(features[i])
