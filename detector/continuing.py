@@ -1,8 +1,8 @@
 """A model that goes on learning from what was dug, and the check that it has not become worse.
 
 What it learns from: the scenes that its predecessor learned from, made again by seed, and the labelled detections.
-What it is judged on: reference lanes that neither has seen. Thresholds stay the predecessor's: labels tell what lay
-under an alarm, not that the ground beside it is clean.
+What it is judged on: reference lanes that neither has seen. Thresholds and the second look stay the predecessor's:
+labels tell what lay under an alarm, not that the ground beside it is clean.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def continued(
     """The next model as stored. Repeatable to the bit; examples are split by place."""
     lanes = [replace(c, place=place_of(c.lane)) for c in (*base, *labelled)]
     origin = {"continued_from": {"name": before.name, "hash": before.hash}}
-    return refit(name, lanes, before.tails, profile, {**provenance, **origin})
+    return refit(name, lanes, before.tails, profile, {**provenance, **origin}, before.second_look)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from detector.decide.alarm import AlarmSettings
 from detector.decide.fusion import FusionSettings
 from detector.decide.search import SearchSettings
+from detector.decide.second_look import SecondLookSettings
 from detector.errors import ProfileError
 from detector.metal.chain import MetalSettings
 from detector.radar.chain import RadarSettings
@@ -37,6 +38,7 @@ class Profile(Settings):
     metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
+    radar_second_look: SecondLookSettings = SecondLookSettings()
     radar_search: SearchSettings = SearchSettings()
     fusion: FusionSettings = FusionSettings()
 

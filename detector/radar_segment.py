@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.features import radar_shape
+from detector.decide.looked_scores import LookedScores
 from detector.decide.search import UNFITTED, SearchStage
+from detector.decide.second_look import SecondLook
 from detector.delay_line import Rows
+from detector.detections import FEATURES
 from detector.errors import ProfileError
 from detector.profile import Profile
 from detector.radar.chain import RadarChain, RadarOutput
@@ -24,12 +28,17 @@ from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, si
 _PATCH_M = 0.2
 """Half width of the B-scan patch that features are taken from, m (Malof et al. 2018 use about 0.4 m)."""
 
+_SCORE = FEATURES.index("radar_score")
+
 _CHUNK_SAMPLES = 1 << 18
 """Samples worked on at a time: about what a processor keeps near. The cut changes nothing but speed."""
 
 
 class RadarSegment:
-    """Settled up to `settled_tick`; `watchers` is read whenever a stage has run."""
+    """Settled up to `settled_tick`; `watchers` is read whenever a stage has run.
+
+    look : what the model has learned of candidates, None if nothing; the profile says whether it counts
+    """
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class RadarSegment:
         profile: Profile,
         tails: Mapping[str, Tail],
         watchers: Mapping[str, list[Watcher]],
+        look: SecondLook | None = None,
     ) -> None:
         stepped: Stepped | None = None
         if stream.kind is StreamKind.RADAR_SFCW:
@@ -71,7 +81,11 @@ class RadarSegment:
         )
         g = self.geometry
         self._profile, self._stream = profile, stream
-        self._threshold = tails["radar"].threshold(profile.radar_alarm.false_alarms_per_m)
+        self._look = look if profile.radar_second_look.use == "yes" else None
+        tail = tails["radar"] if self._look is None else self._look.tail
+        self._threshold = tail.threshold(profile.radar_alarm.false_alarms_per_m)
+        reach = 2 * max(1, round(profile.radar_alarm.radius_m / g.step_m))
+        self._looked = LookedScores(g.channels, reach, self._scored)
         self._search_threshold = max(
             1e-3, tails.get("radar-search", UNFITTED).threshold(profile.radar_search.false_alarms_per_m)
         )
@@ -164,8 +178,9 @@ class RadarSegment:
         out = self.chain.process(block.raw)
         if self._stage is None or self._search is None:
             g, cells = self.geometry, self.chain.floor.size
-            self._stage = AlarmStage(self._profile.radar_alarm, g.step_m, cells, self._threshold, g.channels)
-            self._stage.seen = self._scored
+            least = self._threshold - (self._look.reach if self._look else 0.0)
+            self._stage = AlarmStage(self._profile.radar_alarm, g.step_m, cells, self._threshold, g.channels, least)
+            self._stage.seen = self._peak_scored
             self._search = SearchStage(self._profile.radar_search, g.step_m, cells, g.channels)
         scores = self._search.process(out.search, self.chain.floor)
         delay = self.search_delay
@@ -184,23 +199,34 @@ class RadarSegment:
         if self._stage is None:
             return Given()
         self._before = self._track.end
-        return Given(self._alarms(self.chain.finish()) + self._describe(self._stage.finish()))
+        given = Given(self._alarms(self.chain.finish()) + self._describe(self._stage.finish()))
+        self._looked.settle(self._stage.decided, last=True)
+        return given
+
+    def _peak_scored(self, first: int, scores: NDArray[Any]) -> None:
+        own = scores[:, : self.geometry.channels]
+        if self._look is None:
+            self._scored(first, own)
+        else:
+            self._looked.append(own)
 
     def _scored(self, first: int, scores: NDArray[Any]) -> None:
         show = self.watcher("score", first)
         if show is not None:
-            show(scores[:, : self.geometry.channels] / self._threshold)
+            show(scores / self._threshold)
 
     def _alarms(self, out: RadarOutput) -> list[Alarm]:
         assert self._stage is not None
         self._bscan.append(out.bscan)
-        return self._describe(self._stage.process(out.energy, self.chain.floor))
+        alarms = self._describe(self._stage.process(out.energy, self.chain.floor))
+        self._looked.settle(self._stage.decided)
+        return alarms
 
     def _after(self, decided: int) -> None:
         if decided:
             self._settled = int(self._track.at(decided - 1)[1])
         keep = decided - self.geometry.rows(self._profile.radar_alarm.radius_m) - self._patch - 1
-        self._track.trim(keep)
+        self._track.trim(min(keep, self._looked.next) if self._look else keep)
         self._bscan.trim(keep)
 
     @property
@@ -234,6 +260,13 @@ class RadarSegment:
                 1.0 / g.centre_frequency_hz,
                 pulse,
             )
+            if self._look is not None:
+                shift = self._look.shift(shape.features)
+                self._looked.looked(peak.row, channel, shift)
+                peak = replace(peak, score=peak.score + shift)
+                if peak.score < self._threshold:
+                    continue
+                shape.features[_SCORE] = peak.score / self._threshold
             depth = 0.5 * shape.speed_m_per_s * shape.two_way_s
             # the surface echo and the ground bounce under a raised antenna differ by up to half a period
             pick = 0.25 * shape.speed_m_per_s / g.centre_frequency_hz

@@ -69,6 +69,7 @@ class Runner:
         self._stream = stream
         self._profile = profile
         self._tails = model.tails
+        self._look = model.second_look
         self._tick_hz = tick_hz
         # two streams of a head do not begin and end with the same tick
         self._slack = slack_ticks + round(3.0 * tick_hz / stream.rate_hz)
@@ -94,8 +95,9 @@ class Runner:
         self._segments = 0
 
     def _fresh(self) -> Segment:
-        kind = MetalSegment if self._stream.kind.is_metal else RadarSegment
-        return kind(self._stream, self._profile, self._tails, self._watchers)
+        if self._stream.kind.is_metal:
+            return MetalSegment(self._stream, self._profile, self._tails, self._watchers)
+        return RadarSegment(self._stream, self._profile, self._tails, self._watchers, self._look)
 
     @property
     def latencies(self) -> dict[str, int]:

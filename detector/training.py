@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -12,6 +13,8 @@ from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import FLAGS, SENSORS, Model, model_from
 from detector.decide.evidence import WAVE, sensor_of
 from detector.decide.fusion import Fusion
+from detector.decide.second_look import SecondLook
+from detector.decide.second_look_training import Candidate, fit_second_look
 from detector.decide.training import SEARCH_LEAST_PER_M, Example, fit_model, fit_tail, signal_peaks, untrained
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
@@ -147,18 +150,23 @@ def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
 
     The same as running the lane again, except for the first and last record of an alarm.
     """
+    look = model.second_look if profile.radar_second_look.use == "yes" else None
+    radar = model.tails["radar"] if look is None else look.tail
     metal = model.tails.get(WAVE, model.tails["metal"]) if WAVE in lane.kinds else model.tails["metal"]
     threshold = {
-        "radar": model.tails["radar"].threshold(profile.radar_alarm.false_alarms_per_m),
+        "radar": radar.threshold(profile.radar_alarm.false_alarms_per_m),
         "metal": metal.threshold(profile.metal_alarm.false_alarms_per_m),
     }
     index = {s: FEATURES.index(f"{s}_score") for s in SENSORS}
     alarms = []
     for a in lane.alarms:
-        if a.score >= threshold[a.sensor]:
+        score = a.score
+        if look is not None and a.sensor == "radar" and score >= threshold["radar"] - look.reach:
+            score += look.shift(a.features)
+        if score >= threshold[a.sensor]:
             features = a.features.copy()
-            features[index[a.sensor]] = a.score / threshold[a.sensor]
-            alarms.append(replace(a, score=a.score / threshold[a.sensor], features=features))
+            features[index[a.sensor]] = score / threshold[a.sensor]
+            alarms.append(replace(a, score=score / threshold[a.sensor], features=features))
     fusion = Fusion(
         profile.fusion, model, lane.device.tick_hz, profile.nominal_speed_m_per_s, lane.sensors, profile.hash
     )
@@ -204,20 +212,69 @@ def train(name: str, lanes: Sequence[Collected], profile: Profile, provenance: M
         if there is too little clean ground, or too few objects.
     """
     clean = {s: round(sum(c.clean_m for c in lanes if s in c.kinds), 2) for s in (*SENSORS, WAVE)}
-    return refit(name, lanes, tails_of(lanes), profile, {**provenance, "clean_ground_m": clean})
+    provenance = {**provenance, "clean_ground_m": clean}
+    tails = tails_of(lanes)
+    if profile.radar_second_look.use == "no":
+        return refit(name, lanes, tails, profile, provenance)
+    look, told, seen = look_again(lanes)
+    provenance = {**provenance, "second_look": told}
+    if look is None:
+        return refit(name, lanes, tails, profile, provenance)
+    # the classifier learns from alarms as new ground gives them: judged by forests that never saw their lane
+    data = refit(name, seen, {**tails, "radar": Tail(**look["tail"])}, profile, provenance)
+    return {**data, "tails": untrained(tails)["tails"], "second_look": look}
+
+
+def look_again(lanes: Sequence[Collected]) -> tuple[dict[str, Any] | None, dict[str, Any], list[Collected]]:
+    """The second look as stored, what is told of it, and the lanes with radar scores as it changes them.
+
+    Each lane's scores are changed by forests grown on other places. None, and the lanes as they are, where there is
+    too little to learn from.
+    """
+    radar = [[a for a in c.alarms if a.sensor == "radar"] for c in lanes]
+    candidates: list[Candidate] = []
+    for c, alarms in zip(lanes, radar, strict=True):
+        near: defaultdict[int, list[int]] = defaultdict(list)
+        for k, a in enumerate(alarms):
+            for i, o in enumerate(c.truth):
+                if abs(a.x_m - o.x_m) <= o.half_extent_m + HALO_MARGIN_M:
+                    near[i].append(k)
+        # an object is what stands out most in its halo; the rest of the halo is neither
+        objects = {max(ks, key=lambda k: alarms[k].score) for ks in near.values()}
+        for k, a in enumerate(alarms):
+            label = 0 if k in objects else 1 if c.is_clean(a.x_m) else -1
+            candidates.append(Candidate(c.place, a.score, a.features, label))
+    look, told, scores = fit_second_look(candidates, sum(c.clean_m for c in lanes if "radar" in c.sensors))
+    if look is None:
+        return None, told, list(lanes)
+    changed = iter(scores.tolist())
+    seen = [
+        replace(c, alarms=tuple(replace(a, score=next(changed)) if a.sensor == "radar" else a for a in c.alarms))
+        for c in lanes
+    ]
+    return look, told, seen
 
 
 def refit(
-    name: str, lanes: Sequence[Collected], tails: Mapping[str, Tail], profile: Profile, provenance: Mapping[str, Any]
+    name: str,
+    lanes: Sequence[Collected],
+    tails: Mapping[str, Tail],
+    profile: Profile,
+    provenance: Mapping[str, Any],
+    look: SecondLook | None = None,
 ) -> dict[str, Any]:
-    """The same with thresholds that are given: labels tell what was dug, not that the rest of the ground is clean."""
-    start = model_from(untrained(dict(tails)), "untrained")
+    """The same with thresholds that are given: labels tell what was dug, not that the rest of the ground is clean.
+
+    look : taken over from an earlier model, with its own threshold
+    """
+    start = replace(model_from(untrained(dict(tails)), "untrained"), second_look=look)
     drawn = [e for c in lanes if c.scene for e in examples_of(c, start, profile)]
     recorded = [e for c in lanes if not c.scene for e in examples_of(c, start, profile)]
     weight = min(RECORDED_WEIGHT, max(1.0, len(drawn) / max(len(recorded), 1)))
     examples = [*(replace(e, weight=weight) for e in recorded), *drawn]
     facts = {"profile_hash": profile.hash, "recorded_weight": round(weight, 6)}
-    return fit_model(name, examples, dict(tails), {**provenance, **facts})
+    data = fit_model(name, examples, dict(tails), {**provenance, **facts})
+    return data if look is None else {**data, "second_look": dict(look.stored)}
 
 
 def scored(lanes: Sequence[Collected], model: Model, profile: Profile) -> list[LaneScore]:

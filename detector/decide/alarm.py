@@ -112,11 +112,21 @@ class AlarmStage:
     cells : columns of energy, over all groups
     threshold : score at which a place alarms, see :class:`Tail`
     groups : antennas whose cells are scored apart
+    least : score from which a peak is reported, where more than its score decides; the threshold unless given
     """
 
-    def __init__(self, settings: AlarmSettings, step_m: float, cells: int, threshold: float, groups: int = 1) -> None:
+    def __init__(
+        self,
+        settings: AlarmSettings,
+        step_m: float,
+        cells: int,
+        threshold: float,
+        groups: int = 1,
+        least: float | None = None,
+    ) -> None:
         self._s = settings
         self.threshold = threshold
+        self._least = threshold if least is None else least
         self._groups = groups
         self._behind = max(1, round(settings.reference_m / step_m))
         self._ahead = round(settings.ahead_m / step_m)
@@ -182,7 +192,7 @@ class AlarmStage:
         edge = 0.5 * self.threshold
         for group in range(self._groups):
             score = np.ascontiguousarray(buffer[:, group])
-            for row in local_peaks(score, lo, hi, self._radius, self.threshold):
+            for row in local_peaks(score, lo, hi, self._radius, self._least):
                 first = last = int(row)
                 while first > max(0, row - self._radius) and score[first - 1] > edge:
                     first -= 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
 from detector.decide.evidence import PARTS, SensorModel, part_of, sensor_model_from, sensor_of
+from detector.decide.second_look import SecondLook, second_look_from
 from detector.detections import CLASSES, LEVELS, UNKNOWN
 from detector.errors import ModelError
 from detector.kernels.inference import likelihood_ratio, softmax
@@ -78,6 +79,8 @@ class Model:
     """Probability of a mine under which an alarm may be called clutter; above it, it is mine-like or unknown."""
     tails: dict[str, Tail]
     provenance: dict[str, Any]
+    second_look: SecondLook | None = None
+    """None for a model that never learned it: the peak's score stands alone."""
 
     def judge(self, features: F8, flags: tuple[float, float]) -> Verdict:
         """Say what an alarm is.
@@ -179,6 +182,7 @@ def model_from(data: dict[str, Any], where: str) -> Model:
             clutter_limit=float(data["clutter_limit"]),
             tails={s: Tail(**t) for s, t in data["tails"].items()},
             provenance=dict(data["provenance"]),
+            second_look=second_look_from(data["second_look"]) if "second_look" in data else None,
         )
     except ModelError:
         raise

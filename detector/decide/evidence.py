@@ -112,8 +112,8 @@ def part_flags(features: F8, flags: F8) -> F8:
     return np.stack((flags[:, 0], pulse, np.where(wave, 1.0, np.nan)), axis=1)
 
 
-def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:
-    """The part that such stored numbers are.
+def sensor_model_from(data: Mapping[str, Any], classes: int = len(CLASSES)) -> SensorModel:
+    """The part that such stored numbers are; classes : how many it tells apart.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def sensor_model_from(data: Mapping[str, Any]) -> SensorModel:
         if they are not whole or do not fit together.
     """
     names = [str(n) for n in data["features"]]
-    n, k = len(names), len(CLASSES)
+    n, k = len(names), classes
     columns = np.array([FEATURES.index(name) for name in names], dtype=np.int64)
     trees = data["forest"]
     feature, right = (np.array(trees[key], dtype=np.int64) for key in ("feature", "right"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,14 +24,16 @@ LEAF_UNIT: Final = 1000
 SEED: Final = 20240501
 
 
-def grow(sensor: str, features: F8, label: I8, weight: F8) -> dict[str, Any]:
+def grow(
+    sensor: str, features: F8, label: I8, weight: F8, names: Sequence[str] = (), classes: int = len(CLASSES)
+) -> dict[str, Any]:
     """A sensor's part as stored, its novelty limit left at 1.
 
     Random forest (Breiman 2001); within-class covariance shrunk after Ledoit and
     Wolf 2004. Seeded and single-threaded: the same examples give the same numbers.
 
-    features : (n, len(FEATURES)), NaN where not seen; label : (n,) index into CLASSES; weight : (n,) how many
-    examples each counts for
+    features : (n, len(FEATURES)), NaN where not seen; label : (n,) index of one of that many classes; weight : (n,) how
+    many examples each counts for; names : the features to grow on, all of the sensor's unless given
 
     Raises
     ------
@@ -45,7 +48,7 @@ def grow(sensor: str, features: F8, label: I8, weight: F8) -> dict[str, Any]:
             f"Training needs scikit-learn, which is not installed ({e}). Install it with: pip install "
             "'groundsweep[train]'. Running a model needs no such library."
         ) from e
-    names = sensor_features(sensor)
+    names = names or sensor_features(sensor)
     own = features[:, [FEATURES.index(n) for n in names]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a feature that nobody saw has no median
@@ -58,15 +61,15 @@ def grow(sensor: str, features: F8, label: I8, weight: F8) -> dict[str, Any]:
     ).fit(x, label, weight)
     scale = np.where(spread > 1e-6, spread, 1.0)
     z = (x - fill) / scale
-    k = len(CLASSES)
-    centres = np.stack([z[label == c].mean(axis=0) if np.any(label == c) else np.zeros(len(names)) for c in range(k)])
+    k = range(classes)
+    centres = np.stack([z[label == c].mean(axis=0) if np.any(label == c) else np.zeros(len(names)) for c in k])
     covariance, _ = ledoit_wolf(z - centres[label], assume_centered=True)
     # a feature that hardly varied in the examples must not make everything else a novelty
     covariance = covariance + 0.05 * np.eye(len(names))
     return {
         "features": list(names),
         "fill": fill.tolist(),
-        "forest": _as_arrays(trees),
+        "forest": _as_arrays(trees, classes),
         "centre": fill.tolist(),
         "scale": _significant(scale).tolist(),
         "class_centres": np.round(centres, 3).tolist(),
@@ -80,7 +83,7 @@ def _significant(values: F8) -> F8:
     return np.array([float(f"{v:.6g}") for v in values])
 
 
-def _as_arrays(trees: Any) -> dict[str, Any]:
+def _as_arrays(trees: Any, classes: int) -> dict[str, Any]:
     """The trees in pre-order, one after the other, leaves in steps of 1 / LEAF_UNIT."""
     feature: list[int] = []
     threshold: list[float] = []
@@ -97,7 +100,7 @@ def _as_arrays(trees: Any) -> dict[str, Any]:
             if parent >= 0:
                 right[parent] = here
             if t.children_left[node] < 0:
-                share = np.zeros(len(CLASSES))
+                share = np.zeros(classes)
                 value = t.value[node, 0]
                 share[trees.classes_] = value / value.sum()
                 feature.append(-1)

@@ -1,0 +1,134 @@
+"""How the second look is learned: a forest that tells objects from bare ground, its weight, and a tail of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.decide.alarm import Tail
+from detector.decide.evidence import sensor_model_from
+from detector.decide.growing import grow
+from detector.decide.second_look import CLASSES, LOOK_FEATURES, MOST_WEIGHT, SecondLook
+from detector.decide.training import FOLDS, NOVEL_SHARE, fit_tail
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+LOOSE_PER_M: Final = 2.0
+"""Peaks a metre on clean ground that are candidates, so that the forest is taught on what it will be shown."""
+
+LEAST_EACH: Final = 100
+"""Candidates on objects, and on bare ground: with fewer nothing is learned and the score stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A peak of the prescreener, however low."""
+
+    place: str
+    """Ground: sweeps of it are held out together."""
+    score: float
+    features: F8
+    """(len(FEATURES),)"""
+    label: int
+    """Index into CLASSES; -1 beside an object, where nobody can say."""
+
+
+def fit_second_look(
+    candidates: Sequence[Candidate], clean_m: float
+) -> tuple[dict[str, Any] | None, dict[str, Any], F8]:
+    """The part as stored, what is told of it, and (n,) scores with the look of forests that never saw their place.
+
+    In FOLDS folds by place. On the held-out looks stand the limit of novelty, the weight (that of a logistic
+    regression of object against bare ground on score and log likelihood ratio, so that both count as the evidence
+    that they are) and the tail. The forest that is kept is grown on all. Repeatable to the bit. None if there is too
+    little to learn from.
+
+    clean_m : metres of ground on which nothing is known to lie
+
+    Raises
+    ------
+    ModelError
+        without scikit-learn, which the extra 'train' brings.
+    """
+    score = np.array([c.score for c in candidates], dtype=np.float64)
+    label = np.array([c.label for c in candidates], dtype=np.int64)
+    fold = np.unique([c.place for c in candidates], return_inverse=True)[1] % FOLDS if candidates else np.empty(0)
+    bare = np.sort(score[label == 1])[::-1]
+    allowed = int(LOOSE_PER_M * clean_m)
+    level = float(bare[allowed]) if allowed < len(bare) else -np.inf
+    taught = (label >= 0) & (score > level)
+    each = [[int(np.count_nonzero(taught & (fold != k) & (label == c))) for c in (0, 1)] for k in range(FOLDS)]
+    if not candidates or min(min(n) for n in each) < LEAST_EACH:
+        return None, {"why_none": f"fewer than {LEAST_EACH} objects or candidates on bare ground to learn from"}, score
+    features = np.array([c.features for c in candidates])
+
+    def grown(rows: NDArray[np.bool_]) -> tuple[dict[str, Any], float]:
+        part = grow("radar", features[rows], label[rows], np.ones(int(rows.sum())), LOOK_FEATURES, len(CLASSES))
+        n = np.bincount(label[rows])
+        return part, round(float(np.log(n[0] / n[1])), 6)
+
+    parts = [grown(taught & (fold != k)) for k in range(FOLDS)]
+    distance = np.zeros(len(score))
+    for k, (part, _) in enumerate(parts):
+        model = sensor_model_from(part, len(CLASSES))
+        for i in np.flatnonzero((fold == k) & taught & (label == 0)):
+            distance[i] = model.novelty(features[i])
+    limit = round(float(np.quantile(distance[taught & (label == 0)], 1.0 - NOVEL_SHARE)), 4)
+    ratio = np.zeros(len(score))
+    for k, (part, prior) in enumerate(parts):
+        look = _with(part, prior, limit, 1.0)
+        for i in np.flatnonzero(fold == k):
+            ratio[i] = look.shift(features[i])
+    weight = _weight(score[taught], ratio[taught], label[taught])
+    looked: F8 = score + weight * ratio
+    tail = fit_tail(looked[label == 1].tolist(), clean_m)
+    part, prior = grown(taught)
+    stored = {
+        "classes": list(CLASSES),
+        "prior": prior,
+        "weight": weight,
+        "tail": {name: round(getattr(tail, name), 6) for name in ("level", "scale", "rate_per_m")},
+        "part": {**part, "novelty_limit": limit},
+    }
+    told = {
+        "objects": int(np.count_nonzero(taught & (label == 0))),
+        "bare_ground": int(np.count_nonzero(taught & (label == 1))),
+        "places": len({c.place for c in candidates}),
+        "auc_object_bare_held_out": {
+            "score": round(_auc(score, label, taught), 4),
+            "look": round(_auc(ratio, label, taught), 4),
+            "both": round(_auc(looked, label, taught), 4),
+        },
+        "sha256": hashlib.sha256(json.dumps(stored, sort_keys=True, separators=(",", ":")).encode()).hexdigest(),
+    }
+    return stored, told, looked
+
+
+def _with(part: dict[str, Any], prior: float, limit: float, weight: float) -> SecondLook:
+    """A look without a threshold of its own yet."""
+    model = sensor_model_from({**part, "novelty_limit": limit}, len(CLASSES))
+    return SecondLook(model, prior, weight, Tail(0.0, 1.0, 1.0), {})
+
+
+def _weight(score: F8, ratio: F8, label: I8) -> float:
+    """Score that a unit of the ratio is worth, 0 to MOST_WEIGHT, to three figures after the point."""
+    from sklearn.linear_model import LogisticRegression
+
+    on = LogisticRegression(C=1e3, max_iter=1000).fit(np.column_stack((score, ratio)), label == 0)
+    of_score, of_ratio = (float(v) for v in on.coef_[0])
+    # where the score says nothing by itself, the look may weigh what it is allowed to
+    return MOST_WEIGHT if of_score <= 0.0 else round(min(MOST_WEIGHT, max(0.0, of_ratio / of_score)), 3)
+
+
+def _auc(value: F8, label: I8, taught: NDArray[np.bool_]) -> float:
+    """Share of pairs of an object and bare ground in which the object is higher."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(label[taught] == 0, value[taught]))
