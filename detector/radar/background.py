@@ -38,7 +38,8 @@ class BackgroundSettings(Settings):
         "mean absolute deviations",
         1.1,
         20.0,
-        "largest pull of one A-scan (recursive; from 1 down the deviation itself would die away), or how far a clean one may stand out (subspace, root energies)",
+        "largest pull of one A-scan (recursive; at 1 and below the deviation itself would die away), or how far a "
+        "clean one may stand out (subspace, root energies)",
     )
     rank: int = quantity(1, "1", 1, 5, "singular vectors taken out (subspace)")
     refresh: int = quantity(10, "A-scans", 1, 1000, "how often the singular vectors are renewed (subspace)")
