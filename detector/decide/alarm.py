@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.cfar import averaged_log_ratio, local_peaks, log_cells, mean_of_largest, ordered_log_ratio
+from detector.kernels.cfar import (
+    averaged_log_ratio,
+    local_peaks,
+    log_cells,
+    mean_of_largest,
+    ordered_log_ratio,
+    strongest_near,
+)
 from detector.metal_description import MetalDescription
 from detector.settings import Settings, choice, quantity
 
@@ -30,9 +37,16 @@ class AlarmSettings(Settings):
     )
     reference_m: float = quantity(1.0, "m", 0.1, 50.0, "ground behind the head that the cell is compared with")
     ahead_m: float = quantity(1.0, "m", 0.0, 50.0, "ground ahead that it is compared with; costs latency")
-    guard_m: float = quantity(0.3, "m", 0.0, 10.0, "ground around the cell left out: a target's own extent")
+    guard_m: float = quantity(0.2, "m", 0.0, 10.0, "ground around the cell left out: a target's own extent")
     quantile: float = quantity(
         0.4, "1", 0.05, 0.95, "order statistic of the reference; low, so that other targets in it count little"
+    )
+    slope_cells: int = quantity(
+        1,
+        "cells",
+        0,
+        20,
+        "the ground's figure is the strongest of so many cells up and down: layers slope (order-statistic)",
     )
     depth_cells: int = quantity(2, "cells", 0, 50, "frame above and below the cell (cell-average)")
     depth_guard_cells: int = quantity(1, "cells", 0, 50, "cells above and below left out of it (cell-average)")
@@ -133,7 +147,9 @@ class AlarmStage:
         self._guard = round(settings.guard_m / step_m)
         self._radius = max(1, round(settings.radius_m / step_m))
         self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
-        self._cells = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
+        self._ground = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
+        self._cells = DelayLine(0, self._ahead, cells, np.float32)
+        self._slope = settings.slope_cells if settings.method == "order-statistic" else 0
         self._ordered = np.zeros((cells, self._behind + self._ahead + 2), np.float32)
         self._window = np.zeros(5, np.int64)
         self._scores = DelayLine(self._radius, self._radius, 2 * groups)
@@ -152,22 +168,26 @@ class AlarmStage:
 
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
-        return self._peaks(self._score(*self._cells.push(log_cells(energy, floor))), last=False)
+        own = log_cells(energy, floor)
+        ground = strongest_near(own, self._groups, self._slope) if self._slope else own
+        return self._peaks(self._score(self._cells.push(own), self._ground.push(ground)), last=False)
 
     def finish(self) -> list[Peak]:
         """Peaks among the rows still owed at the end of the segment."""
-        return self._peaks(self._score(*self._cells.finish()), last=True)
+        return self._peaks(self._score(self._cells.finish(), self._ground.finish()), last=True)
 
-    def _score(self, buffer: F4, lo: int, hi: int) -> F8:
-        """(hi - lo, 2 * groups): scores, then the cell that stood out most, of rows lo to hi - 1."""
+    def _score(self, own: tuple[F4, int, int], ground: tuple[F4, int, int]) -> F8:
+        """(n, 2 * groups): scores, then the cell that stood out most, of the n rows that are due."""
         s = self._s
+        buffer, lo, hi = ground
+        tested = own[0][own[1] : own[2]]
         if s.method == "order-statistic":
             ratio = ordered_log_ratio(
-                buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum, self._ordered,
-                self._window,
+                tested, buffer, lo, hi, self._behind, self._ahead, self._guard, s.quantile, self._minimum,
+                self._ordered, self._window,
             )  # fmt: skip
         elif s.method == "own-ground":
-            ratio = buffer[lo:hi].astype(np.float64)
+            ratio = tested.astype(np.float64)
         else:
             ratio = averaged_log_ratio(
                 buffer, lo, hi, self._behind, self._ahead, self._guard, self._minimum, self._groups, s.depth_cells,

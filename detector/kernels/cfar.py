@@ -25,8 +25,25 @@ def log_cells(energy: F8, floor: F8) -> F4:
 
 
 @njit(cache=True, nogil=True)
+def strongest_near(log_energy: F4, groups: int, reach: int) -> F4:
+    """Largest of each cell and those within +-reach of it in its group: (n, cells), like log_energy."""
+    n, cells = log_energy.shape
+    per = cells // groups
+    out = np.empty((n, cells), np.float32)
+    for i in range(n):
+        for c in range(cells):
+            base = c // per * per
+            most = log_energy[i, c]
+            for q in range(max(base, c - reach), min(base + per, c + reach + 1)):
+                most = max(most, log_energy[i, q])
+            out[i, c] = most
+    return out
+
+
+@njit(cache=True, nogil=True)
 def ordered_log_ratio(
-    log_energy: F4,
+    tested: F4,
+    reference: F4,
     lo: int,
     hi: int,
     behind: int,
@@ -43,12 +60,13 @@ def ordered_log_ratio(
     segment has fewer than min_reference rows of it, the guard shrinks until it has, and where it
     never can, the ratio is NaN: such ground was not tested.
 
-    log_energy : (n, cells), natural log, with behind + 1 rows before row lo where the segment has them;
+    reference : (n, cells), natural log, with behind + 1 rows before row lo where the segment has them;
+    tested : (hi - lo, cells), what rows lo to hi - 1 are themselves, which need not be what they are to others;
     outputs for rows lo to hi - 1; ordered : (cells, behind + ahead + 2) float32, the reference of each cell in
     order, and window : (5,), how full it is and its two stretches relative to the row before; both
     updated, and zero at the start of a segment. Returns (hi - lo, cells).
     """
-    n, cells = log_energy.shape
+    n, cells = reference.shape
     out = np.empty((hi - lo, cells))
     scratch = np.empty(ordered.shape[1] + 1, np.float32)
     for i in range(lo, hi):
@@ -63,25 +81,25 @@ def ordered_log_ratio(
             first, last = (a, left) if side == 0 else (right, b)
             if old_last - old_first == last - first > 0 and first == old_first + 1:
                 # in the middle of a segment a stretch moves on by one row
-                gone, new = log_energy[old_first], log_energy[last - 1]
+                gone, new = reference[old_first], reference[last - 1]
                 for c in range(cells):
                     replace_sorted(ordered[c], count, gone[c], new[c], scratch)
                 continue
             for j in range(old_first, old_last):
                 if not first <= j < last:
                     for c in range(cells):
-                        remove_sorted(ordered[c], count, log_energy[j, c])
+                        remove_sorted(ordered[c], count, reference[j, c])
                     count -= 1
             for j in range(first, last):
                 if not old_first <= j < old_last:
                     for c in range(cells):
-                        insert_sorted(ordered[c], count, log_energy[j, c])
+                        insert_sorted(ordered[c], count, reference[j, c])
                     count += 1
         window[0] = count
         window[1], window[2], window[3], window[4] = a - i, left - i, right - i, b - i
         rank = int(quantile * (count - 1) + 0.5)
         for c in range(cells):
-            out[i - lo, c] = log_energy[i, c] - ordered[c, rank] if count >= min_reference else np.nan
+            out[i - lo, c] = tested[i - lo, c] - ordered[c, rank] if count >= min_reference else np.nan
     return out
 
 

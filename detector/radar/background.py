@@ -31,14 +31,15 @@ class BackgroundSettings(Settings):
         "recursive",
         "recursive: bounded steps; mean, median: of a window; subspace: leading singular vectors of clean A-scans",
     )
-    length_m: float = quantity(0.5, "m", 0.05, 20.0, "e-folding length or half window of the background's memory")
+    length_m: float = quantity(0.3, "m", 0.05, 20.0, "e-folding length or half window of the background's memory")
     ahead_m: float = quantity(0.3, "m", 0.0, 10.0, "ground seen ahead; costs latency, steadies the start")
     clip: float = quantity(
-        2.0,
+        1.5,
         "mean absolute deviations",
-        0.5,
+        1.1,
         20.0,
-        "largest pull of one A-scan (recursive), or how far a clean one may stand out (subspace, root energies)",
+        "largest pull of one A-scan (recursive; at 1 and below the deviation itself would die away), or how far a "
+        "clean one may stand out (subspace, root energies)",
     )
     rank: int = quantity(1, "1", 1, 5, "singular vectors taken out (subspace)")
     refresh: int = quantity(10, "A-scans", 1, 1000, "how often the singular vectors are renewed (subspace)")

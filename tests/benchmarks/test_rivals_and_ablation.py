@@ -23,6 +23,7 @@ from detector.decide.classifier import load_model
 from detector.decide.second_look import SecondLook
 from detector.detections import TrueObject
 from detector.profile import Profile, load_profile
+from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.bounds import clopper_pearson
 from detector.score.matching import HALO_MARGIN_M, halo_length_m, is_target
@@ -35,6 +36,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 
 SEEDS = range(8000, 8040)
 LANES = Path(__file__).parents[3] / "shared" / "data" / "radar" / "simulated"
+REAL = Path(__file__).parents[2] / "recordings"
 RATES_PER_M = (0.2, 0.1, 0.05)
 METAL_RATES_PER_M = (0.1, 0.05, 0.02)
 RADIUS_M = 0.12
@@ -134,6 +136,17 @@ def development_lanes() -> list[Lane]:
     return lanes
 
 
+@cache
+def real_files() -> list[Lane]:
+    lanes = []
+    for name in ("rebar_real", "pipes_real", "dune_real"):
+        with open_recording(REAL / f"{name}.h5") as recording:
+            lanes.append(
+                Lane(name, recording.device, list(recording.blocks()), recording.truth, [True] * len(recording.truth))
+            )
+    return lanes
+
+
 def row(name: str, lanes: Sequence[Ranked], rates: Sequence[float]) -> str:
     """POD at each rate with exact bounds, which take objects as independent, and the wider of those by lane."""
     n = sum(len(r.targets) for r in lanes)
@@ -200,12 +213,42 @@ def test_ours_beats_the_best_rival(ground: str, capsys: pytest.CaptureFixture[st
     assert pod_at(results["ours"], 0.1) > best
 
 
+def test_real_files_at_the_thresholds_of_the_scenes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each detector's threshold is the one that gives 0.1 false alarms a metre on the scenes; the files were seen."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed (pip install 'groundsweep[train]')")
+    from .rival_detectors import RIVALS
+
+    profile = load_profile("handheld-dual")
+    detectors: dict[str, Callable[[Lane], Peaks]] = {"ours": lambda lane: ours(lane, profile, "radar")}
+    for name, score in RIVALS.items():
+        detectors[name] = lambda lane, score=score: theirs(lane, score)  # type: ignore[misc]
+    figures = {}
+    for name, peaks in detectors.items():
+        outside = np.sort(np.concatenate([r.outside for r in (ranked(lane, peaks(lane)) for lane in radar_scenes())]))
+        free = sum(ranked(lane, []).free_m for lane in radar_scenes())
+        threshold = outside[-1 - int(0.1 * free)]
+        figures[name] = [ranked(lane, peaks(lane)) for lane in real_files()]
+        cells = [
+            f"{r.place} {int((r.targets > threshold).sum())}/{len(r.targets)}, "
+            f"{int((r.outside > threshold).sum())} elsewhere on {r.free_m:.1f} m"
+            for r in figures[name]
+        ]
+        with capsys.disabled():
+            print(f"| {name} | " + " | ".join(cells) + " |")
+    assert all(len(r) == 3 for r in figures.values())
+
+
 def test_what_each_radar_stage_is_worth(capsys: pytest.CaptureFixture[str]) -> None:
     base = load_profile("handheld-dual")
     variants = {
         "all": base,
         **{f"no {stage}": without(base, stage) for stage in base.radar.stages},
+        "background: mean of 2 m": changed(base, "radar.background", method="mean", length_m=1.0, ahead_m=1.0),
+        "background: median of 1 m": changed(base, "radar.background", method="median", length_m=0.5, ahead_m=0.5),
+        "background: a singular vector": changed(base, "radar.background", method="subspace", length_m=1.0),
         "no focusing: energy": changed(base, "radar.prescreener", method="energy"),
+        "prediction from both sides: lms": changed(base, "radar.prescreener", method="lms"),
+        "layers level": changed(base, "radar_alarm", slope_cells=0),
         "no guard": changed(base, "radar_alarm", guard_m=0.0),
         "frame in depth too": changed(base, "radar_alarm", method="cell-average"),
         "no own ground per depth": changed(base, "radar_alarm", method="own-ground", ahead_m=0.0),

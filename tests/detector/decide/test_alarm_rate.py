@@ -47,10 +47,31 @@ def test_the_rate_does_not_change_when_the_ground_gets_louder() -> None:
     loud = energy * np.linspace(1.0, 1000.0, n)[:, None]
     counts = []
     for e in (energy, loud):
-        stage = AlarmStage(AlarmSettings(top=1), 0.02, 6, 1.6)
+        stage = AlarmStage(AlarmSettings(top=1), 0.02, 6, 1.4)
         counts.append(len(stage.process(e, np.zeros(6)) + stage.finish()))
     assert counts[0] > 20
     assert counts[1] == pytest.approx(counts[0], rel=0.2)
+
+
+def slope(rng: np.random.Generator, rows: int, cells: int) -> np.ndarray:
+    """Energy of a layer that climbs one cell in 25 rows, and of speckle around it."""
+    at = cells - 1 - np.arange(rows)[:, None] / 25.0
+    return np.exp(0.3 * rng.normal(size=(rows, cells))) * (1.0 + 200.0 * np.exp(-((np.arange(cells) - at) ** 2)))
+
+
+def test_a_layer_that_slopes_is_ground_and_what_lies_in_it_is_not() -> None:
+    energy = slope(np.random.default_rng(6), 400, 18)
+    buried = energy.copy()
+    buried[200:204, 2:5] += 300.0
+
+    def places(settings: AlarmSettings, e: np.ndarray) -> list[int]:
+        stage = AlarmStage(settings, 0.02, 18, 1.8)
+        return [p.row for p in stage.process(e, np.zeros(18)) + stage.finish()]
+
+    level = AlarmSettings(slope_cells=0)
+    assert len(places(level, energy)) > 5
+    assert places(AlarmSettings(), energy) == []
+    assert [r for r in places(AlarmSettings(), buried) if 195 <= r <= 210]
 
 
 def test_too_little_clean_ground_is_refused() -> None:

@@ -7,7 +7,13 @@ import pytest
 from scipy import ndimage, optimize, signal
 
 from detector.kernels.alignment import align_ascans
-from detector.kernels.cfar import averaged_log_ratio, local_peaks, mean_of_largest, ordered_log_ratio
+from detector.kernels.cfar import (
+    averaged_log_ratio,
+    local_peaks,
+    mean_of_largest,
+    ordered_log_ratio,
+    strongest_near,
+)
 from detector.kernels.clutter import leading_directions, start_level, subtract_mean, subtract_median
 from detector.kernels.fast_time import filter_ascans, filter_room
 from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time
@@ -272,7 +278,9 @@ def test_lms_predicts_a_layer_and_not_a_target(rng) -> None:
 
 def test_order_statistic_ratio_equals_a_direct_sort(rng) -> None:
     logs = rng.normal(size=(40, 2)).astype(np.float32)
-    out = ordered_log_ratio(logs, 0, 40, 10, 8, 3, 0.4, 4, np.zeros((2, 20), np.float32), np.zeros(5, np.int64))
+    own = logs + np.float32(0.5)
+    state = np.zeros((2, 20), np.float32), np.zeros(5, np.int64)
+    out = ordered_log_ratio(own, logs, 0, 40, 10, 8, 3, 0.4, 4, *state)
     for i in range(40):
         guard = 3
         while True:
@@ -281,8 +289,16 @@ def test_order_statistic_ratio_equals_a_direct_sort(rng) -> None:
                 break
             guard -= 1
         rank = int(0.4 * (len(reference) - 1) + 0.5)
-        expected = logs[i] - np.sort(logs[reference], axis=0)[rank]
+        expected = own[i] - np.sort(logs[reference], axis=0)[rank]
         np.testing.assert_array_equal(out[i], expected)
+
+
+def test_the_strongest_near_a_cell_is_sought_within_its_own_antenna(rng) -> None:
+    logs = rng.normal(size=(20, 12)).astype(np.float32)
+    near = strongest_near(logs, 2, 2)
+    for c in range(12):
+        base = c // 6 * 6
+        np.testing.assert_array_equal(near[:, c], logs[:, max(base, c - 2) : min(base + 6, c + 3)].max(axis=1))
 
 
 def test_two_dimensional_average_equals_a_direct_sum(rng) -> None:
@@ -302,7 +318,8 @@ def test_two_dimensional_average_equals_a_direct_sum(rng) -> None:
 
 def test_ground_without_reference_is_not_tested() -> None:
     ordered, window = np.zeros((1, 22), np.float32), np.zeros(5, np.int64)
-    out = ordered_log_ratio(np.zeros((3, 1), np.float32), 0, 3, 10, 10, 2, 0.5, 6, ordered, window)
+    silent = np.zeros((3, 1), np.float32)
+    out = ordered_log_ratio(silent, silent, 0, 3, 10, 10, 2, 0.5, 6, ordered, window)
     assert np.isnan(out).all()
     score, _ = mean_of_largest(out, 1, 1)
     assert np.isnan(score).all()
