@@ -15,7 +15,15 @@ from detector.decide.evidence import WAVE, sensor_of
 from detector.decide.fusion import Fusion
 from detector.decide.second_look import SecondLook
 from detector.decide.second_look_training import Candidate, fit_second_look
-from detector.decide.training import SEARCH_LEAST_PER_M, Example, fit_model, fit_tail, signal_peaks, untrained
+from detector.decide.training import (
+    LEAST_PEAKS,
+    SEARCH_LEAST_PER_M,
+    Example,
+    fit_model,
+    fit_tail,
+    signal_peaks,
+    untrained,
+)
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
 from detector.errors import ModelError
 from detector.pipeline import Pipeline
@@ -67,9 +75,7 @@ class Collected:
     def kinds(self) -> frozenset[str]:
         """Whose alarm tails serve: 'radar', 'metal' (pulse induction and others), 'metal-cw'."""
         kinds = {StreamKind.METAL_CW: WAVE}
-        return frozenset(
-            kinds.get(s.kind, "metal" if s.kind.is_metal else "radar") for s in self.device.streams
-        )
+        return frozenset(kinds.get(s.kind, "metal" if s.kind.is_metal else "radar") for s in self.device.streams)
 
     def is_clean(self, x_m: float) -> bool:
         """Whether that place is far from everything known."""
@@ -130,6 +136,8 @@ def collect(
 def tails_of(lanes: Sequence[Collected]) -> dict[str, Tail]:
     """Tails of the peaks on clean ground, by sensor and by search path; continuous waves have their own.
 
+    Where there are too few peaks of these to fit one they take pulse induction's.
+
     A search path that hardly ever stands out on clean ground gets none and keeps the threshold for models without.
     """
     tails = {}
@@ -139,8 +147,10 @@ def tails_of(lanes: Sequence[Collected]) -> dict[str, Tail]:
         metres = sum(c.clean_m for c in seen)
         peaks = [a.score for c in seen for a in c.alarms if a.sensor == sensor and c.is_clean(a.x_m)]
         search = [s for c in seen for s in c.search[sensor]]
+        if kind == WAVE and len(peaks) < LEAST_PEAKS:
+            continue
         tails[kind] = fit_tail(peaks, metres)
-        if len(search) >= 8:
+        if len(search) >= LEAST_PEAKS:
             tails[f"{kind}-search"] = fit_tail(search, metres, SEARCH_LEAST_PER_M)
     return tails
 

@@ -38,6 +38,9 @@ LEAST_SHARE: Final = 0.6
 LEAST_PER_M: Final = 0.2
 """Peaks a metre that an alarm's tail is fitted to, where there are so many: twice what the default profile asks for."""
 
+LEAST_PEAKS: Final = 8
+"""That a tail can be fitted to."""
+
 SEARCH_LEAST_PER_M: Final = 2.0
 """Likewise of the search path, which the default profile lets sound once a metre."""
 
@@ -72,9 +75,9 @@ def fit_tail(scores: Sequence[float], clean_m: float, least_per_m: float = LEAST
     clean_m : metres of such ground, over all recordings
     least_per_m : peaks a metre that it must be true for
     """
-    if len(scores) < 8 or clean_m <= 0:
+    if len(scores) < LEAST_PEAKS or clean_m <= 0:
         raise ModelError(
-            f"Only {len(scores)} peaks on {clean_m:.1f} m of target-free ground: at least 8 are needed "
+            f"Only {len(scores)} peaks on {clean_m:.1f} m of target-free ground: at least {LEAST_PEAKS} are needed "
             "to say how often clean ground alarms. Add recordings of clean lanes."
         )
     s = np.sort(np.asarray(scores, dtype=np.float64))

@@ -23,7 +23,7 @@ from detector.samples import StreamDescription
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console
 from firmware_host.device.build import BOARDS
 from firmware_host.device.export import Exported, write_sources
-from firmware_host.device.export_classifier import ClassifierOnBoard, made_up_alarms, write_classifier
+from firmware_host.device.export_classifier import ClassifierOnBoard, made_up_alarms, on_board, write_classifier
 from firmware_host.device.export_report import (
     WORDS,
     OnBoard,
@@ -65,7 +65,8 @@ def export(
     unknown = [w for w in wanted if w not in WORDS]
     if unknown or not wanted:
         raise FirmwareError(f"There are no words {', '.join(unknown) or '(none given)'}. Choose of {', '.join(WORDS)}.")
-    chosen, model = chain(profile, model_path)
+    chosen, whole = chain(profile, model_path)
+    model = on_board(whole)
     exported: list[Exported] = []
     rows: list[Row] = []
     left_out: list[str] = []

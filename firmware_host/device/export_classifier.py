@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,15 @@ from firmware_host.device.build import SOURCES
 
 CODE: Final = ("groundsweep_classifier.h", "groundsweep_classifier.c")
 TABLES: Final = ("groundsweep_model.h", "groundsweep_model.c")
+
+
+def on_board(model: Model) -> Model:
+    """What of a model the exported code can hold: a part a sensor. A continuous wave's alarm is then `unknown`."""
+    return replace(
+        model,
+        sensors={s: model.sensors[s] for s in SENSORS if s in model.sensors},
+        weight={s: model.weight[s] for s in SENSORS if s in model.weight},
+    )
 
 
 def write_classifier(folder: Path, model: Model, origin: Iterable[str]) -> list[Path]:

@@ -54,6 +54,7 @@ def examples(rng: np.random.Generator, lanes: int = 10) -> list[Example]:
         for label in range(len(CLASSES)):
             for n in range(6):
                 x = rng.normal(size=len(FEATURES))
+                x[[i for i, f in enumerate(FEATURES) if f.startswith("cw_")]] = np.nan  # a pulse has no phases
                 for sensor in ("radar", "metal"):
                     x[FEATURES.index(sensor_features(sensor)[label])] += 5.0
                 flags = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0))[n % 3]
