@@ -24,7 +24,7 @@ class Witness:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self.tails, self.hash = model.tails, model.hash
+        self.tails, self.hash, self.second_look = model.tails, model.hash, model.second_look
         self.flags: list[dict[str, float]] = []
 
     def judge(self, features: np.ndarray, flags: tuple[float, float]) -> Verdict:
