@@ -14,7 +14,8 @@ from detector.errors import ProfileError
 from detector.metal.ground_balance import GroundBalanceSettings, loss_factor, soil_directions
 from detector.metal.impulse import ImpulseRejection, ImpulseSettings
 from detector.metal.phase import PhaseRotation, PhaseSettings
-from detector.metal.response import Response, ResponseSettings, target_basis
+from detector.metal.answers import target_basis
+from detector.metal.response import Response, ResponseSettings
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.samples import Mark
 from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, sphere, target_signal
