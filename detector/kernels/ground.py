@@ -138,7 +138,7 @@ def start_soil(rows: F8, taught: F8, soil: F8) -> None:
 
 @njit(cache=True, nogil=True)
 def _filtered(rows: F8, i: int, taps: F8, half: int, out: F8) -> float:
-    """Weighted mean of rows round i, (W,) of (n, W + 1) whose last column is one over the readings in a row.
+    """Weighted mean of rows round i, (W,) of (n, W + 1) whose last column is one over the readings in each.
 
     taps : from the centre outward; what the ends cut is left out. Returns the noise left, in that of one reading.
     """
@@ -170,6 +170,8 @@ def ground_energy(
     pace: float,
     clip: float,
     strange: float,
+    longest: int,
+    run: I8,
     soil: F8,
     late: F8,
     at: I8,
@@ -179,13 +181,14 @@ def ground_energy(
     e = v' (N + R)^-1 v / r, v the filter's output. Given decays d, max over them of (d' (N + R)^-1 v)^2 /
     (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
     the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
-    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`: what answers
-    as no ground here does is no ground.
+    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, for up to
+    `longest` rows on end: what answers as no ground here does is no ground, unless it goes on. What the filter makes of the baseline's doubt, d, counts as ground: + d d'.
 
-    rows : (n, C * r + 1) deviations and one over the readings in each, with the longest filter's half before lo and
-    after hi where the segment has them; taps : (F, longest half + 1) from the centre outward; noise : (C, r, r) of one
-    reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach; soil : (C, F, r, r), updated;
-    late : (guard, C, F, r + 1), outputs and weights that have not taught yet; at : (1,) rows so far.
+    rows : (n, 2 C r + 1) deviations, their doubt, and one over the readings in each, with the longest filter's half
+    before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
+    noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
+    run : (C, F) strange rows on end; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and weights that have
+    not taught yet; at : (1,) rows so far; all four updated.
     Returns (hi - lo, C, F).
     """
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
@@ -201,17 +204,20 @@ def ground_energy(
         for f in range(bank):
             left = _filtered(rows, i, taps[f], halves[f], y)
             for c in range(coils):
-                cov, old, v = soil[c, f], late[slot, c, f], y[c * r : (c + 1) * r]
+                cov, old, v, doubt = soil[c, f], late[slot, c, f], y[c * r : (c + 1) * r], y[(coils + c) * r :]
                 for p in range(r):
                     for q in range(r):
                         if at[0] >= guard:
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
-                        whole[p, q] = left * noise[c, p, q] + cov[p, q]
+                        whole[p, q] = left * noise[c, p, q] + cov[p, q] + doubt[p] * doubt[q]
                 _lower_factor(whole, factor)
                 e = _solve(factor, v, z) / r
                 along = _along(factor, z, decays, opposite, white) / r if len(decays) else e
                 out[i - lo, c, f] = along
-                old[r] = clip / e * min(1.0, strange / e) if e > clip else 1.0
+                run[c, f] = run[c, f] + 1 if e > strange else 0
+                old[r] = min(1.0, clip / max(e, 1e-300))
+                if 0 < run[c, f] <= longest:
+                    old[r] *= strange / e
                 for p in range(r):
                     s = 0.0
                     for q in range(r):

@@ -36,7 +36,7 @@ class ResponseSettings(Settings):
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     opposite: float = quantity(
-        0.25, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = the sign is not known"
+        0.01, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = the sign is not known"
     )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
@@ -44,6 +44,7 @@ class ResponseSettings(Settings):
     strange: float = quantity(
         10.0, "usual energies", 1.0, 1e6, "beyond this a place is no ground and pulls the less the stronger it is"
     )
+    strange_m: float = quantity(0.8, "m", 0.0, 20.0, "a longer stretch of such places is other ground, no target")
 
 
 class Response:
@@ -89,7 +90,7 @@ class Response:
         r = self._basis.shape[1]
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
         self._baseline = Baseline(half, geometry.channels * r)
-        self._line = DelayLine(longest, longest, geometry.channels * r + 1)
+        self._line = DelayLine(longest, longest, 2 * geometry.channels * r + 1)
         self._start_cells = max(half, longest) + 1
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
@@ -98,6 +99,8 @@ class Response:
         self._first: list[F8] = []
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
+        self._longest = round(settings.strange_m / step)
+        self._run = np.zeros((geometry.channels, settings.count), np.int64)
         # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
         self._gone: F8 = np.zeros(1)
@@ -160,7 +163,7 @@ class Response:
         out = np.column_stack((deviations, self._counts[:n]))
         self._counts = self._counts[n:]
         if self._at[0] == 0:
-            self._first.append(deviations)
+            self._first.append(deviations[:, : deviations.shape[1] // 2])
         return out
 
     def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
@@ -172,7 +175,8 @@ class Response:
             self._first.clear()
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
-            self._taught, self._pace, self._clip, self._strange, self._soil, self._late, self._at,
+            self._taught, self._pace, self._clip, self._strange, self._longest,
+            self._run, self._soil, self._late, self._at,
         )  # fmt: skip
         n = len(found)
         self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))

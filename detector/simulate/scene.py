@@ -15,6 +15,7 @@ from detector.samples import DeviceDescription, SampleBlock, StreamDescription, 
 from detector.simulate import metal_lane, radar_lane
 from detector.simulate.buried import Buried, draw_clutter, draw_mine
 from detector.simulate.soil import Soil, correlated, draw_soil
+from detector.simulate.visible import matched_db
 
 F8 = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ class Visibility:
     """Peak of its echo over the ground's residue and the receiver's noise at that time of flight."""
     metal_db: float
     """Its response over noise, both whitened and summed over gates, at its best reading."""
+    metal_matched_db: float
+    """Its response over noise and the ground's own answers after the filter that fits best, see visible.matched_db."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,12 @@ def dual_scene(
     blocks: list[SampleBlock] = []
     radar_db = [-np.inf] * len(objects)
     metal_db = [-np.inf] * len(objects)
+    matched = [-np.inf] * len(objects)
     radar_rng, metal_rng = np.random.default_rng(radar_seed), np.random.default_rng(metal_seed)
     radar = radar_lane.draw_head(radar_rng)
     coils = metal_lane.draw_head(metal_rng)
     if sensors in ("dual", "metal"):
-        block, metal_db = _metal(metal_rng, coils, soil, objects, length_m, speed, height)
+        block, metal_db, matched = _metal(metal_rng, coils, soil, objects, length_m, speed, height)
         blocks.append(block)
     if sensors in ("dual", "radar"):
         block, radar_db = _radar(radar_rng, radar, soil, objects, length_m, speed, height, roughness, progress)
@@ -123,7 +127,7 @@ def dual_scene(
         f"roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
         f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )
-    visibility = tuple(Visibility(float(r), float(m)) for r, m in zip(radar_db, metal_db, strict=True))
+    visibility = tuple(Visibility(float(r), float(m), g) for r, m, g in zip(radar_db, metal_db, matched, strict=True))
     return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note)
 
 
@@ -166,7 +170,7 @@ def _metal(
     length_m: float,
     speed: float,
     height: _Height,
-) -> tuple[SampleBlock, list[float]]:
+) -> tuple[SampleBlock, list[float], list[float]]:
     x = np.arange(0.0, length_m, speed / head.rate_hz)
     ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, height(x, head.height_m))
     counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
@@ -177,7 +181,8 @@ def _metal(
     )  # fmt: skip
     sigma = metal_lane.gate_noise(head)
     power = ((seen / sigma) ** 2).sum(axis=3).max(axis=(1, 2)) if objects else np.empty(0)
-    return _block(stream, x, speed, counts), [10 * np.log10(p) if p > 0 else -np.inf for p in power]
+    db = [10 * np.log10(p) if p > 0 else -np.inf for p in power]
+    return _block(stream, x, speed, counts), db, matched_db(seen, ground, sigma, speed / head.rate_hz)
 
 
 def _block(stream: StreamDescription, x_m: F8, speed: float, raw: NDArray[np.generic]) -> SampleBlock:
