@@ -170,8 +170,8 @@ def ground_energy(
     pace: float,
     clip: float,
     strange: float,
-    longest: int,
-    run: I8,
+    strange_pace: float,
+    share: F8,
     soil: F8,
     late: F8,
     at: I8,
@@ -181,14 +181,15 @@ def ground_energy(
     e = v' (N + R)^-1 v / r, v the filter's output. Given decays d, max over them of (d' (N + R)^-1 v)^2 /
     (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
     the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
-    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, for up to
-    `longest` rows on end: what answers as no ground here does is no ground, unless it goes on. What the filter makes of the baseline's doubt, d, counts as ground: + d d'.
+    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, as
+    long as less than half of what was passed is strange: what answers as no ground here does is none. What the filter
+    makes of the baseline's doubt, d, counts as ground: + d d'.
 
     rows : (n, 2 C r + 1) deviations, their doubt, and one over the readings in each, with the longest filter's half
     before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
     noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
-    run : (C, F) strange rows on end; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and weights that have
-    not taught yet; at : (1,) rows so far; all four updated.
+    share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
+    weights that have not taught yet; at : (1,) rows so far; all four updated.
     Returns (hi - lo, C, F).
     """
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
@@ -214,9 +215,9 @@ def ground_energy(
                 e = _solve(factor, v, z) / r
                 along = _along(factor, z, decays, opposite, white) / r if len(decays) else e
                 out[i - lo, c, f] = along
-                run[c, f] = run[c, f] + 1 if e > strange else 0
+                share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
                 old[r] = min(1.0, clip / max(e, 1e-300))
-                if 0 < run[c, f] <= longest:
+                if e > strange and share[c, f] < 0.5:
                     old[r] *= strange / e
                 for p in range(r):
                     s = 0.0

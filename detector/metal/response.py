@@ -44,7 +44,9 @@ class ResponseSettings(Settings):
     strange: float = quantity(
         10.0, "usual energies", 1.0, 1e6, "beyond this a place is no ground and pulls the less the stronger it is"
     )
-    strange_m: float = quantity(0.8, "m", 0.0, 20.0, "a longer stretch of such places is other ground, no target")
+    strange_m: float = quantity(
+        2.0, "m", 0.1, 20.0, "e-folding length behind; where half of it is strange, the ground has changed"
+    )
 
 
 class Response:
@@ -99,8 +101,9 @@ class Response:
         self._first: list[F8] = []
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
-        self._longest = round(settings.strange_m / step)
-        self._run = np.zeros((geometry.channels, settings.count), np.int64)
+        # in static mode what stays is a target that is looked at
+        self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
+        self._share: F8 = np.zeros((geometry.channels, settings.count))
         # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
         self._gone: F8 = np.zeros(1)
@@ -175,8 +178,8 @@ class Response:
             self._first.clear()
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
-            self._taught, self._pace, self._clip, self._strange, self._longest,
-            self._run, self._soil, self._late, self._at,
+            self._taught, self._pace, self._clip, self._strange, self._strange_pace,
+            self._share, self._soil, self._late, self._at,
         )  # fmt: skip
         n = len(found)
         self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))

@@ -126,8 +126,8 @@ def energies(
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
     rows = np.hstack((rows, doubt * rows, np.full((len(rows), 1), 0.1)))
     return ground_energy(
-        rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0, 80,
-        np.zeros((1, 1), np.int64), soil, late, at,
+        rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0,
+        0.005, np.zeros((1, 1)), soil, late, at,
     )[:, 0, 0]  # fmt: skip
 
 
