@@ -108,7 +108,7 @@ class MetalSegment:
         self._track.append(block)
         g = self._geometry
         physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
-        out = self._chain.process(physical)
+        out = self._chain.process(physical, block.odometer_m)
         given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None and self._stage.decided:

@@ -34,7 +34,7 @@ class Profile(Settings):
         2, "records", 0, 100, "a longer gap ends the segment: filters start afresh and the ground there was not swept"
     )
     metal: MetalSettings = MetalSettings()
-    metal_alarm: AlarmSettings = AlarmSettings(method="own-ground", ahead_m=0.0, top=1, radius_m=0.25)
+    metal_alarm: AlarmSettings = AlarmSettings(method="own-ground", ahead_m=0.0, top=1, radius_m=0.15)
     metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from detector.decide.search import Signal
 from detector.detections import Detection
 from detector.pipeline import Coverage, Output, Pipeline
 from detector.profile import Profile
-from detector.samples import DeviceDescription, SampleBlock, StreamDescription
+from detector.recording.playing import Played
+from detector.samples import DeviceDescription, SampleBlock, Silence, StreamDescription
 from detector.score.along import Trace
 from detector.score.searching import score_search
 from detector.score.trial import LaneScore, score_lane
@@ -35,6 +36,10 @@ class Chain:
 
     profile: Profile
     model: Model
+
+    def with_pulse(self, pulse_us: float) -> Chain:
+        """As a session has it whose head states that length of its pulse, us; see Profile.with_pulse."""
+        return replace(self, profile=self.profile.with_pulse(pulse_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class _Run:
 def score_recording(
     lane: str,
     device: DeviceDescription,
-    blocks: Iterable[SampleBlock],
+    items: Iterable[Played],
     truth: LaneTruth,
     chain: Chain,
     rival: Chain | None = None,
@@ -117,14 +122,19 @@ def score_recording(
     Parameters
     ----------
     lane : its name; 'NAME-1' and 'NAME-2' are two sweeps of NAME
-    blocks : all records, in time order
+    items : all records, in time order, and between them what gave a stream up or balanced it
     rival : another profile or model to run on the same records
     """
     run = _Run(device, chain, closely=True)
     other = None if rival is None else _Run(device, rival, closely=True)
     runs = [r for r in (run, other) if r is not None]
     low, high, nowhere = math.inf, -math.inf, 0
-    for block in blocks:
+    for item in items:
+        if not isinstance(item, SampleBlock):
+            for r in runs:
+                r.take(r.pipeline.skip(item) if isinstance(item, Silence) else r.pipeline.learn(item)[1])
+            continue
+        block = item
         if len(block) == 0:
             continue
         x = block.odometer_m

@@ -139,7 +139,7 @@ def alarm_at(
     peak: Peak, track: Track, sensor: str, channel: int, step_m: float, threshold: float
 ) -> Callable[[F8, float, float, float], Alarm]:
     """An alarm at that peak, waiting for its description."""
-    here, first, last = track.at(peak.row), track.at(peak.first_row), track.at(peak.last_row)
+    here, first, last = track.at(peak.middle), track.at(peak.first_row), track.at(peak.last_row)
     x_m = place_m(int(here[3]))
     # half the extent of the peak is two standard deviations at the most: the apex is near its middle
     extent = (peak.last_row - peak.first_row + 1) * step_m

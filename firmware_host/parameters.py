@@ -20,7 +20,7 @@ from typing import Any, Final
 import platformdirs
 import tomlkit
 
-from detector.samples import DeviceDescription
+from detector.samples import DeviceDescription, ParameterReading
 from firmware_host.errors import HeadError, PresetError
 from firmware_host.head import Head
 from firmware_host.wire.messages import Parameter, ParameterKind, parameter_hash, same_value
@@ -31,8 +31,11 @@ PULSE_PARAMETER: Final = "pulse_us"
 """By this name a pulse-induction head states the length of its transmit pulse, us; see docs/firmware-guide.md."""
 
 
-def stated_pulse_us(tables: Sequence[Sequence[Parameter]]) -> float:
-    """Length of the transmit pulse as the heads of a session state it, us; NaN if none does or two differ."""
+def stated_pulse_us(tables: Sequence[Sequence[Parameter | ParameterReading]]) -> float:
+    """Length of the transmit pulse as the heads of a session state it, us; NaN if none does or two differ.
+
+    tables : of each head, or what a recording holds of them
+    """
     stated = {p.value for table in tables for p in table if p.name == PULSE_PARAMETER and p.unit == "us"}
     return stated.pop() if len(stated) == 1 else float("nan")
 

@@ -109,8 +109,10 @@ class Peak:
     """Mean log energy ratio of the top cells."""
     cell: int
     """The cell of its group that stood out most."""
-    group: int = 0
+    group: int
     """The antenna; 0 where all coils stand in one group."""
+    middle: int
+    """Where it lies: of energies in units of the ground, the middle of where half the amplitude is; else `row`."""
 
 
 class AlarmStage:
@@ -219,6 +221,25 @@ class AlarmStage:
                 while last < min(len(score), row + self._radius + 1) - 1 and score[last + 1] > edge:
                     last += 1
                 cell = int(buffer[row, self._groups + group])
-                peaks.append(Peak(base + int(row), base + first, base + last, float(score[row]), cell, group))
+                middle = self._middle(score, int(row))
+                peaks.append(
+                    Peak(base + int(row), base + first, base + last, float(score[row]), cell, group, base + middle)
+                )
         self.decided += hi - lo
         return peaks
+
+    def _middle(self, score: F8, row: int) -> int:
+        """Middle of the rows round a peak, within the radius, whose energy is a quarter of the peak's or more.
+
+        A wide coil low over metal answers twice, under either side of its winding, and a strong one saturates: the
+        highest reading is then not over the metal, the middle is.
+        """
+        if self._s.method != "own-ground":
+            return row
+        quarter = math.log1p(0.25 * math.expm1(float(score[row])))
+        first = last = row
+        while first > max(0, row - self._radius) and score[first - 1] >= quarter:
+            first -= 1
+        while last < min(len(score) - 1, row + self._radius) and score[last + 1] >= quarter:
+            last += 1
+        return (first + last) // 2

@@ -8,7 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.gates import filter_row
 from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 
 F8 = NDArray[np.float64]
@@ -79,25 +78,40 @@ def _lower_factor(m: F8, factor: F8) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _energy(factor: F8, v: F8, z: F8) -> float:
-    """Mean square of L^-1 v; z : scratch (r,)."""
-    r = v.size
+def _solve(factor: F8, v: F8, z: F8) -> float:
+    """z = L^-1 v, (r,); returns its sum of squares."""
     total: float = 0.0
-    for p in range(r):
+    for p in range(v.size):
         s = v[p]
         for q in range(p):
             s -= factor[p, q] * z[q]
         z[p] = s / factor[p, p]
         total += z[p] * z[p]
-    return total / r
+    return total
 
 
 @njit(cache=True, nogil=True)
-def start_soil(rows: F8, gains: F8, taught: F8, soil: F8) -> None:
+def _along(factor: F8, z: F8, decays: F8, opposite: float, white: F8) -> float:
+    """Largest energy of z along one of the decays (T, r) once these are whitened too; `opposite` of it against one."""
+    best: float = 0.0
+    for t in range(decays.shape[0]):
+        power = _solve(factor, decays[t], white)
+        dot = 0.0
+        for p in range(z.size):
+            dot += white[p] * z[p]
+        e = dot * dot / max(power, 1e-300)
+        if dot < 0.0:
+            e *= opposite
+        best = max(best, e)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def start_soil(rows: F8, taught: F8, soil: F8) -> None:
     """First idea of the soil's covariance from the first deviations (n, C * r), into soil (C, F, r, r).
 
     A deviation larger than the usual counts as one of the usual size, so that a target among them bends it little.
-    gains : (F,) power of a filter's output where ground passes it whole; taught : (r, r), what of it may teach.
+    taught : (r, r), what of it may teach.
     """
     n = rows.shape[0]
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
@@ -119,7 +133,27 @@ def start_soil(rows: F8, gains: F8, taught: F8, soil: F8) -> None:
                 for q in range(r):
                     total[p, q] += w * v[i, p] * v[i, q]
         for f in range(bank):
-            soil[c, f] = total * (gains[f] / max(weights, 1.0))
+            soil[c, f] = total / max(weights, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _filtered(rows: F8, i: int, taps: F8, half: int, out: F8) -> float:
+    """Weighted mean of rows round i, (W,) of (n, W + 1) whose last column is one over the readings in each.
+
+    taps : from the centre outward; what the ends cut is left out. Returns the noise left, in that of one reading.
+    """
+    width = out.size
+    out[:] = 0.0
+    whole = noise = 0.0
+    for j in range(max(0, i - half), min(rows.shape[0], i + half + 1)):
+        w = taps[abs(j - i)]
+        whole += w
+        noise += w * w * rows[j, width]
+        for c in range(width):
+            out[c] += w * rows[j, c]
+    for c in range(width):
+        out[c] /= whole
+    return noise / (whole * whole)
 
 
 @njit(cache=True, nogil=True)
@@ -129,53 +163,62 @@ def ground_energy(
     hi: int,
     taps: F8,
     halves: I8,
-    every: int,
     noise: F8,
+    decays: F8,
+    opposite: float,
     taught: F8,
     pace: float,
     clip: float,
+    strange: float,
+    strange_pace: float,
+    share: F8,
     soil: F8,
     late: F8,
     at: I8,
 ) -> F8:
-    """Energy of each coil after each filter in units of the noise and of what the ground behind usually gives.
+    """Energy of each coil after each filter, along answers of metal, in units of noise and of what the ground gives.
 
-    v' (N + R)^-1 v / r, v the filter's output. R, the covariance of the ground's own responses, follows what the
-    head passed `guard` rows ago: R <- R + pace (w v v' - R), where w bounds one row's pull to `clip` times the usual
-    energy, so that a target teaches little.
+    e = v' (N + R)^-1 v / r, v the filter's output. Given decays d, max over them of (d' (N + R)^-1 v)^2 /
+    (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
+    the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
+    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, as
+    long as less than half of what was passed is strange: what answers as no ground here does is none. What the filter
+    makes of the baseline's doubt, d, counts as ground: + d d'.
 
-    rows : (n, C * r) deviations, with the longest filter's half before lo and after hi where the segment has them;
-    taps : (F, longest half + 1) from the centre outward; noise : (C, r, r) of one reading; every : readings in a
-    row; taught : (r, r) what of an output may teach; soil : (C, F, r, r), updated; late : (guard, C, F, r + 1), outputs
-    and weights that have not taught yet; at : (1,) rows so far. Returns (hi - lo, C, F).
+    rows : (n, 2 C r + 1) deviations, their doubt, and one over the readings in each, with the longest filter's half
+    before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
+    noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
+    share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
+    weights that have not taught yet; at : (1,) rows so far; all four updated.
+    Returns (hi - lo, C, F).
     """
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
     guard = late.shape[0]
     out = np.empty((hi - lo, coils, bank))
-    y = np.empty(rows.shape[1])
-    v = np.empty(r)
+    y = np.empty(rows.shape[1] - 1)
     z = np.empty(r)
+    white = np.empty(r)
     whole = np.empty((r, r))
     factor = np.empty((r, r))
     for i in range(lo, hi):
         slot = at[0] % guard
         for f in range(bank):
-            norm = filter_row(rows, rows.shape[0], i, taps[f], halves[f], False, y)
-            scale = math.sqrt(every / norm)
+            left = _filtered(rows, i, taps[f], halves[f], y)
             for c in range(coils):
-                cov, old = soil[c, f], late[slot, c, f]
-                if at[0] >= guard:
-                    for p in range(r):
-                        for q in range(r):
-                            cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
+                cov, old, v, doubt = soil[c, f], late[slot, c, f], y[c * r : (c + 1) * r], y[(coils + c) * r :]
                 for p in range(r):
-                    v[p] = scale * y[c * r + p]
                     for q in range(r):
-                        whole[p, q] = noise[c, p, q] + cov[p, q]
+                        if at[0] >= guard:
+                            cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
+                        whole[p, q] = left * noise[c, p, q] + cov[p, q] + doubt[p] * doubt[q]
                 _lower_factor(whole, factor)
-                e = _energy(factor, v, z)
-                out[i - lo, c, f] = e
-                old[r] = clip / e if e > clip else 1.0
+                e = _solve(factor, v, z) / r
+                along = _along(factor, z, decays, opposite, white) / r if len(decays) else e
+                out[i - lo, c, f] = along
+                share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
+                old[r] = min(1.0, clip / max(e, 1e-300))
+                if e > strange and share[c, f] < 0.5:
+                    old[r] *= strange / e
                 for p in range(r):
                     s = 0.0
                     for q in range(r):

@@ -78,6 +78,7 @@ class MetalChain:
         )
         self.response = Response(settings.response, geometry, self.search.state.nominal, moves)
         self._waiting: U1 = np.empty(0, np.uint8)
+        self._places: F8 = np.empty(0)
         self._rows = 0
 
     @property
@@ -95,14 +96,16 @@ class MetalChain:
         """Time by which the search statistic is late, s: readings ahead and the mean delay of its smoothing."""
         return self._impulse.latency / self.geometry.rate_hz + self.search.delay_s
 
-    def process(self, readings: F8) -> MetalOutput:
-        """(n, channels * values) float64 in the stream's unit."""
+    def process(self, readings: F8, places_m: F8 | None = None) -> MetalOutput:
+        """Readings (n, channels * values) float64 in the stream's unit; places_m (n,) of the head, NaN if not known."""
         out = self._room(len(readings))
         energies: list[F8] = []
         at = 0
         for first in range(0, len(readings), _CHUNK):
             chunk = readings[first : first + _CHUNK]
             self._waiting = np.concatenate((self._waiting, self._trust.process(chunk)))
+            here = np.full(len(chunk), np.nan) if places_m is None else places_m[first : first + _CHUNK]
+            self._places = np.concatenate((self._places, here))
             at = self._after(self._impulse.process(chunk), out, at, energies)
         return self._cut(out, at, energies)
 
@@ -126,13 +129,13 @@ class MetalChain:
             out.readings[to] = piece
             out.marks[to] = self._waiting[done : done + n]
             self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
-            energy = self.response.process(piece, self.search.state.factor)
+            energy = self.response.process(piece, self.search.state.factor, self._places[done : done + n])
             if len(energy):
                 energies.append(energy)
             self._rows += n
             done += n
             at += n
-        self._waiting = self._waiting[done:]
+        self._waiting, self._places = self._waiting[done:], self._places[done:]
         return at
 
     def _room(self, n: int) -> MetalOutput:

@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.ground import ground_energy, less_median, reduce_rows, start_soil
-from detector.kernels.sweep import add_means, spread_rows
+from detector.kernels.cells import add_cells, draw_cells
+from detector.kernels.ground import ground_energy, reduce_rows, start_soil
+from detector.metal.answers import decay_directions, reduced_noise, target_basis
+from detector.metal.baseline import Baseline
 from detector.metal.geometry import MetalGeometry
-from detector.samples import StreamKind
 from detector.settings import Settings, quantity
 
 F8 = NDArray[np.float64]
 
 _MEANS_PER_SIGMA = 4.0
 """Means of readings within the standard deviation of the narrowest filter: the mean then costs 1 % of its peak."""
+
+_MOST_SLOWER = 4
+"""Times the nominal readings that a cell may hold: a head that stands still gives cells all the same."""
 
 _REACH = 3.0
 """Standard deviations that a filter reaches to either side: 0.3 % of it is cut off."""
@@ -31,25 +35,35 @@ class ResponseSettings(Settings):
         1.0, "m", 0.2, 10.0, "half window of the median along the sweep; costs latency; wider than any target"
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
+    opposite: float = quantity(
+        0.01, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = the sign is not known"
+    )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
     clip: float = quantity(2.0, "1", 0.2, 20.0, "usual energies by which one place may pull the ground at most")
+    strange: float = quantity(
+        10.0, "usual energies", 1.0, 1e6, "beyond this a place is no ground and pulls the less the stronger it is"
+    )
+    strange_m: float = quantity(
+        2.0, "m", 0.1, 20.0, "e-folding length behind; where half of it is strange, the ground has changed"
+    )
 
 
 class Response:
     """A bank of matched filters along the sweep; the cells that the alarm stage tests.
 
     Values are reduced to the few coordinates that responses of metal span (matched subspace, Scharf and
-    Friedlander 1994), less their running median along the sweep: it takes out offset and drift and, unlike a
+    Friedlander 1994), less their baseline along the sweep: it takes out offset and drift and, unlike a
     filter of zero sum, has no side lobes that a strong target throws on its neighbours. Gaussians as wide as the
-    response follow, and the energy is that over the covariance of noise plus ground (adaptive matched filter, Robey
-    et al. 1992), which follows the ground behind the head. In static mode no median is taken, and only the soil's
-    known directions are learned: a target may stay under the head.
+    response follow, and the energy is that along a decay of metal over the covariance of noise plus ground (adaptive
+    matched filter, Robey et al. 1992), which follows the ground behind the head. In static mode no baseline is taken,
+    and only the soil's known directions are learned: a target may stay under the head.
 
-    A loop over a dipole at depth d answers over about d to 1.5 d plus its radius; a width in metres at another sweep
-    speed is another width in time, so the bank covers speeds from a half to twice the nominal one too. Filters run
-    on means of a few readings; energies in between are drawn by straight lines. Latency: `baseline_m`, the widest
-    filter's half length, one and a half means. See docs/algorithms-metal.md, "Matched filters".
+    Filters run on cells of equal distance. Where the head's places are known these are measured, so that a response has
+    its width in metres at any speed from a quarter of the nominal one up; where they are not, by the nominal speed. A
+    loop over a dipole at depth d answers over about d to 1.5 d plus its radius. Energies in between are drawn by
+    straight lines. Latency: `baseline_m`, the widest filter's half length, one and a half cells; at the start of a
+    segment twice `baseline_m`. See docs/algorithms-metal.md, "Matched filters".
 
     Parameters
     ----------
@@ -64,133 +78,124 @@ class Response:
         self.filters, self.halves = _contrast(sigma_rows, moves)
         """To describe an alarm: (count, longest half + 1) taps from the centre outward at full rate, half lengths."""
         self._every = max(1, int(sigma_rows[0] / _MEANS_PER_SIGMA))
+        self._nominal_m, self._moves = geometry.step_m, moves
         step = geometry.step_m * self._every
         self._taps, self._reach = _lobes(sigma_rows / self._every)
-        whole = 2.0 * self._taps.sum(axis=1) - self._taps[:, 0]
-        self._gains: F8 = self._every * whole**2 / (2.0 * (self._taps**2).sum(axis=1) - self._taps[:, 0] ** 2)
         longest = int(self._reach.max())
         half = max(1, round(settings.baseline_m / step)) if moves else 0
-        self._half = half
         self.latency = math.ceil((half + longest + 1.5) * self._every) if self._every > 1 else half + longest
+        """Readings at the nominal speed."""
         self._channels = geometry.channels
         self.cells = settings.count
         self._basis = target_basis(geometry, settings.ranks)
+        self._decays = decay_directions(geometry, self._basis)
         r = self._basis.shape[1]
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
-        self._median = DelayLine(half + 1, half, geometry.channels * r)
-        self._ordered: F8 = np.zeros((geometry.channels * r, 2 * half + 3))
-        self._window = np.zeros(3, np.int64)
-        self._line = DelayLine(longest, longest, geometry.channels * r)
-        self._longest = longest
+        self._baseline = Baseline(half, geometry.channels * r)
+        self._line = DelayLine(longest, longest, 2 * geometry.channels * r + 1)
+        self._start_cells = max(half, longest) + 1
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._first: list[F8] = []
         self._pace = min(1.0, step / settings.soil_m)
-        self._clip = settings.clip
+        self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
+        # in static mode what stays is a target that is looked at
+        self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
+        self._share: F8 = np.zeros((geometry.channels, settings.count))
+        # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
-        self._held = 0
-        # energies of means not yet drawn out: the last one that was, and those after it
+        self._gone: F8 = np.zeros(1)
+        self._held = np.zeros(2, np.int64)
+        self._place_m = math.nan
+        # of cells whose deviations, and whose energies, are still to come
+        self._counts: F8 = np.empty(0)
+        self._middles: F8 = np.empty(0)
+        # energies of cells not yet drawn out, and their middles: the last one that was, and those after it
         self._known: F8 = np.empty((0, self._channels * self.cells))
-        self._first_known = 0
+        self._known_middles: F8 = np.empty(0)
         self._rows_in = 0
         self._rows_out = 0
 
-    def process(self, rows: F8, factor: F8) -> F8:
-        """(n, width) offset or not, and the noise's lower Cholesky factor as of now, to cells (n', channels, cells)."""
-        means = np.empty((len(rows) // self._every + 1, rows.shape[1]))
-        self._held, count = add_means(rows, self._every, self._part, self._held, means, 0)
+    def process(self, rows: F8, factor: F8, places_m: F8 | None = None) -> F8:
+        """Rows to cells (n', channels, cells).
+
+        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now; places_m : (n,) of the
+        head along the sweep, NaN where not known
+        """
+        capacity = len(rows) + 1
+        means, count, middle = np.empty((capacity, rows.shape[1])), np.empty(capacity), np.empty(capacity)
+        n = add_cells(
+            rows, self._travel(len(rows), places_m), float(self._every), _MOST_SLOWER * self._every, self._part,
+            self._gone, self._held, means, count, middle,
+        )  # fmt: skip
         self._rows_in += len(rows)
-        reduced = self._begin(reduce_rows(means[:count], self._basis, self._channels))
-        self._know(*self._line.push(self._deviations(*self._median.push(reduced))), factor)
+        self._take(means[:n], count[:n], middle[:n], factor)
         return self._draw_known()
 
     def finish(self, factor: F8) -> F8:
         """What is still owed at the end of the segment."""
-        rest = self._part[None] / max(self._held, 1)
-        reduced = self._begin(reduce_rows(rest[: 1 if self._held else 0], self._basis, self._channels))
+        held, before = (int(k) for k in self._held)
         out = []
-        for rows in (self._median.push(reduced), self._median.finish()):
-            self._know(*self._line.push(self._deviations(*rows)), factor)
+        if held:
+            middle = np.array([before + 0.5 * (held - 1)])
+            self._take(self._part[None] / held, np.array([float(held)]), middle, factor)
             out.append(self._draw_known())
+        self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
+        out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
         return np.concatenate((*out, self._draw(self._rows_in)))
 
-    def _begin(self, reduced: F8) -> F8:
-        if self._at[0] == 0:
-            self._first.append(reduced)
-        return reduced
+    def _travel(self, n: int, places_m: F8 | None) -> F8:
+        """(n,) distance from the reading before, in nominal steps; 1 where it is not known."""
+        if places_m is None or n == 0 or not self._moves:
+            return np.ones(n)
+        steps = np.abs(np.diff(places_m, prepend=self._place_m)) / self._nominal_m
+        self._place_m = float(places_m[-1])
+        return np.where(np.isfinite(steps), steps, 1.0)
 
-    def _deviations(self, rows: F8, lo: int, hi: int) -> F8:
-        if self._half == 0:
-            return rows[lo:hi]
-        return less_median(rows, lo, hi, self._half, self._ordered, self._window)
+    def _take(self, means: F8, count: F8, middle: F8, factor: F8) -> None:
+        self._counts = np.concatenate((self._counts, 1.0 / count))
+        self._middles = np.concatenate((self._middles, middle))
+        deviations = self._baseline.push(reduce_rows(means, self._basis, self._channels))
+        self._know(*self._line.push(self._counted(deviations)), factor)
+
+    def _counted(self, deviations: F8) -> F8:
+        n = len(deviations)
+        out = np.column_stack((deviations, self._counts[:n]))
+        self._counts = self._counts[n:]
+        if self._at[0] == 0:
+            self._first.append(deviations[:, : deviations.shape[1] // 2])
+        return out
 
     def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
         if hi <= lo:
             return
         if self._at[0] == 0:
-            # all the ground ahead that the first place waits for tells what soil is worth here
-            start = np.concatenate(self._first)[: self._half + self._longest + 1]
-            start_soil(start - np.median(start, axis=0), self._gains, self._taught, self._soil)
+            # the ground ahead that the first place waits for in any case tells what soil is worth here
+            start_soil(np.concatenate(self._first)[: self._start_cells], self._taught, self._soil)
             self._first.clear()
-        noise = reduced_noise(factor, self._basis)
         found = ground_energy(
-            rows, lo, hi, self._taps, self._reach, self._every, noise, self._taught, self._pace, self._clip,
-            self._soil, self._late, self._at,
+            rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
+            self._taught, self._pace, self._clip, self._strange, self._strange_pace,
+            self._share, self._soil, self._late, self._at,
         )  # fmt: skip
-        fresh = found.reshape(len(found), -1)
-        kept = self._known[-1:]
-        self._first_known += len(self._known) - len(kept)
-        self._known = np.concatenate((kept, fresh)) if len(kept) else fresh
+        n = len(found)
+        self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))
+        self._known_middles = np.concatenate((self._known_middles[-1:], self._middles[:n]))
+        self._middles = self._middles[n:]
 
     def _draw_known(self) -> F8:
-        last = self._first_known + len(self._known) - 1
-        return self._draw(int(last * self._every + 0.5 * (self._every - 1)) + 1 if len(self._known) else 0)
+        return self._draw(int(self._known_middles[-1]) + 1 if len(self._known) else 0)
 
     def _draw(self, end: int) -> F8:
         n = end - self._rows_out
         if n <= 0:
             return np.empty((0, self._channels, self.cells))
-        out = spread_rows(self._known, self._first_known, self._every, self._rows_out, n)
+        out = draw_cells(self._known, self._known_middles, self._rows_out, n)
         self._rows_out = end
         return out.reshape(n, self._channels, self.cells)
-
-
-def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
-    """(values, r) coordinates, r <= ranks, that responses of metal span under the noise of such heads.
-
-    Pulse induction: exponential decays over the gates' own range of times, gate noise falling as t^-1/2. Continuous
-    wave: single relaxations in phase and quadrature. A head that does not say its axis keeps all its values.
-    """
-    g = geometry.values
-    axis = np.array(geometry.axis, dtype=np.float64)
-    sigma = np.ones(g)
-    if geometry.kind is StreamKind.METAL_PI and len(axis) == g:
-        sigma = np.sqrt(axis[0] / axis)
-        taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, 24)
-        responses = np.exp(-axis / taus[:, None])
-    elif geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == g:
-        wt = axis * (np.geomspace(0.1 / axis[-1], 10.0 / axis[0], 24)[:, None])
-        responses = np.zeros((25, g))
-        responses[:24, 0::2] = wt**2 / (1.0 + wt**2)
-        responses[:24, 1::2] = wt / (1.0 + wt**2)
-        responses[24, 0::2] = 1.0
-    else:
-        return np.eye(g)
-    if g <= ranks:
-        return np.diag(1.0 / sigma)
-    white = responses / sigma
-    white /= np.linalg.norm(white, axis=1, keepdims=True)
-    basis: F8 = np.linalg.svd(white, full_matrices=False)[2][:ranks].T / sigma[:, None]
-    return np.ascontiguousarray(basis)
-
-
-def reduced_noise(factor: F8, basis: F8) -> F8:
-    """(C, r, r) noise covariance of the coordinates, from the lower Cholesky factor (C, G, G) of the values'."""
-    turned = np.einsum("cgh,gr->chr", factor, basis)
-    return np.ascontiguousarray(np.einsum("chr,chs->crs", turned, turned))
 
 
 def _onto(directions: F8) -> F8:

@@ -64,6 +64,8 @@ def draw_head(rng: np.random.Generator) -> MetalHead:
         mains_hz=float(rng.choice([50.0, 60.0])),
         full_scale_v=float(rng.choice([2.5, 5.0, 10.0])),
         balance=float(rng.uniform(0.02, 0.2)) if layout == "double-D" else 1.0,
+        # places are those of the overlap, midway between sender and receiver
+        offset_m=-0.4 * radius if layout == "double-D" else 0.0,
         receiver_shift_m=0.8 * radius if layout == "double-D" else 0.0,
     )
 

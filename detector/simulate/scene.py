@@ -15,6 +15,7 @@ from detector.samples import DeviceDescription, SampleBlock, StreamDescription, 
 from detector.simulate import metal_lane, radar_array, radar_lane, wave_lane
 from detector.simulate.buried import Buried, draw_clutter, draw_mine
 from detector.simulate.soil import Soil, correlated, draw_soil
+from detector.simulate.visible import matched_db
 
 F8 = NDArray[np.float64]
 
@@ -59,6 +60,8 @@ class Visibility:
     """Peak of its echo over the ground's residue and the receiver's noise at that time of flight."""
     metal_db: float
     """Its response over noise, both whitened and summed over gates, at its best reading."""
+    metal_matched_db: float
+    """Its response over noise and the ground's own answers after the filter that fits best, see visible.matched_db."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ def dual_scene(
     blocks: list[SampleBlock] = []
     radar_db = [-np.inf] * len(objects)
     metal_db = [-np.inf] * len(objects)
+    matched = [-np.inf] * len(objects)
     radar_rng, metal_rng = np.random.default_rng(radar_seed), np.random.default_rng(metal_seed)
     radar = radar_lane.draw_head(radar_rng)
     coils = _draw_coils(metal_rng, wish)
@@ -144,7 +148,7 @@ def dual_scene(
     across = None if wish.plain else _across(np.random.default_rng(across_seed), len(objects), coils, antennas)
     if sensors in ("dual", "metal"):
         make = _metal if isinstance(coils, metal_lane.MetalHead) else _wave
-        block, metal_db = make(metal_rng, coils, soil, objects, length_m, speed, height, across)  # type: ignore[arg-type]
+        block, metal_db, matched = make(metal_rng, coils, soil, objects, length_m, speed, height, across)  # type: ignore[arg-type]
         blocks.append(block)
     if sensors in ("dual", "radar"):
         block, radar_db = _radar(
@@ -161,7 +165,7 @@ def dual_scene(
     )
     if not wish.plain or wish.radar != "impulse":
         note += f" Metal: {wish.metal}, {len(coils.across_m)} coil(s); radar: {wish.radar}, {wish.antennas} antenna(s)."
-    visibility = tuple(Visibility(float(r), float(m)) for r, m in zip(radar_db, metal_db, strict=True))
+    visibility = tuple(Visibility(float(r), float(m), g) for r, m, g in zip(radar_db, metal_db, matched, strict=True))
     places = tuple([float("nan")] * len(objects) if across is None else across.tolist())
     return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note, places)
 
@@ -240,7 +244,7 @@ def _metal(
     speed: float,
     height: _Height,
     across: F8 | None,
-) -> tuple[SampleBlock, list[float]]:
+) -> tuple[SampleBlock, list[float], list[float]]:
     x = np.arange(0.0, length_m, speed / head.rate_hz)
     h = height(x, head.height_m)
     ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across)
@@ -250,7 +254,9 @@ def _metal(
         values=len(head.coil.gates_s), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
         axis=head.coil.gates_s,
     )  # fmt: skip
-    return _block(stream, x, speed, counts), _stands_out(seen, metal_lane.gate_noise(head))
+    sigma = metal_lane.gate_noise(head)
+    step = speed / head.rate_hz
+    return _block(stream, x, speed, counts), _stands_out(seen, sigma), matched_db(seen, ground, sigma, step)
 
 
 def _wave(
@@ -262,7 +268,7 @@ def _wave(
     speed: float,
     height: _Height,
     across: F8 | None,
-) -> tuple[SampleBlock, list[float]]:
+) -> tuple[SampleBlock, list[float], list[float]]:
     assert across is not None
     x = np.arange(0.0, length_m, speed / head.rate_hz)
     ground, seen = wave_lane.wave_lane(rng, head, soil, objects, x, height(x, head.height_m), across)
@@ -272,7 +278,9 @@ def _wave(
         values=2 * len(head.coil.frequencies_hz), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
         axis=head.coil.frequencies_hz,
     )  # fmt: skip
-    return _block(stream, x, speed, counts), _stands_out(seen, wave_lane.wave_noise(head))
+    sigma = wave_lane.wave_noise(head)
+    step = speed / head.rate_hz
+    return _block(stream, x, speed, counts), _stands_out(seen, sigma), matched_db(seen, ground, sigma, step)
 
 
 def _stands_out(seen: F8, sigma: F8) -> list[float]:

@@ -51,6 +51,7 @@ from firmware_host.console.lane_text import gaps_text, map_text, standing_of
 from firmware_host.console.terminal import TerminalView, detection_table, places_text
 from firmware_host.console.watch import Watch
 from firmware_host.pacing import KEYS, Pace, PacedSource, terminal_keys
+from firmware_host.parameters import stated_pulse_us
 from firmware_host.recorder import Recorder
 from firmware_host.session import Listener, RecordingSource, Source, run
 
@@ -166,6 +167,9 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
     profile, model = chain(wish.profile_name or DEFAULT_PROFILE, wish.model_path)
     if wish.profile_name is None and recording is not None and recording.profile_toml:
         profile = parse_profile(recording.profile_toml, f"the profile stored in {file}")
+    elif recording is not None:
+        # as a session with that profile would have known it of this head
+        profile = profile.with_pulse(stated_pulse_us([recording.parameters()]))
     pipeline = Pipeline(source.device, profile, model)
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from detector.errors import GroundsweepError
+from detector.recording.playing import Played, played
 from detector.recording.reader import Recording
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
@@ -21,6 +22,7 @@ from detector.scoring import Chain, Scored, score_recording
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.opening import chain
 from firmware_host.cli.reading import reading
+from firmware_host.parameters import stated_pulse_us
 
 Named = tuple[str, Path | None]
 """A profile's name and a model file: what a chain is made of anew in each process."""
@@ -67,9 +69,12 @@ def answer(q: Question) -> Scored | Failure:
                 truth = replace(truth, soil=soil_of(r.note))
             if not truth.width_m > 0:
                 truth = replace(truth, width_m=q.width_m)
-            blocks = r.blocks(4096) if isinstance(r, Recording) else iter(r.blocks)  # type: ignore[attr-defined]
-            rival = None if q.rival is None else _chain(q.rival)
-            return score_recording(q.file.stem, r.device, blocks, truth, _chain(q.chain), rival)
+            items: Iterable[Played] = (
+                played(r, 4096) if isinstance(r, Recording) else r.blocks  # type: ignore[attr-defined]
+            )
+            pulse_us = stated_pulse_us([r.parameters()]) if isinstance(r, Recording) else math.nan
+            rival = None if q.rival is None else _chain(q.rival).with_pulse(pulse_us)
+            return score_recording(q.file.stem, r.device, items, truth, _chain(q.chain).with_pulse(pulse_us), rival)
     except GroundsweepError as e:
         return Failure(q.file, str(e))
     except Exception as e:

@@ -115,11 +115,16 @@ def radar_scenes() -> list[Lane]:
 
 
 @cache
-def metal_scenes() -> list[Lane]:
+def metal_scenes(matched: bool = False) -> list[Lane]:
+    """Metal of VISIBLE_DB or more over noise, or over noise and ground after the best filter, is asked for."""
     lanes = []
     for seed in SEEDS:
         s = dual_scene(seed, sensors="metal")
-        truth = [(o, v.metal_db) for o, v in zip(s.truth, s.visibility, strict=True) if o.contains_metal]
+        truth = [
+            (o, v.metal_matched_db if matched else v.metal_db)
+            for o, v in zip(s.truth, s.visibility, strict=True)
+            if o.contains_metal
+        ]
         asked = [db >= VISIBLE_DB for _, db in truth]
         lanes.append(Lane(f"scene{seed}", s.device, s.blocks, [o for o, _ in truth], asked))
     return lanes
@@ -273,6 +278,8 @@ def test_what_each_metal_stage_is_worth(capsys: pytest.CaptureFixture[str]) -> N
         "no mains canceller": changed(base, "metal.mains", harmonics=0),
         "median over 20 m": changed(base, "metal.response", baseline_m=10.0),
         "no target subspace": changed(base, "metal.response", ranks=32),
+        "sign of metal not known": changed(base, "metal.response", opposite=1.0),
+        "strange places teach the ground": changed(base, "metal.response", strange=1e6),
         "one filter width": changed(base, "metal.response", narrow_m=0.17, wide_m=0.17, count=1),
         "ground of 20 m": changed(base, "metal.response", soil_m=20.0),
         "order statistic on top": changed(base, "metal_alarm", method="order-statistic", ahead_m=1.0),
@@ -286,3 +293,13 @@ def test_what_each_metal_stage_is_worth(capsys: pytest.CaptureFixture[str]) -> N
             found[name] = pod_at(result, 0.02)
             print(row(name, result, METAL_RATES_PER_M))
     assert found["all"] > found["order statistic on top"]
+
+
+def test_metal_found_by_what_it_stands_out_of(capsys: pytest.CaptureFixture[str]) -> None:
+    profile = load_profile("handheld-dual")
+    with capsys.disabled():
+        print(f"\nmetal of {VISIBLE_DB:g} dB or more, {len(SEEDS)} scenes")
+        for name, matched in (("over noise, best reading", False), ("over noise and ground, best filter", True)):
+            result = [ranked(lane, ours(lane, profile, "metal")) for lane in metal_scenes(matched)]
+            print(row(name, result, METAL_RATES_PER_M))
+            assert pod_at(result, 0.1) > 0.5

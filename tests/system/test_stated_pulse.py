@@ -33,6 +33,10 @@ def test_the_stated_pulse_is_in_the_recorded_profile_and_a_replayed_head_states_
         assert parse_profile(r.profile_toml, "recorded").metal.ground_balance.pulse_us == 250.0
         assert [p.value for p in r.parameters() if p.name == "pulse_us"] == [250.0]
     assert "Identical to the bit" in groundsweep("replay", out).stdout
+    assert groundsweep("replay", out, "--profile", "handheld-dual", "--out", tmp_path / "other.h5").returncode == 0
+    with open_recording(tmp_path / "other.h5") as r:
+        assert parse_profile(r.profile_toml, "replayed").metal.ground_balance.pulse_us == 250.0
+        assert stated_pulse_us([r.parameters()]) == 250.0
     with play_recording(out) as again:
         assert again._parameters["pulse_us"].value == 250.0
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from detector.kernels.cells import add_cells, draw_cells
 from detector.kernels.gates import (
     add_to_covariance,
     filter_row,
@@ -16,7 +17,7 @@ from detector.kernels.gates import (
 from detector.kernels.ground import ground_energy, less_median, reduce_rows, start_soil
 from detector.kernels.impulse import middle_rows, reject_impulses
 from detector.kernels.phase import rotate_pairs
-from detector.kernels.sweep import add_means, filter_at, spread_rows
+from detector.kernels.sweep import filter_at
 
 
 @pytest.fixture
@@ -113,11 +114,20 @@ def plain_filter(sigma: float = 3.0, half: int = 9) -> np.ndarray:
     return np.exp(-0.5 * (np.arange(half + 1) / sigma) ** 2)[None]
 
 
-def energies(rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray) -> np.ndarray:
+NO_DECAYS = np.zeros((0, 3))
+
+
+def energies(
+    rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray, decays: np.ndarray = NO_DECAYS,
+    doubt: float = 0.0,
+) -> np.ndarray:  # fmt: skip
+    """Of rows that are means of ten readings; `doubt` of each deviation is the baseline's."""
     r = noise.shape[1]
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
+    rows = np.hstack((rows, doubt * rows, np.full((len(rows), 1), 0.1)))
     return ground_energy(
-        rows, 0, len(rows), plain_filter(), np.array([9]), 10, noise, taught, 0.005, 2.0, soil, late, at
+        rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0,
+        0.005, np.zeros((1, 1)), soil, late, at,
     )[:, 0, 0]  # fmt: skip
 
 
@@ -146,14 +156,14 @@ def test_one_strong_target_hardly_teaches_the_ground(rng: np.random.Generator) -
     rows[600:615] += 1e4 * np.array([1.0, 0.5])
     soil = np.zeros((1, 1, 2, 2))
     energies(rows, np.eye(2)[None], np.eye(2), soil)
-    assert np.trace(soil[0, 0]) < 1e-2 * (1e4**2)
+    assert np.trace(soil[0, 0]) < 1.0  # noise of one reading in two values: 2
 
 
 def test_the_first_idea_of_the_ground_is_that_of_its_filters(rng: np.random.Generator) -> None:
     rows = np.outer(rng.normal(size=400), [1.0, 2.0])
     soil = np.zeros((1, 2, 2, 2))
-    start_soil(rows, np.array([1.0, 9.0]), np.eye(2), soil)
-    assert soil[0, 1] == pytest.approx(9.0 * soil[0, 0])
+    start_soil(rows, np.eye(2), soil)
+    assert soil[0, 1] == pytest.approx(soil[0, 0])
     assert soil[0, 0, 0, 1] == pytest.approx(2.0 * soil[0, 0, 0, 0])
     # a row beyond the usual size counts as a usual one: less than the mean square, of its order
     assert 0.1 < soil[0, 0, 0, 0] < 1.0
@@ -176,26 +186,73 @@ def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(reduce_rows(rows, basis, 2), np.hstack((rows[:, :4] @ basis, rows[:, 4:] @ basis)))
 
 
-def test_means_do_not_depend_on_the_cut(rng: np.random.Generator) -> None:
+def in_cells(rows: np.ndarray, travel: np.ndarray, cuts: list[int], cell: float, most: int) -> list[np.ndarray]:
+    """Means, readings and middles of all cells that ended."""
+    part, gone, held = np.zeros(rows.shape[1]), np.zeros(1), np.zeros(2, np.int64)
+    found = []
+    for piece, along in zip(np.split(rows, cuts), np.split(travel, cuts), strict=True):
+        out = np.empty((len(piece) + 1, rows.shape[1]))
+        count, middle = np.empty(len(out)), np.empty(len(out))
+        n = add_cells(piece, along, cell, most, part, gone, held, out, count, middle)
+        found.append((out[:n], count[:n], middle[:n]))
+    return [np.concatenate([f[k] for f in found]) for k in range(3)]
+
+
+def test_cells_at_the_nominal_speed_are_means_of_as_many_readings(rng: np.random.Generator) -> None:
     x = rng.normal(size=(95, 3))
-    whole, pieces = np.empty((20, 3)), np.empty((20, 3))
-    assert add_means(x, 10, np.zeros(3), 0, whole, 0) == (5, 9)
-    part, held, at = np.zeros(3), 0, 0
-    for piece in np.split(x, [1, 2, 30, 31, 77]):
-        held, at = add_means(piece, 10, part, held, pieces, at)
-    assert (held, at) == (5, 9)
-    assert pieces[:9].tobytes() == whole[:9].tobytes()
-    np.testing.assert_allclose(whole[:9], x[:90].reshape(9, 10, 3).mean(axis=1))
+    means, count, middle = in_cells(x, np.ones(95), [], 10.0, 40)
+    np.testing.assert_allclose(means, x[:90].reshape(9, 10, 3).mean(axis=1))
+    assert set(count) == {10.0}
+    assert list(middle) == [4.5 + 10 * k for k in range(9)]
 
 
-@pytest.mark.parametrize("every", [1, 4, 5])
-def test_lines_between_means_equal_numpy(rng: np.random.Generator, every: int) -> None:
-    means = rng.normal(size=(12, 2))
-    middles = np.arange(12) * every + 0.5 * (every - 1)
-    out = spread_rows(means, 0, every, 0, 12 * every)
-    at = np.arange(12 * every)
-    np.testing.assert_allclose(out, np.stack([np.interp(at, middles, means[:, c]) for c in range(2)], axis=1))
+@pytest.mark.parametrize("cuts", [[1, 2, 30, 31, 77], list(range(1, 95))])
+def test_cells_do_not_depend_on_the_cut(rng: np.random.Generator, cuts: list[int]) -> None:
+    x, travel = rng.normal(size=(95, 3)), rng.uniform(0.0, 3.0, size=95)
+    for whole, pieces in zip(in_cells(x, travel, [], 10.0, 40), in_cells(x, travel, cuts, 10.0, 40), strict=True):
+        assert whole.tobytes() == pieces.tobytes()
 
+
+def test_a_cell_is_as_long_at_any_speed_and_standing_still_gives_cells_too(rng: np.random.Generator) -> None:
+    slow, fast, stop = np.full(400, 0.4), np.full(300, 2.1), np.zeros(100)
+    travel = np.concatenate((slow, fast, stop))
+    _, count, middle = in_cells(np.zeros((800, 1)), travel, [], 10.0, 40)
+    assert set(count[:15]) == {25.0}  # 0.4 a reading
+    moving = middle < 690
+    at = np.interp(middle[moving], np.arange(800), np.cumsum(travel))
+    assert np.abs(np.diff(at) - 10.0).max() < 2.2
+    assert list(count[middle > 740]) == [40.0]
+
+
+def test_lines_between_middles_of_cells_equal_numpy(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(7, 2))
+    middle = np.array([1.5, 4.0, 9.5, 10.5, 20.0, 21.0, 30.0])
+    theirs = np.column_stack([np.interp(np.arange(5, 36), middle, values[:, c]) for c in range(2)])
+    np.testing.assert_allclose(draw_cells(values, middle, 5, 31), theirs)
+
+
+def test_an_answer_along_a_decay_counts_in_full_and_one_against_it_hardly(rng: np.random.Generator) -> None:
+    decays = np.array([[1.0, 0.5, 0.2], [0.2, 0.5, 1.0]])
+    rows = np.zeros((60, 3))
+    rows[30] = 5.0 * decays[1]
+    nothing = np.zeros((1, 1, 3, 3))
+    noise, quiet = np.eye(3)[None], np.zeros((3, 3))
+    plain = energies(rows, noise, quiet, nothing.copy())
+    along = energies(rows, noise, quiet, nothing.copy(), decays)
+    against = energies(-rows, noise, quiet, nothing.copy(), decays)
+    np.testing.assert_allclose(along, plain, rtol=1e-9)
+    np.testing.assert_allclose(against, 0.01 * plain, rtol=1e-9)
+    rows[30] = [5.0, -5.0, 5.0]  # no metal decays like this
+    assert energies(rows, noise, quiet, nothing.copy(), decays)[30] < 0.5 * energies(rows, noise, quiet, nothing)[30]
+
+
+def test_what_baselines_disagree_on_is_no_answer() -> None:
+    rows = np.zeros((60, 3))
+    rows[30] = 100.0
+    sure, doubtful = (
+        energies(rows, np.eye(3)[None], np.zeros((3, 3)), np.zeros((1, 1, 3, 3)), doubt=d) for d in (0.0, 1.0)
+    )
+    assert doubtful[30] < 0.34 < 100.0 < sure[30]
 
 def test_rotation_equals_complex_multiplication(rng: np.random.Generator) -> None:
     z = rng.normal(size=(9, 3)) + 1j * rng.normal(size=(9, 3))

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.errors import ProfileError
+from detector.metal.answers import target_basis
 from detector.metal.ground_balance import GroundBalanceSettings, loss_factor, soil_directions
 from detector.metal.impulse import ImpulseRejection, ImpulseSettings
 from detector.metal.phase import PhaseRotation, PhaseSettings
-from detector.metal.response import Response, ResponseSettings, target_basis
+from detector.metal.response import Response, ResponseSettings
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.samples import Mark
 from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, sphere, target_signal
@@ -55,6 +56,54 @@ STAGES: dict[str, tuple[Callable, Callable, Callable | None]] = {
         None,
     ),
 }  # fmt: skip
+
+
+def moved(stage: Response, x: np.ndarray) -> np.ndarray:
+    """With places, which the last value of a row stands for."""
+    return stage.process(x, EYE, np.where(x[:, 0] > 5.0, np.nan, x[:, 7]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(1, 250), min_size=1, max_size=8), n=st.integers(1, 900), speed=st.floats(0.0, 2.0))
+def test_any_cut_gives_the_same_bits_at_any_speed(sizes: list[int], n: int, speed: float) -> None:
+    make, _, end = STAGES["response"]
+    rng = np.random.default_rng(1)
+    x = np.round(rng.normal(size=(900, 8)) * 3)[:n] * 0.5
+    x[:, 7] = np.cumsum(rng.uniform(-0.1, 1.0, n) * speed * 2e-3)
+    once = in_pieces(make(), x, [250], moved, end)
+    assert len(once) == n
+    assert once.tobytes() == in_pieces(make(), x, sizes, moved, end).tobytes()
+
+
+@pytest.mark.parametrize("speed", [0.3, 1.0, 2.5])
+def test_a_response_has_its_width_at_any_speed_that_the_places_tell(speed: float) -> None:
+    # the same metres at another speed: the energy over noise grows with the readings, and with nothing else
+    geometry = pulse_geometry()
+    x_m = np.arange(round(5.0 / (speed * geometry.step_m))) * speed * geometry.step_m
+    signal = 3.0 * np.exp(-0.5 * ((x_m - 2.5) / (0.12 / 2.3548)) ** 2)[:, None] * np.ones(8)
+    one = ResponseSettings(narrow_m=0.12, wide_m=0.12, count=1)
+    told = Response(one, geometry, NO_SOIL, True)
+    energy = np.concatenate((told.process(signal, EYE, x_m), told.finish(EYE)))[:, 0, 0]
+    assert abs(x_m[energy.argmax()] - 2.5) <= 0.0101  # a cell
+    half = x_m[energy > 0.25 * energy.max()]
+    blind = Response(one, geometry, NO_SOIL, True)
+    unsure = np.concatenate((blind.process(signal, EYE), blind.finish(EYE)))[:, 0, 0]
+    assert half[-1] - half[0] == pytest.approx(0.12 * np.sqrt(2.0), rel=0.15)
+    assert energy.max() > unsure.max() or speed == 1.0
+
+
+def test_a_drift_does_not_look_like_metal_where_the_sweep_begins_and_ends(rng: np.random.Generator) -> None:
+    geometry = pulse_geometry()
+    n = 6000
+    x = rng.normal(size=(n, 8)) + 2.0 * np.outer(np.arange(n) * geometry.step_m, np.ones(8))  # 2 sigma a metre
+    x[:, :] += 4.0 * np.exp(-0.5 * ((np.arange(n) * geometry.step_m - 0.3) / 0.06) ** 2)[:, None]
+    stage = Response(ResponseSettings(), geometry, NO_SOIL, True)
+    energy = in_pieces(stage, x, [250], *STAGES["response"][1:]).max(axis=(1, 2))
+    at = np.arange(n) * geometry.step_m
+    ends = (at < 1.0) & (np.abs(at - 0.3) > 0.25) | (at > at[-1] - 1.0)
+    middle = (at > 1.2) & (at < at[-1] - 1.2)
+    assert energy[ends].max() < 2.0 * energy[middle].max()
+    assert energy[np.abs(at - 0.3) < 0.05].max() > 3.0 * energy[middle].max()
 
 
 @pytest.mark.parametrize("name", STAGES)

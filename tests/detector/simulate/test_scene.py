@@ -17,12 +17,13 @@ from detector.detections import LabelClass
 from detector.errors import SampleError
 from detector.formats.gprmax_lane import load_lane
 from detector.simulate.buried import Buried
-from detector.simulate.metal_lane import MetalHead, target_volts
+from detector.simulate.metal_lane import MetalHead, draw_head, target_volts
 from detector.simulate.pulse_induction import Head, sphere, target_signal
 from detector.simulate.radar_lane import RadarHead, radar_lane
 from detector.simulate.scatter import C_M_PER_S, refracted
 from detector.simulate.scene import dual_scene
 from detector.simulate.soil import Soil
+from detector.simulate.visible import matched_db
 
 LANES = Path(__file__).parents[4] / "shared" / "data" / "radar" / "simulated"
 SAND = Soil("sand", 0.92, 0.03, 1.55, 0.02, 0.0, 1e-6)
@@ -169,3 +170,28 @@ def test_echoes_are_as_strong_as_the_field_solver_says() -> None:
     assert len(off) >= 15
     assert abs(float(np.median(off))) < 6.0
     assert float(np.quantile(np.abs(off), 0.9)) < 14.0
+
+
+def test_a_double_d_head_answers_most_midway_between_its_coils() -> None:
+    head = next(h for h in (draw_head(np.random.default_rng(k)) for k in range(50)) if h.receiver_shift_m)
+    x = np.arange(-0.5, 0.5, 0.005)
+    target = Buried(
+        LabelClass.MINE, "AP_small", 0.0, 0.08, 0.07, 0.04, 0.07, "round", 3.0, metal=sphere(3e-3, 2e7),
+        metal_depth_m=0.1,
+    )  # fmt: skip
+    volts = target_volts(head, target, x, np.full(len(x), 0.05), 0.0)[:, 0, 0]
+    assert abs(x[volts.argmax()]) < 0.006
+
+
+def test_what_is_visible_over_noise_alone_falls_by_the_grounds_own_answers() -> None:
+    rng = np.random.default_rng(2)
+    x = np.arange(0.0, 8.0, 0.01)
+    seen = np.exp(-0.5 * ((x - 4.0) / 0.06) ** 2)[None, :, None, None] * np.array([1.0, 0.3])
+    quiet = np.zeros((len(x), 1, 2))
+    soil = np.cumsum(rng.normal(size=len(x)))[:, None, None] * np.array([1.0, 0.3])
+    sigma = np.array([0.1, 0.1])
+    over_noise, over_soil = (matched_db(seen, g, sigma, 0.01)[0] for g in (quiet, soil))
+    single = 10 * np.log10(np.sum((np.array([1.0, 0.3]) / 0.1) ** 2))
+    assert over_noise > single + 5.0  # some ten readings are worth more than one
+    assert over_soil < over_noise - 10.0
+    assert matched_db(0.0 * seen, quiet, sigma, 0.01) == [-np.inf]

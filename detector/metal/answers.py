@@ -1,0 +1,59 @@
+"""How metal answers: the few coordinates of a coil's values that its decays span, and the decays in them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.metal.geometry import MetalGeometry
+from detector.samples import StreamKind
+
+F8 = NDArray[np.float64]
+
+_DECAYS = 12
+
+
+def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
+    """(values, r) coordinates, r <= ranks, that responses of metal span under the noise of such heads.
+
+    Pulse induction: exponential decays over the gates' own range of times, gate noise falling as t^-1/2. Continuous
+    wave: single relaxations in phase and quadrature. A head that does not say its axis keeps all its values.
+    """
+    g = geometry.values
+    axis = np.array(geometry.axis, dtype=np.float64)
+    sigma = np.ones(g)
+    if geometry.kind is StreamKind.METAL_PI and len(axis) == g:
+        sigma = np.sqrt(axis[0] / axis)
+        taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, 24)
+        responses = np.exp(-axis / taus[:, None])
+    elif geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == g:
+        wt = axis * (np.geomspace(0.1 / axis[-1], 10.0 / axis[0], 24)[:, None])
+        responses = np.zeros((25, g))
+        responses[:24, 0::2] = wt**2 / (1.0 + wt**2)
+        responses[:24, 1::2] = wt / (1.0 + wt**2)
+        responses[24, 0::2] = 1.0
+    else:
+        return np.eye(g)
+    if g <= ranks:
+        return np.diag(1.0 / sigma)
+    white = responses / sigma
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    basis: F8 = np.linalg.svd(white, full_matrices=False)[2][:ranks].T / sigma[:, None]
+    return np.ascontiguousarray(basis)
+
+
+def reduced_noise(factor: F8, basis: F8) -> F8:
+    """(C, r, r) noise covariance of the coordinates, from the lower Cholesky factor (C, G, G) of the values'."""
+    turned = np.einsum("cgh,gr->chr", factor, basis)
+    return np.ascontiguousarray(np.einsum("chr,chs->crs", turned, turned))
+
+
+def decay_directions(geometry: MetalGeometry, basis: F8) -> F8:
+    """(T, r) answers in those coordinates of metal with one time constant each, from a third of the first gate to three
+    times the last. Steel and thick metal, in which many meet, lie between them. None of a head without gates: (0, r).
+    """
+    axis = np.array(geometry.axis, dtype=np.float64)
+    if geometry.kind is not StreamKind.METAL_PI or len(axis) != geometry.values:
+        return np.empty((0, basis.shape[1]))
+    taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, _DECAYS)
+    return np.ascontiguousarray(np.exp(-axis / taus[:, None]) @ basis)

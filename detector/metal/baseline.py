@@ -1,0 +1,91 @@
+"""Baseline along the sweep: a running median, and a line through the ground where the sweep begins and ends."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.delay_line import DelayLine
+from detector.kernels.ground import less_median
+
+F8 = NDArray[np.float64]
+
+_POINTS = 48
+"""Points that a line is fitted to: medians of what lies between."""
+
+
+class Baseline:
+    """Rows less their running median over `half` rows to either side, and how far that is in doubt.
+
+    Within `half` rows of either end a median over what there is would be that of ground on one side only, and a drift
+    of one noise sigma a metre would look like a target. There the baseline is a robust line (Theil 1950, Sen 1968)
+    through the first or last 2 `half` + 1 rows. That in turn bends where strong metal lies within them, so what line
+    and median disagree on is given too: it is no answer of the place. The first rows wait for 2 `half` rows more.
+
+    Parameters
+    ----------
+    half : rows to either side; 0 takes nothing off
+    width : values a row
+    """
+
+    def __init__(self, half: int, width: int) -> None:
+        self._half, self._width = half, width
+        self._line = DelayLine(half + 1, half, width)
+        self._ordered: F8 = np.zeros((width, 2 * half + 3))
+        self._window = np.zeros(3, np.int64)
+        self._begun: list[F8] | None = [] if half else None
+
+    def push(self, rows: F8) -> F8:
+        """(n, width) to (n', 2 width): deviations, then their doubt, of the rows that can be told now."""
+        if self._half == 0:
+            return _sure(rows)
+        if self._begun is None:
+            return _sure(self._less(*self._line.push(rows)))
+        self._begun.append(rows)
+        if sum(map(len, self._begun)) <= 2 * self._half:
+            return np.empty((0, 2 * self._width))
+        begun = np.concatenate(self._begun)
+        self._begun = None
+        out = _sure(self._less(*self._line.push(begun)))
+        self._end(out[: self._half], off_line(begun[: 2 * self._half + 1])[: self._half])
+        return out
+
+    def finish(self) -> F8:
+        """The rows still owed."""
+        if self._half == 0:
+            return np.empty((0, 2 * self._width))
+        if self._begun is not None:
+            # too short for a window: one line through all of it
+            begun = np.concatenate((np.empty((0, self._width)), *self._begun))
+            out = _sure(begun - np.median(begun, axis=0) if len(begun) else begun)
+            self._end(out, off_line(begun))
+            return out
+        buffer, lo, hi = self._line.finish()
+        out = _sure(self._less(buffer, lo, hi))
+        self._end(out, off_line(buffer[hi - (2 * self._half + 1) : hi])[lo - hi :])
+        return out
+
+    def _end(self, out: F8, off: F8) -> None:
+        out[:, self._width :] = off - out[:, : self._width]
+        out[:, : self._width] = off
+
+    def _less(self, buffer: F8, lo: int, hi: int) -> F8:
+        return less_median(buffer, lo, hi, self._half, self._ordered, self._window)
+
+
+def _sure(rows: F8) -> F8:
+    return np.concatenate((rows, np.zeros_like(rows)), axis=1)
+
+
+def off_line(rows: F8) -> F8:
+    """(n, width) less a line through most of them: median of slopes over a quarter of the stretch or more."""
+    n = len(rows)
+    if n == 0:
+        return rows
+    every = max(1, n // _POINTS)
+    points = n // every
+    y = np.median(rows[: points * every].reshape(points, every, -1), axis=1)
+    i, j = np.triu_indices(points, max(1, points // 4))
+    slope = np.median((y[j] - y[i]) / (every * (j - i))[:, None], axis=0) if len(i) else np.zeros(rows.shape[1])
+    level = rows - slope * np.arange(n)[:, None]
+    return np.asarray(level - np.median(level, axis=0))
