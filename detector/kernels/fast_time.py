@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.kernels.lanes import LANES, STATE, run, run_less_mean, start
-from detector.kernels.squares import LIMIT, SIDE, turn, turn_in
+from detector.kernels.squares import LIMIT, SIDE, soon, turn, turn_in
 from detector.kernels.vector import WIDTH, fill, fused, load, store
 
 F4 = NDArray[np.float32]
@@ -26,14 +26,17 @@ _ZERO = np.float32(0.0)
 _BLOCK = 64
 """Samples laid side by side, filtered, or laid back at a time: they are still in the first cache."""
 
+_PAGE = 4096 // (4 * LANES)
+"""Samples of all lanes in a page."""
+
 _LINE = 64
 """Bytes of a cache line: a vector that straddles two of them takes twice as long."""
 
 
-def filter_room(samples: int, pad: int) -> F4:
+def filter_room(samples: int, pad: int, half: int) -> F4:
     """Working memory of :func:`filter_ascans` for A-scans of that length."""
-    # samples, padded samples, running means, filter state; and room to begin on a cache line
-    return np.zeros((2 * samples + 2 * pad + 1) * LANES + STATE + _LINE // 4, np.float32)
+    # samples, padded ones before them, running means, filter state; and room to begin on a cache line
+    return np.zeros((samples + 2 * pad + half + 2 + _PAGE) * LANES + STATE + _LINE // 4, np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -55,10 +58,11 @@ def filter_ascans(
     count = n * channels
     samples, flat = raw.reshape(-1), out.reshape(-1)
     at = (-(room.ctypes.data // 4)) % (_LINE // 4)
-    x = room[at : at + m * LANES]
-    at += m * LANES
     ext = room[at : at + (m + 2 * pad) * LANES]
-    at += (m + 2 * pad) * LANES
+    # what is filtered takes the place of the sample that has just left the running mean, or of one not long before
+    first = pad + half + 1 + _apart(half)
+    x = room[at + first * LANES : at + (first + m) * LANES]
+    at += (first + pad + m) * LANES
     total = room[at : at + LANES]
     z = room[at + LANES : at + LANES + STATE]
     inner = ext[pad * LANES : (pad + m) * LANES]
@@ -73,6 +77,8 @@ def filter_ascans(
     edge = max(half, pad, blank) + 1
     whole = half > 0 and pairs > 0 and 2 * edge < m
     share = np.float32(both / (2 * half + 1))
+    apart = max(1, _LINE // raw.itemsize)
+    share_of_next = LANES * m * _BLOCK // max(_BLOCK, m - 2 * edge)
     for tile in range(0, count, LANES):
         lanes = min(LANES, count - tile)
         first, last = (edge, m - edge) if whole else (m, m)
@@ -87,8 +93,13 @@ def filter_ascans(
             if not whole:
                 _reflect(ext, pad + m - 1, 1, pad)
             run(ext, z, pair, 0, pad + first, 1)
+            next_up = (tile + LANES) * m
             for k in range(first, last, _BLOCK):
                 end = min(last, k + _BLOCK)
+                # what the next lanes will take comes from far away
+                for j in range(next_up, next_up + share_of_next, apart):
+                    soon(samples, j)
+                next_up += share_of_next
                 laid = _lay_in(samples, m, tile, lanes, shift, scale, counts, x, laid, min(m, end + half))
                 run_less_mean(x, total, half, gain, share, whisper, inner, z, pair, k, end - k)
             if whole:
@@ -113,6 +124,20 @@ def filter_ascans(
 
 
 @njit(cache=True, nogil=True)
+def _apart(half: int) -> int:
+    """Samples between those that leave the running mean and those written, fewer than _PAGE.
+
+    So that none of the three samples that are read lies just as far into a page as one written a moment ago: a
+    processor would wait for that.
+    """
+    best, least = 0, _PAGE
+    for k in range(_PAGE):
+        nearest = max(k, (k + half + 1) % _PAGE, (k + 2 * half + 1) % _PAGE)
+        best, least = (k if nearest < least else best), min(nearest, least)
+    return best
+
+
+@njit(cache=True, nogil=True)
 def _pair(sections: F4, j: int) -> F4:
     """Sections 2 j and 2 j + 1 without their gains, as the recursions take them."""
     pair = np.array([0.0, -1.0, 0.0, -1.0], np.float32)
@@ -129,11 +154,11 @@ def _lay_in(
 
     Returns what is to be laid next. first : a multiple of SIDE. Lanes that no A-scan is left for hold what nobody reads.
     """
-    k = first
-    while k < last and k + SIDE <= m:
-        for g in range(0, lanes, SIDE):
+    squares = max(0, min((last - first + SIDE - 1) // SIDE, (m - first) // SIDE))
+    for g in range(0, lanes, SIDE):
+        for k in range(first, first + squares * SIDE, SIDE):
             turn_in(raw, (tile + g) * m + k, m, min(SIDE, lanes - g), shift, scale, x, k * LANES + g, LANES)
-        k += SIDE
+    k = first + squares * SIDE
     if k < last:
         for k in range(k, m):
             for i in range(lanes):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from numba.core import cgutils, types
 
 from detector.kernels.vector import intrinsic, make_array
 
@@ -118,3 +118,20 @@ def turn(context: Any, source: Any, at: Any, step: Any, target: Any, to: Any, pa
         return context.get_dummy_value()
 
     return sig, codegen
+
+
+@intrinsic
+def soon(context: Any, array: Any, at: Any) -> Any:
+    """Have the cache line of array[at] fetched; nothing else happens, even where the array has ended."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        data = make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        # to read, into the second cache, data
+        builder.call(function, [place, *(ir.Constant(word, v) for v in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen

@@ -132,8 +132,15 @@ def _without_sign(builder: Any, a: Any) -> Any:
     return builder.bitcast(bits, _VECTOR)
 
 
+def _sign_of(builder: Any, a: Any, b: Any) -> Any:
+    words = ir.VectorType(ir.IntType(32), WIDTH)
+    sign = builder.and_(builder.bitcast(b, words), ir.Constant(words, [0x80000000] * WIDTH))
+    return builder.bitcast(builder.or_(builder.bitcast(a, words), sign), _VECTOR)
+
+
 magnitude = _unary(_without_sign)
-negative = _unary(lambda builder, a: builder.fneg(a))
+signed_as = _binary(_sign_of)
+"""The first, which is not negative, with the sign of the second, lane by lane."""
 
 
 def _window(places: int) -> Any:
@@ -158,3 +165,4 @@ def _operator(sign: Any, emit: Any) -> None:
 _operator(operator.add, _binary(lambda builder, a, b: builder.fadd(a, b)))
 _operator(operator.sub, _binary(lambda builder, a, b: builder.fsub(a, b)))
 _operator(operator.mul, _binary(lambda builder, a, b: builder.fmul(a, b)))
+_operator(operator.truediv, _binary(lambda builder, a, b: builder.fdiv(a, b)))

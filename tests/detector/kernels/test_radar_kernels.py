@@ -23,7 +23,7 @@ NO_FILTER = (np.zeros((0, 3), np.float32), 0)
 
 def filtered(raw: np.ndarray, offset: float, factor: float, blank: int, half: int, form: np.ndarray, pad: int):
     out = np.empty(raw.shape, np.float32)
-    room = filter_room(raw.shape[2], pad)
+    room = filter_room(raw.shape[2], pad, half)
     filter_ascans(raw, offset, factor, raw.dtype.kind in "iu", blank, half, form, pad, room, out)
     return out
 
