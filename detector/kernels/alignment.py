@@ -8,7 +8,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.vector import WIDTH, after_one, after_three, after_two, fill, fused, greatest, load, magnitude, store
+from detector.kernels.vector import (
+    WIDTH,
+    after_one,
+    after_three,
+    after_two,
+    fill,
+    fused,
+    greatest,
+    load,
+    magnitude,
+    store,
+)
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -17,6 +28,7 @@ I8 = NDArray[np.int64]
 
 _ZERO = np.float32(0.0)
 _TINY = np.float32(1e-37)
+"""Less power than this is none."""
 
 
 @njit(cache=True, nogil=True)

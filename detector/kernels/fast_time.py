@@ -152,15 +152,16 @@ def _lay_in(
 ) -> int:
     """Samples first to last - 1 of A-scans tile to tile + lanes - 1 as float32, side by side; at most 7 more.
 
-    Returns what is to be laid next. first : a multiple of SIDE. Lanes that no A-scan is left for hold what nobody reads.
+    Returns what is to be laid next. first : a multiple of SIDE. Lanes for which no A-scan is left hold what nobody
+    reads.
     """
     squares = max(0, min((last - first + SIDE - 1) // SIDE, (m - first) // SIDE))
     for g in range(0, lanes, SIDE):
         for k in range(first, first + squares * SIDE, SIDE):
             turn_in(raw, (tile + g) * m + k, m, min(SIDE, lanes - g), shift, scale, x, k * LANES + g, LANES)
-    k = first + squares * SIDE
-    if k < last:
-        for k in range(k, m):
+    laid = first + squares * SIDE
+    if laid < last:
+        for k in range(laid, m):
             for i in range(lanes):
                 v = (np.float32(raw[(tile + i) * m + k]) - shift) * scale
                 if not counts:
@@ -168,8 +169,8 @@ def _lay_in(
                     v = v if v < _LIMIT else _LIMIT
                     v = v if v > -_LIMIT else -_LIMIT
                 x[k * LANES + i] = v
-        k = m
-    return k
+        laid = m
+    return laid
 
 
 @njit(cache=True, nogil=True)

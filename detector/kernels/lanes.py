@@ -3,8 +3,8 @@
 A recursion waits for its own last result; two vectors of A-scans together keep a processor busy, and their state stays
 in registers. Every lane does the same arithmetic in the same order whatever the others hold.
 
-Sections come in pairs, each p0, q0, p1, q1, and a section is v[k] = u[k] - u[k-2] - p v[k-1] - q v[k-2]: zeros at 0 and at
-half the sampling rate, three operations a sample, of which two are a product and a sum rounded once. Where there
+Sections come in pairs, each p0, q0, p1, q1, and a section is v[k] = u[k] - u[k-2] - p v[k-1] - q v[k-2]: zeros at 0 and
+at half the sampling rate, three operations a sample, of which two are a product and a sum rounded once. Where there
 is no second section p = 0, q = -1 passes every value on as it is.
 """
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
+from numba.core import types
 
-from detector.kernels.vector import intrinsic, make_array
+from detector.kernels.vector import function_of, intrinsic, make_array
 
 SIDE = 8
 """Rows and columns of a square."""
@@ -52,8 +52,10 @@ def _all(builder: Any, value: Any) -> Any:
 
 
 def _as_float(builder: Any, kind: Any, values: Any) -> Any:
-    if isinstance(kind, types.Integer):
-        return builder.sitofp(values, _ROW) if kind.signed else builder.uitofp(values, _ROW)
+    if kind in types.signed_domain:
+        return builder.sitofp(values, _ROW)
+    if kind in types.unsigned_domain:
+        return builder.uitofp(values, _ROW)
     return builder.fptrunc(values, _ROW) if kind.bitwidth > 32 else values
 
 
@@ -127,7 +129,7 @@ def soon(context: Any, array: Any, at: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = function_of(builder.module, kind, "llvm.prefetch.p0")
         data = make_array(signature.args[0])(context, builder, args[0]).data
         place = builder.bitcast(builder.gep(data, [args[1]]), byte)
         # to read, into the second cache, data

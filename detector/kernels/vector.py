@@ -27,6 +27,7 @@ WIDTH = 16
 
 _VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 make_array: Any = arrayobj.make_array
+function_of: Any = cgutils.get_or_insert_function
 _BYTES = 4
 """What an address is a multiple of, at least."""
 
@@ -120,8 +121,7 @@ def fused(context: Any, a: Any, b: Any, c: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = args[0].type
         name = f"llvm.fma.v{WIDTH}f32" if kind is _lanes else "llvm.fma.f32"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(word, [word] * 3), name)
-        return builder.call(function, args)
+        return builder.call(function_of(builder.module, ir.FunctionType(word, [word] * 3), name), args)
 
     return kind(kind, kind, kind), codegen
 
