@@ -8,7 +8,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.vector import WIDTH, after_one, after_three, after_two, fill, load, store
+from detector.kernels.vector import (
+    WIDTH,
+    after_one,
+    after_three,
+    after_two,
+    fill,
+    fused,
+    greatest,
+    load,
+    magnitude,
+    store,
+)
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -16,6 +27,8 @@ U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
 
 _ZERO = np.float32(0.0)
+_TINY = np.float32(1e-37)
+"""Less power than this is none."""
 
 
 @njit(cache=True, nogil=True)
@@ -30,20 +43,9 @@ def find_surface(row: F4, first: int, last: int) -> int:
 
 @njit(cache=True, nogil=True)
 def align_ascans(
-    x: F4,
-    reference: F4,
-    gates: I8,
-    max_lag: int,
-    stride: int,
-    max_jump: float,
-    min_match: float,
-    min_level: float,
-    memory: int,
-    state: F8,
-    out: F4,
-    lags: F8,
-    lost: U1,
-) -> None:
+    x: F4, reference: F4, gates: I8, max_lag: int, stride: int, max_jump: float,
+    min_match: float, min_level: float, memory: int, state: F8, out: F4, lags: F8, lost: U1,
+) -> None:  # fmt: skip
     """Shift each A-scan so that its surface echo lies where the reference has it.
 
     Cross-correlation with the running reference in a gate, parabolic interpolation of its peak,
@@ -63,21 +65,16 @@ def align_ascans(
     n, channels, m = x.shape
     width = 2 * max_lag + 1
     wide = (width + WIDTH - 1) // WIDTH * WIDTH
-    cross = np.empty(wide, np.float32)
-    power = np.empty(wide, np.float32)
-    square = np.empty(wide)
-    near = np.zeros(m + wide, np.float32)
-    weight = np.zeros(m, np.float32)
+    cross, power, square = np.empty(wide, np.float32), np.empty(wide, np.float32), np.empty(wide, np.float32)
+    near, weight = np.zeros(m + wide, np.float32), np.zeros(m, np.float32)
     for i in range(n):
+        # all lags first: what one channel waits for is filled with the next one's sums
         for c in range(channels):
             row = x[i, c]
-            done = out[i, c]
-            known = reference[c]
-            lo = max(gates[c, 0], max_lag)
-            hi = min(gates[c, 1], m - max_lag)
+            lo, hi = max(gates[c, 0], max_lag), min(gates[c, 1], m - max_lag)
             count = max(0, (hi - lo + stride - 1) // stride)
             begin = lo - max_lag
-            taught = known[lo : max(lo, hi)]
+            taught = reference[c, lo : max(lo, hi)]
             if stride > 1:
                 for t in range(count):
                     weight[t] = taught[t * stride]
@@ -86,16 +83,7 @@ def align_ascans(
             else:
                 near[: m - begin] = row[begin:]
                 level = _correlate(near, taught if stride == 1 else weight[:count], stride, cross, power)
-            # sign and square of the match up to a factor: greatest where the match is, without the roots
-            best = 0
-            for j in range(width):
-                v = float(cross[j])
-                square[j] = v * abs(v) / power[j] if power[j] > _ZERO else 0.0
-            for j in range(1, width):
-                if square[j] > square[best]:
-                    best = j
-            if level <= 0.0:
-                best = 0
+            best = _best(cross, power, width, square) if level > 0.0 else 0
             match = _match(cross[best], power[best], level)
             lag = float(best - max_lag)
             if 0 < best < width - 1:
@@ -128,12 +116,34 @@ def align_ascans(
                 lost[i, c] = 1
                 state[c, 2] += 1.0
                 lag = state[c, 0]
-            _shift(row, lag, done)
+            lags[i, c] = lag
+        for c in range(channels):
+            done = out[i, c]
+            _shift(x[i, c], lags[i, c], done)
             if lost[i, c] == 0 or state[c, 1] == 0.0:
                 state[c, 1] = min(state[c, 1] + 1.0, float(memory))
                 share = np.float32(1.0 / state[c, 1])
-                _teach(taught, done[lo : max(lo, hi)], share)
-            lags[i, c] = lag
+                lo = max(gates[c, 0], max_lag)
+                # whole vectors: what lies beyond the gate is not used
+                hi = min(m, lo + (max(lo, min(gates[c, 1], m - max_lag)) - lo + WIDTH - 1) // WIDTH * WIDTH)
+                _teach(reference[c, lo:hi], done[lo:hi], share)
+
+
+@njit(cache=True, nogil=True)
+def _best(cross: F4, power: F4, width: int, square: F4) -> int:
+    """Where the match is greatest, sign and all, which its square shows up to a factor without the roots.
+
+    square : room, as long as the others.
+    """
+    for j in range(0, cross.size, WIDTH):
+        c = load(cross, j)
+        # in this order no product leaves float32; where there is no power there is no product either
+        store(square, j, magnitude(c) * (c / greatest(load(power, j), fill(_TINY))))
+    best, top = 0, square[0]
+    for j in range(1, width):
+        more = square[j] > top
+        best, top = (j if more else best), (square[j] if more else top)
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -144,31 +154,22 @@ def _correlate(near: F4, weight: F4, stride: int, cross: F4, power: F4) -> float
     """
     level = _ZERO
     for first in range(0, cross.size, WIDTH):
-        level = _ZERO
-        s = fill(_ZERO)
-        e = fill(_ZERO)
-        s_odd = fill(_ZERO)
-        e_odd = fill(_ZERO)
+        level, level_odd = _ZERO, _ZERO
+        s, e, s_odd, e_odd = fill(_ZERO), fill(_ZERO), fill(_ZERO), fill(_ZERO)
         # even and odd t apart, so that one sum need not wait for the other
         for t in range(0, weight.size - 1, 2):
             w, w_odd = weight[t], weight[t + 1]
             v, v_odd = load(near, t * stride + first), load(near, (t + 1) * stride + first)
-            s = s + v * fill(w)
-            s_odd = s_odd + v_odd * fill(w_odd)
-            e = e + v * v
-            e_odd = e_odd + v_odd * v_odd
-            level += w * w + w_odd * w_odd
+            s, s_odd = fused(v, fill(w), s), fused(v_odd, fill(w_odd), s_odd)
+            e, e_odd = fused(v, v, e), fused(v_odd, v_odd, e_odd)
+            level, level_odd = fused(w, w, level), fused(w_odd, w_odd, level_odd)
         if weight.size % 2:
-            t = weight.size - 1
-            w = weight[t]
-            v = load(near, t * stride + first)
-            s = s + v * fill(w)
-            e = e + v * v
-            level += w * w
-        s = s + s_odd
-        e = e + e_odd
-        store(cross, first, s)
-        store(power, first, e)
+            w = weight[weight.size - 1]
+            v = load(near, (weight.size - 1) * stride + first)
+            s, e, level = fused(v, fill(w), s), fused(v, v, e), fused(w, w, level)
+        store(cross, first, s + s_odd)
+        store(power, first, e + e_odd)
+        level += level_odd
     return float(level)
 
 
@@ -179,9 +180,9 @@ def _teach(known: F4, new: F4, share: Any) -> None:
     pace = fill(share)
     for k in range(0, whole, WIDTH):
         b = load(known, k)
-        store(known, k, b + pace * (load(new, k) - b))
+        store(known, k, fused(pace, load(new, k) - b, b))
     for k in range(whole, known.size):
-        known[k] += share * (new[k] - known[k])
+        known[k] = fused(share, new[k] - known[k], known[k])
 
 
 @njit(cache=True, nogil=True)
@@ -202,41 +203,45 @@ def _shift(row: F4, lag: float, out: F4) -> None:
     w1 = np.float32(1.0 + 0.5 * f * f * (-5.0 + 3.0 * f))
     w2 = np.float32(0.5 * f * (1.0 + f * (4.0 - 3.0 * f)))
     w3 = np.float32(0.5 * f * f * (f - 1.0))
+    # between these all four samples are there
     first = min(m, max(0, 1 - whole))
     last = max(first, min(m, m - 2 - whole))
+    if last - first < WIDTH:
+        last = first
     for k in range(first):
         out[k] = _clamped(row, k + whole, w0, w1, w2, w3)
-    if last - first >= WIDTH:
+    if last > first:
         v0, v1, v2, v3 = fill(w0), fill(w1), fill(w2), fill(w3)
-        k = first
-        low = load(row, k + whole - 1)
-        while k + whole + 2 * WIDTH <= m and k + WIDTH <= last:
+        store(out, first, _between(row, first + whole, v0, v1, v2, v3))
+        # the next pieces begin where a whole number of vectors does, and overlap the first and the last
+        k = (first + WIDTH - 1) // WIDTH * WIDTH
+        pieces = (min(last, m - WIDTH - whole) - k) // WIDTH
+        low = load(row, k + whole - 1 if pieces > 0 else 0)
+        for _ in range(pieces):
             # one load and shifts of registers: a load that straddles two cache lines takes twice as long
             high = load(row, k + whole - 1 + WIDTH)
-            s = v0 * low + v1 * after_one(low, high) + v2 * after_two(low, high) + v3 * after_three(low, high)
+            s = fused(v1, after_one(low, high), v0 * low)
+            s = fused(v3, after_three(low, high), fused(v2, after_two(low, high), s))
             store(out, k, s)
             low = high
             k += WIDTH
         while k < last:
-            # the last piece overlaps the one before it
             k = min(k, last - WIDTH)
-            p = k + whole
-            s = v0 * load(row, p - 1) + v1 * load(row, p) + v2 * load(row, p + 1) + v3 * load(row, p + 2)
-            store(out, k, s)
+            store(out, k, _between(row, k + whole, v0, v1, v2, v3))
             k += WIDTH
-    else:
-        for k in range(first, last):
-            out[k] = _clamped(row, k + whole, w0, w1, w2, w3)
     for k in range(last, m):
         out[k] = _clamped(row, k + whole, w0, w1, w2, w3)
+
+
+@njit(inline="always")
+def _between(row: F4, p: int, v0: Any, v1: Any, v2: Any, v3: Any) -> Any:
+    """WIDTH samples from p on."""
+    s = fused(v1, load(row, p), v0 * load(row, p - 1))
+    return fused(v3, load(row, p + 2), fused(v2, load(row, p + 1), s))
 
 
 @njit(cache=True, nogil=True)
 def _clamped(row: F4, p: int, w0: Any, w1: Any, w2: Any, w3: Any) -> Any:
     e = row.size - 1
-    return (
-        w0 * row[min(max(p - 1, 0), e)]
-        + w1 * row[min(max(p, 0), e)]
-        + w2 * row[min(max(p + 1, 0), e)]
-        + w3 * row[min(max(p + 2, 0), e)]
-    )
+    s = fused(w1, row[min(max(p, 0), e)], w0 * row[min(max(p - 1, 0), e)])
+    return fused(w3, row[min(max(p + 2, 0), e)], fused(w2, row[min(max(p + 1, 0), e)], s))

@@ -12,26 +12,31 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.lanes import LANES, SIDE, backward, forward, start, turn
+from detector.kernels.lanes import LANES, STATE, run, run_less_mean, start
+from detector.kernels.squares import LIMIT, SIDE, soon, turn, turn_in
+from detector.kernels.vector import WIDTH, fill, fused, load, store
 
 F4 = NDArray[np.float32]
 
-_LIMIT = np.float32(1e12)
-"""Values beyond this are cut: their squares must stay within float32. No converter reaches it."""
-
+_LIMIT = np.float32(LIMIT)
 _WHISPER = np.float32(1e-18)
 """Added before the recursions and rejected by them: a filter that rings out never reaches denormal numbers."""
 
 _ZERO = np.float32(0.0)
-_L2, _L3, _L4 = 2 * LANES, 3 * LANES, 4 * LANES
+_BLOCK = 64
+"""Samples laid side by side, filtered, or laid back at a time: they are still in the first cache."""
+
+_PAGE = 4096 // (4 * LANES)
+"""Samples of all lanes in a page."""
+
 _LINE = 64
 """Bytes of a cache line: a vector that straddles two of them takes twice as long."""
 
 
-def filter_room(samples: int, pad: int, sections: int) -> F4:
+def filter_room(samples: int, pad: int, half: int) -> F4:
     """Working memory of :func:`filter_ascans` for A-scans of that length."""
-    # samples, padded samples, running means, filter state; a square of rows; and room to begin on a cache line
-    return np.zeros((2 * samples + 2 * pad + 1 + 2 * sections) * LANES + SIDE * samples + _LINE // 4, np.float32)
+    # samples, padded ones before them, running means, filter state; and room to begin on a cache line
+    return np.zeros((samples + 2 * pad + half + 2 + _PAGE) * LANES + STATE + _LINE // 4, np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -44,7 +49,7 @@ def filter_ascans(
     raw : (n, channels, m) as sampled; a value becomes (raw - offset) * factor, within +-1e12, and 0 if it
     is not a number; counts : raw holds integers, which are always numbers and within; blank : leading samples
     replaced by the first after them; half : running mean over +-half samples, clipped at the ends, 0 for none;
-    sections : (s, 3) as :func:`detector.kernels.lanes.forward` takes them, none for no filter;
+    sections : (s, 3) = g, p, q, each g (1 - z^-2) / (1 + p z^-1 + q z^-2), none for no filter;
     pad : samples of odd reflection at the ends, less than m;
     room : as :func:`filter_room` gives it, zeros or what the last call left; out : (n, channels, m) float32.
     The filter is that of scipy.signal.sosfiltfilt(padtype="odd", padlen=pad).
@@ -53,136 +58,165 @@ def filter_ascans(
     count = n * channels
     samples, flat = raw.reshape(-1), out.reshape(-1)
     at = (-(room.ctypes.data // 4)) % (_LINE // 4)
-    x = room[at : at + m * LANES]
-    at += m * LANES
     ext = room[at : at + (m + 2 * pad) * LANES]
-    at += (m + 2 * pad) * LANES
+    # what is filtered takes the place of the sample that has just left the running mean, or of one not long before
+    first = pad + half + 1 + _apart(half)
+    x = room[at + first * LANES : at + (first + m) * LANES]
+    at += (first + pad + m) * LANES
     total = room[at : at + LANES]
-    at += LANES
-    z = room[at : at + _L2 * len(sections)]
-    at += _L2 * len(sections)
-    square = room[at : at + SIDE * m]
+    z = room[at + LANES : at + LANES + STATE]
+    inner = ext[pad * LANES : (pad + m) * LANES]
+    shift, scale = np.float32(offset), np.float32(factor)
+    pairs = (len(sections) + 1) // 2
+    # all gains at once, there and back, where the running mean is taken off
+    both = 1.0
+    for s in range(len(sections)):
+        both *= float(sections[s, 0]) ** 2
+    gain = np.float32(both)
+    whisper = _WHISPER if pairs > 0 else _ZERO
+    edge = max(half, pad, blank) + 1
+    whole = half > 0 and pairs > 0 and 2 * edge < m
+    share = np.float32(both / (2 * half + 1))
+    apart = max(1, _LINE // raw.itemsize)
+    share_of_next = LANES * m * _BLOCK // max(_BLOCK, m - 2 * edge)
     for tile in range(0, count, LANES):
         lanes = min(LANES, count - tile)
-        _lay_in(samples, m, tile, lanes, np.float32(offset), np.float32(factor), counts, square, x)
+        first, last = (edge, m - edge) if whole else (m, m)
+        laid = _lay_in(samples, m, tile, lanes, shift, scale, counts, x, 0, min(m, first + half))
         for k in range(blank):
             x[k * LANES : (k + 1) * LANES] = x[blank * LANES : (blank + 1) * LANES]
-        whisper = _WHISPER if len(sections) > 0 else _ZERO
-        inner = ext[pad * LANES : (pad + m) * LANES]
-        if half > 0:
-            _less_mean(x, half, m, whisper, total, inner)
-        else:
-            for k in range(m * LANES):
-                inner[k] = x[k] + whisper
-        if len(sections) > 0:
-            _reflect(ext, pad, m)
-            start(ext, z, sections, 0)
-            forward(ext, z, sections, 0, m + 2 * pad)
-            start(ext, z, sections, m + 2 * pad - 1)
-            backward(ext, z, sections, pad, m + 2 * pad)
-        _lay_out(inner, lanes, m, flat[tile * m : (tile + lanes) * m])
+        _less_mean(x, half, m, both, whisper, total, inner, 0, first)
+        if pairs > 0:
+            pair = _pair(sections, 0)
+            _reflect(ext, pad, -1, pad)
+            start(ext, z, 0)
+            if not whole:
+                _reflect(ext, pad + m - 1, 1, pad)
+            run(ext, z, pair, 0, pad + first, 1)
+            next_up = (tile + LANES) * m
+            for k in range(first, last, _BLOCK):
+                end = min(last, k + _BLOCK)
+                # what the next lanes will take comes from far away
+                for j in range(next_up, next_up + share_of_next, apart):
+                    soon(samples, j)
+                next_up += share_of_next
+                laid = _lay_in(samples, m, tile, lanes, shift, scale, counts, x, laid, min(m, end + half))
+                run_less_mean(x, total, half, gain, share, whisper, inner, z, pair, k, end - k)
+            if whole:
+                _lay_in(samples, m, tile, lanes, shift, scale, counts, x, laid, m)
+                _less_mean(x, half, m, both, whisper, total, inner, last, m)
+                _reflect(ext, pad + m - 1, 1, pad)
+            run(ext, z, pair, pad + last, m + pad - last, 1)
+            for j in range(1, pairs):
+                z[:] = _ZERO
+                run(ext, z, _pair(sections, j), 0, m + 2 * pad, 1)
+            start(ext, z, m + 2 * pad - 1)
+            for j in range(pairs - 1, 0, -1):
+                run(ext, z, _pair(sections, j), m + 2 * pad - 1, m + pad, -1)
+                z[:] = _ZERO
+            run(ext, z, pair, m + 2 * pad - 1, pad, -1)
+        done = flat[tile * m : (tile + lanes) * m]
+        for k in range((m - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
+            end = min(m, k + _BLOCK)
+            if pairs > 0:
+                run(ext, z, pair, pad + end - 1, end - k, -1)
+            _lay_out(inner, lanes, m, k, end, done)
+
+
+@njit(cache=True, nogil=True)
+def _apart(half: int) -> int:
+    """Samples between those that leave the running mean and those written, fewer than _PAGE.
+
+    So that none of the three samples that are read lies just as far into a page as one written a moment ago: a
+    processor would wait for that.
+    """
+    best, least = 0, _PAGE
+    for k in range(_PAGE):
+        nearest = max(k, (k + half + 1) % _PAGE, (k + 2 * half + 1) % _PAGE)
+        best, least = (k if nearest < least else best), min(nearest, least)
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _pair(sections: F4, j: int) -> F4:
+    """Sections 2 j and 2 j + 1 without their gains, as the recursions take them."""
+    pair = np.array([0.0, -1.0, 0.0, -1.0], np.float32)
+    for s in range(2 * j, min(2 * j + 2, len(sections))):
+        pair[2 * (s - 2 * j) : 2 * (s - 2 * j) + 2] = sections[s, 1:]
+    return pair
 
 
 @njit(cache=True, nogil=True)
 def _lay_in(
-    raw: NDArray[Any], m: int, tile: int, lanes: int, shift: Any, scale: Any, counts: bool, square: F4, x: F4
-) -> None:
-    """A-scans tile to tile + lanes - 1 as float32, side by side."""
-    whole = m // SIDE * SIDE
+    raw: NDArray[Any], m: int, tile: int, lanes: int, shift: Any, scale: Any, counts: bool, x: F4, first: int, last: int
+) -> int:
+    """Samples first to last - 1 of A-scans tile to tile + lanes - 1 as float32, side by side; at most 7 more.
+
+    Returns what is to be laid next. first : a multiple of SIDE. Lanes for which no A-scan is left hold what nobody
+    reads.
+    """
+    squares = max(0, min((last - first + SIDE - 1) // SIDE, (m - first) // SIDE))
     for g in range(0, lanes, SIDE):
-        rows = min(SIDE, lanes - g)
-        for i in range(rows):
-            at = (tile + g + i) * m
-            row = raw[at : at + m]
-            done = square[i * m : (i + 1) * m]
-            if counts:
-                for k in range(m):
-                    done[k] = (np.float32(row[k]) - shift) * scale
-            else:
-                for k in range(m):
-                    v = (np.float32(row[k]) - shift) * scale
+        for k in range(first, first + squares * SIDE, SIDE):
+            turn_in(raw, (tile + g) * m + k, m, min(SIDE, lanes - g), shift, scale, x, k * LANES + g, LANES)
+    laid = first + squares * SIDE
+    if laid < last:
+        for k in range(laid, m):
+            for i in range(lanes):
+                v = (np.float32(raw[(tile + i) * m + k]) - shift) * scale
+                if not counts:
                     v = v if v == v else _ZERO
                     v = v if v < _LIMIT else _LIMIT
-                    done[k] = v if v > -_LIMIT else -_LIMIT
-        # what the square holds of earlier A-scans goes to lanes that nobody reads
-        for k in range(0, whole, SIDE):
-            turn(square, k, m, x, k * LANES + g, LANES)
-        for k in range(whole, m):
-            for i in range(SIDE):
-                x[k * LANES + g + i] = square[i * m + k]
+                    v = v if v > -_LIMIT else -_LIMIT
+                x[k * LANES + i] = v
+        laid = m
+    return laid
 
 
 @njit(cache=True, nogil=True)
-def _lay_out(x: F4, lanes: int, m: int, out: F4) -> None:
-    """The lanes as rows of m samples again."""
-    whole = m // SIDE * SIDE
+def _lay_out(x: F4, lanes: int, m: int, first: int, last: int, out: F4) -> None:
+    """Samples first to last - 1 of the lanes, to rows of m."""
+    whole = first + (last - first) // SIDE * SIDE
     full = lanes // SIDE * SIDE
     for g in range(0, full, SIDE):
-        for k in range(0, whole, SIDE):
+        for k in range(first, whole, SIDE):
             turn(x, k * LANES + g, LANES, out, g * m + k, m)
-        for k in range(whole, m):
+        for k in range(whole, last):
             for i in range(g, g + SIDE):
                 out[i * m + k] = x[k * LANES + i]
     for i in range(full, lanes):
-        for k in range(m):
+        for k in range(first, last):
             out[i * m + k] = x[k * LANES + i]
 
 
 @njit(cache=True, nogil=True)
-def _less_mean(x: F4, half: int, m: int, whisper: Any, total: F4, out: F4) -> None:
-    """out = x less its mean over +-half samples, clipped at the ends, and a whisper."""
-    total[:] = _ZERO
-    for k in range(min(half, m)):
-        row = x[k * LANES : (k + 1) * LANES]
-        for r in range(LANES):
-            total[r] += row[r]
-    k = 0
-    while k < m:
-        if k > half and k + 3 + half < m:
-            new = x[(k + half) * LANES : (k + half + 4) * LANES]
-            old = x[(k - half - 1) * LANES : (k - half + 3) * LANES]
-            here = x[k * LANES : (k + 4) * LANES]
-            done = out[k * LANES : (k + 4) * LANES]
-            w = np.float32(1.0 / (2 * half + 1))
-            for r in range(LANES):
-                s = (total[r] + new[r]) - old[r]
-                done[r] = (here[r] - w * s) + whisper
-                s = (s + new[LANES + r]) - old[LANES + r]
-                done[LANES + r] = (here[LANES + r] - w * s) + whisper
-                s = (s + new[_L2 + r]) - old[_L2 + r]
-                done[_L2 + r] = (here[_L2 + r] - w * s) + whisper
-                s = (s + new[_L3 + r]) - old[_L3 + r]
-                done[_L3 + r] = (here[_L3 + r] - w * s) + whisper
-                total[r] = s
-            k += 4
-            continue
-        if k + half < m:
-            row = x[(k + half) * LANES : (k + half + 1) * LANES]
-            for r in range(LANES):
-                total[r] += row[r]
-        if k > half:
-            row = x[(k - half - 1) * LANES : (k - half) * LANES]
-            for r in range(LANES):
-                total[r] -= row[r]
-        w = np.float32(1.0 / (min(m, k + half + 1) - max(0, k - half)))
-        row = x[k * LANES : (k + 1) * LANES]
-        line = out[k * LANES : (k + 1) * LANES]
-        for r in range(LANES):
-            line[r] = (row[r] - w * total[r]) + whisper
-        k += 1
+def _less_mean(x: F4, half: int, m: int, gain: float, whisper: Any, total: F4, out: F4, first: int, last: int) -> None:
+    """out = x less its mean over +-half samples, clipped at the ends, times gain, and a whisper.
+
+    Samples first to last - 1; total : sums over the windows of sample first - 1, updated, set where first is 0.
+    """
+    scale, quiet = fill(np.float32(gain)), fill(whisper)
+    for r in range(0, LANES, WIDTH):
+        s = load(total, r)
+        if first == 0:
+            s = fill(_ZERO)
+            for k in range(min(half, m)):
+                s = s + load(x, k * LANES + r)
+        for k in range(first, last):
+            if half > 0 and k + half < m:
+                s = s + load(x, (k + half) * LANES + r)
+            if half > 0 and k > half:
+                s = s - load(x, (k - half - 1) * LANES + r)
+            share = np.float32(-gain / (min(m, k + half + 1) - max(0, k - half)))
+            store(out, k * LANES + r, fused(scale, load(x, k * LANES + r), fused(fill(share), s, quiet)))
+        store(total, r, s)
 
 
 @njit(cache=True, nogil=True)
-def _reflect(ext: F4, pad: int, m: int) -> None:
-    """Odd reflection about the first and the last sample."""
-    first = ext[pad * LANES : (pad + 1) * LANES]
-    last = ext[(pad + m - 1) * LANES : (pad + m) * LANES]
-    for k in range(pad):
-        inside = ext[(2 * pad - k) * LANES : (2 * pad - k + 1) * LANES]
-        line = ext[k * LANES : (k + 1) * LANES]
-        for r in range(LANES):
-            line[r] = first[r] + first[r] - inside[r]
-        inside = ext[(pad + m - 2 - k) * LANES : (pad + m - 1 - k) * LANES]
-        line = ext[(pad + m + k) * LANES : (pad + m + k + 1) * LANES]
-        for r in range(LANES):
-            line[r] = last[r] + last[r] - inside[r]
+def _reflect(ext: F4, about: int, step: int, pad: int) -> None:
+    """Odd reflection of `pad` samples about sample `about`: those `step` after it become those as far before it."""
+    for r in range(0, LANES, WIDTH):
+        middle = load(ext, about * LANES + r)
+        for k in range(1, pad + 1):
+            inside = load(ext, (about - step * k) * LANES + r)
+            store(ext, (about + step * k) * LANES + r, (middle + middle) - inside)

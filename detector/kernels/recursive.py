@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.vector import WIDTH, fill, greatest, least, load, magnitude, negative, store
+from detector.kernels.vector import WIDTH, fill, fused, greatest, least, load, magnitude, signed_as, store
 
 F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
@@ -19,20 +19,9 @@ _RUN = 4
 
 @njit(cache=True, nogil=True)
 def subtract_recursive(
-    rows: F4,
-    lost: U1,
-    lo: int,
-    hi: int,
-    ahead: int,
-    level: F4,
-    spread: F4,
-    alpha: float,
-    clip: float,
-    floor: F4,
-    started: bool,
-    curve: F4,
-    out: F4,
-) -> None:
+    rows: F4, lost: U1, lo: int, hi: int, ahead: int, level: F4, spread: F4, alpha: float,
+    clip: float, floor: F4, started: bool, curve: F4, out: F4,
+) -> None:  # fmt: skip
     """Subtract a recursive background that an outlying A-scan can move only a bounded step, and apply a gain.
 
     b <- b + alpha * clip(x - b, +-clip * s), with s the running mean absolute deviation (itself clipped,
@@ -91,9 +80,47 @@ def _plain(rows: F4, at: int, known: F4, gain: F4, out: F4, to: int) -> None:
 @njit(inline="always")
 def _learn(x: Any, b: Any, s: Any, pace: Any, slow: Any, clip: Any, floor: Any) -> Any:
     """Background and spread after one more row."""
-    limit = clip * s
-    d = least(greatest(x - b, negative(limit)), limit)
-    return b + pace * d, greatest(floor, s + slow * (magnitude(d) - s))
+    d = x - b
+    size = least(magnitude(d), clip * s)
+    return fused(pace, signed_as(size, d), b), greatest(floor, fused(slow, size - s, s))
+
+
+@njit(inline="always")
+def _four_rows(
+    rows: F4, at: int, ahead: int, step: int, known: F4, wide: F4, gain: F4, k: int, pace: Any, slow: Any, clip: Any,
+    floor: Any, out: F4, to: int, apart: int,
+) -> None:  # fmt: skip
+    """_RUN rows of two vectors `apart` from each other, which may be the same one."""
+    b, s, g = load(known, k), load(wide, k), load(gain, k)
+    c, t, h = load(known, k + apart), load(wide, k + apart), load(gain, k + apart)
+    a0, z0 = at + apart, to + apart
+    a1, a2, a3 = a0 + step, a0 + 2 * step, a0 + 3 * step
+    h1, h2, h3 = at + step, at + 2 * step, at + 3 * step
+    b, s = _learn(load(rows, at + ahead), b, s, pace, slow, clip, floor)
+    c, t = _learn(load(rows, a0 + ahead), c, t, pace, slow, clip, floor)
+    x0, y0 = (load(rows, at) - b) * g, (load(rows, a0) - c) * h
+    b, s = _learn(load(rows, h1 + ahead), b, s, pace, slow, clip, floor)
+    c, t = _learn(load(rows, a1 + ahead), c, t, pace, slow, clip, floor)
+    x1, y1 = (load(rows, h1) - b) * g, (load(rows, a1) - c) * h
+    b, s = _learn(load(rows, h2 + ahead), b, s, pace, slow, clip, floor)
+    c, t = _learn(load(rows, a2 + ahead), c, t, pace, slow, clip, floor)
+    x2, y2 = (load(rows, h2) - b) * g, (load(rows, a2) - c) * h
+    b, s = _learn(load(rows, h3 + ahead), b, s, pace, slow, clip, floor)
+    c, t = _learn(load(rows, a3 + ahead), c, t, pace, slow, clip, floor)
+    x3, y3 = (load(rows, h3) - b) * g, (load(rows, a3) - c) * h
+    # rows lie whole pages apart: a load after one of these would wait for it by mistake
+    store(out, to, x0)
+    store(out, z0, y0)
+    store(out, to + step, x1)
+    store(out, z0 + step, y1)
+    store(out, to + 2 * step, x2)
+    store(out, z0 + 2 * step, y2)
+    store(out, to + 3 * step, x3)
+    store(out, z0 + 3 * step, y3)
+    store(known, k, b)
+    store(known, k + apart, c)
+    store(wide, k, s)
+    store(wide, k + apart, t)
 
 
 @njit(cache=True, nogil=True)
@@ -106,28 +133,12 @@ def _follow(
     whole = per // WIDTH * WIDTH
     pa, sl, cl, fl = fill(pace), fill(slow), fill(clip), fill(floor)
     if run == _RUN:
-        for k in range(0, whole, WIDTH):
-            b, s, g = load(known, k), load(wide, k), load(gain, k)
-            h0, t0 = at + k, to + k
-            h1, h2, h3 = h0 + step, h0 + 2 * step, h0 + 3 * step
-            n0, n1 = load(rows, h0 + ahead), load(rows, h1 + ahead)
-            n2, n3 = load(rows, h2 + ahead), load(rows, h3 + ahead)
-            x0, x1, x2, x3 = load(rows, h0), load(rows, h1), load(rows, h2), load(rows, h3)
-            b, s = _learn(n0, b, s, pa, sl, cl, fl)
-            x0 = (x0 - b) * g
-            b, s = _learn(n1, b, s, pa, sl, cl, fl)
-            x1 = (x1 - b) * g
-            b, s = _learn(n2, b, s, pa, sl, cl, fl)
-            x2 = (x2 - b) * g
-            b, s = _learn(n3, b, s, pa, sl, cl, fl)
-            x3 = (x3 - b) * g
-            # rows lie whole pages apart: a load after one of these would wait for it by mistake
-            store(out, t0, x0)
-            store(out, t0 + step, x1)
-            store(out, t0 + 2 * step, x2)
-            store(out, t0 + 3 * step, x3)
-            store(known, k, b)
-            store(wide, k, s)
+        pairs = whole // (2 * WIDTH) * (2 * WIDTH)
+        for k in range(0, pairs, 2 * WIDTH):
+            # two vectors in turn: each waits for its own last row
+            _four_rows(rows, at + k, ahead, step, known, wide, gain, k, pa, sl, cl, fl, out, to + k, WIDTH)
+        for k in range(pairs, whole, WIDTH):
+            _four_rows(rows, at + k, ahead, step, known, wide, gain, k, pa, sl, cl, fl, out, to + k, 0)
     else:
         for k in range(0, whole, WIDTH):
             b, s = _learn(load(rows, at + ahead + k), load(known, k), load(wide, k), pa, sl, cl, fl)
@@ -139,6 +150,6 @@ def _follow(
             d = rows[at + ahead + q * step + k] - known[k]
             limit = clip * wide[k]
             d = min(max(d, -limit), limit)
-            known[k] += pace * d
-            wide[k] = max(floor, wide[k] + slow * (abs(d) - wide[k]))
+            known[k] = fused(pace, d, known[k])
+            wide[k] = max(floor, fused(slow, abs(d) - wide[k], wide[k]))
             out[to + q * step + k] = (rows[at + q * step + k] - known[k]) * gain[k]

@@ -62,11 +62,13 @@ class _Recursive:
     def run(self, rows: F4, lost: U1, lo: int, hi: int) -> F4:
         started = self._level is not None
         if self._level is None:
-            self._level, self._spread = start_level(rows[: self._ahead + 1], lost[: self._ahead + 1])
+            self._level = on_cache_lines((rows.shape[1],), np.float32, 8)
+            self._spread = on_cache_lines((rows.shape[1],), np.float32, 24)
+            self._level[:], self._spread[:] = start_level(rows[: self._ahead + 1], lost[: self._ahead + 1])
             # floating-point samples have no step: 120 dB under the strongest echo is as good as nothing
             loudest = np.abs(self._level).reshape(self._channels, -1).max(axis=1)
             self._floor = np.maximum(self._floor, np.float32(1e-6) * loudest)
-        out = on_cache_lines((hi - lo, rows.shape[1]), np.float32)
+        out = on_cache_lines((hi - lo, rows.shape[1]), np.float32, 32)
         subtract_recursive(rows, lost, lo, hi, *self.arguments, started, self._plain, out)  # type: ignore[call-arg]
         return out
 

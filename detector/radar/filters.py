@@ -62,7 +62,7 @@ class Filters:
                 low = 0.5 * high
             self._sections = sections(bandpass.order, low / nyquist, high / nyquist)
         self._pad = max(0, min(g.samples - 2, round(_PAD_PERIODS * g.period_samples)))
-        self._room = filter_room(g.samples, self._pad, len(self._sections))
+        self._room = filter_room(g.samples, self._pad, self._half)
 
     @property
     def arguments(self) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detector.cache_lines import on_cache_lines
 from detector.kernels.front import front_end
+from detector.kernels.lanes import LANES
 from detector.radar.background import Background
 from detector.radar.filters import Filters
 from detector.radar.geometry import RadarGeometry
@@ -34,9 +35,10 @@ class FrontEnd:
     ) -> None:
         g = geometry
         self._filters, self._alignment, self._background = filters, alignment, background
-        self._curve = np.ascontiguousarray(curve.reshape(-1))
-        step = max(1, _SAMPLES // g.width)
-        self._filtered: F4 = on_cache_lines((step, g.channels, g.samples), np.float32)
+        self._curve: F4 = on_cache_lines((g.width,), np.float32, 56)
+        self._curve[:] = curve.reshape(-1)
+        step = _records_at_a_time(g.channels, g.samples)
+        self._filtered: F4 = on_cache_lines((step, g.channels, g.samples), np.float32, 16)
         self._lags = np.empty((step, g.channels))
 
     def process(self, raw: NDArray[Any], offset: float, factor: float) -> tuple[F4, U1, F4]:
@@ -48,9 +50,15 @@ class FrontEnd:
         n = len(raw)
         rows, lost, lo, hi = self._background.extend(n)
         first = len(rows) - n
-        out: F4 = on_cache_lines((hi - lo, rows.shape[1]), np.float32)
+        out: F4 = on_cache_lines((hi - lo, rows.shape[1]), np.float32, 32)
         front_end(
             raw, offset, factor, raw.dtype.kind in "iu", self._filters.arguments, self._alignment.arguments,
             self._background.arguments, self._curve, self._filtered, rows, self._lags, lost, first, lo, hi, out,
         )  # fmt: skip
         return rows[first:].reshape(raw.shape), lost[first:], out
+
+
+def _records_at_a_time(channels: int, samples: int) -> int:
+    """As many as fill the lanes best within _SAMPLES; more rather than fewer."""
+    most = max(1, _SAMPLES // (channels * samples))
+    return max(range(1, most + 1), key=lambda n: (n * channels / (-(-n * channels // LANES) * LANES), n))

@@ -64,15 +64,15 @@ def scipy_chain(x: np.ndarray, g: MetalGeometry) -> tuple[np.ndarray, np.ndarray
 
 
 def medians(tasks: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """Median seconds of each, one of each per round, so that all meet the same machine."""
+    """Median processor seconds of each, one of each per round: what other programs take does not count."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():
         task()
     for _ in range(rounds):
         for name, task in tasks.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             task()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.thread_time() - start)
     return {name: statistics.median(t) for name, t in times.items()}
 
 

@@ -221,8 +221,8 @@ def test_up_to_the_prescreener_against_a_pass_over_a_hundred_thousand_ascans() -
     for name, seconds in took.items():
         passes = seconds / took["memory pass"]
         print(f"  {name:14s} {seconds / raw.size * 1e9:6.2f} ns/sample, {passes:5.1f} memory passes")
-    # the goal of 4 is not reached: 7 to 10 were measured; the margin is for memory that is fast beside its core
-    assert took["in one kernel"] < 16 * took["memory pass"]
+    # the goal of 4 is not reached: 6.5 to 8 were measured; the margin is for memory that is fast beside its core
+    assert took["in one kernel"] < 13 * took["memory pass"]
 
 
 def test_cost_up_to_the_prescreener_against_channels_samples_and_block_size() -> None:

@@ -29,7 +29,7 @@ NO_FILTER = (np.zeros((0, 3), np.float32), 0)
 
 def filtered(raw: np.ndarray, offset: float, factor: float, blank: int, half: int, form: np.ndarray, pad: int):
     out = np.empty(raw.shape, np.float32)
-    room = filter_room(raw.shape[2], pad, len(form))
+    room = filter_room(raw.shape[2], pad, half)
     filter_ascans(raw, offset, factor, raw.dtype.kind in "iu", blank, half, form, pad, room, out)
     return out
 
@@ -68,6 +68,28 @@ def test_dewow_equals_scipy_away_from_the_ends_and_blanks_markers(rng) -> None:
     clean[:, :2] = clean[:, 2:3]
     theirs = clean - ndimage.uniform_filter1d(clean, 15, axis=1)
     np.testing.assert_allclose(ours[:, 7:-7], theirs[:, 7:-7], atol=0.02)
+
+
+@pytest.mark.parametrize("half", [1, 7, 40])
+@pytest.mark.parametrize("m", [23, 61, 130, 267])
+def test_dewow_within_the_recursion_equals_a_running_mean_and_sosfiltfilt(rng, m: int, half: int) -> None:
+    x = (1000 * rng.normal(size=(37, 1, m))).astype(np.int16)
+    pad = min(20, m - 2)
+    ours = filtered(x, 0.0, 1.0, 3, half, sections(2, 0.05, 0.4), pad)[:, 0]
+    clean = x[:, 0].astype(float)
+    clean[:, :3] = clean[:, 3:4]
+    flat = np.stack(
+        [clean[:, k] - clean[:, max(0, k - half) : k + half + 1].mean(axis=1) for k in range(m)], axis=1
+    )
+    sos = signal.butter(2, [0.05, 0.4], "bandpass", output="sos")
+    np.testing.assert_allclose(ours, signal.sosfiltfilt(sos, flat, axis=1, padtype="odd", padlen=pad), atol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.float32, np.float64])
+def test_the_type_of_a_sample_does_not_change_its_bits(rng, dtype) -> None:
+    x = rng.integers(-128, 128, size=(11, 3, 101))
+    a = (0.0, 0.5, 2, 6, sections(2, 0.05, 0.4), 20)
+    assert filtered(x.astype(dtype), *a).tobytes() == filtered(x.astype(np.int16), *a).tobytes()
 
 
 def test_offset_scale_and_what_is_not_a_number(rng) -> None:
@@ -151,6 +173,11 @@ def test_recursive_background_keeps_a_target_longer_than_its_memory(rng) -> None
         plain[i] = v - b
     assert np.mean(plain[155:160]) < 0.1 * 50
     assert np.mean(bounded(rows)[155:160, 0]) > 0.7 * 50
+
+
+def test_samples_that_fill_no_vector_get_the_same_background_bits(rng) -> None:
+    rows = 100 * rng.normal(size=(90, 1))
+    assert bounded(np.tile(rows, 47)).tobytes() == np.tile(bounded(rows), 47).tobytes()
 
 
 def test_recursive_background_follows_a_step_that_stays(rng) -> None:
