@@ -7,7 +7,7 @@ Another package adds a reader with an entry point of the group ``groundsweep.for
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,11 @@ from detector.errors import FormatError, SampleError
 from detector.formats import segy
 from detector.formats.arrays import read_csv, read_npy, read_npz
 from detector.formats.dzt import TAGS, read_dzt
-from detector.formats.foreign import ForeignRecording
+from detector.formats.foreign import ForeignRecording, labelled_empty
 from detector.formats.gprmax_lane import read_gprmax_lane
 from detector.formats.gprmax_out import read_gprmax_out
 from detector.formats.hratc import read_hratc
+from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.mala import read_mala
 from detector.formats.segy import read_segy
 from detector.formats.sensors_software import read_dt1
@@ -127,7 +128,10 @@ def read_foreign(path: Path) -> ForeignRecording:
     try:
         if path.is_dir():
             return read_hratc(path)
-        return format_of(path).read(path)
+        read = format_of(path).read(path)
+        if not read.objects and NOTHING_THERE not in read.note and labelled_empty(path):
+            return replace(read, note=f"{read.note} {NOTHING_THERE}")
+        return read
     except SampleError as e:
         raise FormatError(f"{path} describes samples that cannot be: {e}. Check that it is whole.") from e
     except OSError as e:

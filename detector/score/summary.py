@@ -181,11 +181,11 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
     if thin:
         out.append(f"Strata of fewer than 5 mines say next to nothing: {', '.join(thin)}.")
     if nowhere := [lane.lane for lane in lanes if lane.free_m <= 0]:
-        out.append(f"False alarms per metre on {_some(nowhere)}: places are not known, or no ground is outside halos.")
+        out.append(f"False alarms per metre on {some(nowhere)}: places are not known, or no ground is outside halos.")
     if not any(lane.width_m > 0 for lane in lanes):
         out.append("False alarms per square metre: no lane's width is known (--width, or width_m in a truth file).")
     if bare := [lane.lane for lane in lanes if not lane.outcomes]:
-        out.append(f"Detection on {_some(bare)}: by the truth nothing lies there, so every alarm counts as false.")
+        out.append(f"Detection on {some(bare)}: no object is stated there, so every alarm counts as false.")
     said = Counter(o.confidence or "not stated" for o in outcomes)
     if said:
         counts = ", ".join(f"{k} for {n}" for k, n in sorted(said.items()))
@@ -194,5 +194,6 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
     return out
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

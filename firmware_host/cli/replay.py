@@ -36,6 +36,7 @@ from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.again import SaidBefore, copy_tables
 from firmware_host.cli.compare import reasons, side_by_side
+from firmware_host.cli.judged import unlike_known_heads, what_was_judged
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -167,6 +168,8 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
     if wish.profile_name is None and recording is not None and recording.profile_toml:
         profile = parse_profile(recording.profile_toml, f"the profile stored in {file}")
     pipeline = Pipeline(source.device, profile, model)
+    foreign = source.recording if isinstance(source, ForeignSource) else None
+    device = source.device
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []
         if wish.out is not None:
@@ -194,6 +197,10 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         console.print(detection_table([d for d in found if d.t_end_s >= low and d.t_start_s <= high]))
         return
     console.print(detection_table(found))
+    for text in what_was_judged(device, summary.coverage, profile, foreign):
+        console.print(text, markup=False, soft_wrap=True)
+    for text in unlike_known_heads(device, profile.name):
+        console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
         if wish.verify:

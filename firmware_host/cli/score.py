@@ -21,7 +21,7 @@ from detector.score.matching import HALO_MARGIN_M
 from detector.score.page import page
 from detector.score.seal import check_seal
 from detector.score.stored import RESULT_FORMAT, lanes_from_json
-from detector.score.summary import Trial, trial
+from detector.score.summary import Trial, some, trial
 from detector.score.trial import LaneScore, place_of
 from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
@@ -192,6 +192,11 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
                 f"{len(absent)} lanes of the truth with {mines} mines, of which there is no recording: "
                 f"{', '.join(absent[:8])}. With their mines as missed POD is {found}/{all_ + mines}."
             )
+    warned: dict[str, list[str]] = {}
+    for g in good:
+        for text in g.cautions:
+            warned.setdefault(text, []).append(g.lane.lane)
+    out += [f"{some(lanes)}: {text}" for text, lanes in warned.items()]
     if nowhere := sum(g.records_without_place for g in good):
         out.append(f"{nowhere} records have no place: lanes that hold one have no rate per metre.")
     totals: dict[str, list[int]] = {}
@@ -204,8 +209,8 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
         if missing or untested or unswept:
             out.append(
                 f"{stream}: of {received + missing} records {missing} were lost, {untested} had too little ground "
-                f"round them, {unswept} cannot be trusted. Mines under them count as missed; their ground counts in "
-                "the rates per metre."
+                f"round them, {unswept} cannot be trusted. Mines under them count as missed; ground that no sensor "
+                "tested is not in the rates per metre."
             )
     return out
 
