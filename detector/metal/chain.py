@@ -99,7 +99,7 @@ class MetalChain:
         for first in range(0, len(readings), _CHUNK):
             chunk = readings[first : first + _CHUNK]
             self._waiting = np.concatenate((self._waiting, self._trust.process(chunk)))
-            at = self._after(self._impulse.process(chunk), out, at, energies)
+            at = self._after(self._impulse.process(self._trust.held(chunk)), out, at, energies)
         return self._cut(out, at, energies)
 
     def finish(self) -> MetalOutput:
