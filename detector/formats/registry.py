@@ -20,7 +20,7 @@ from detector.formats.arrays import read_csv, read_npy, read_npz
 from detector.formats.dzt import TAGS, read_dzt
 from detector.formats.foreign import ForeignRecording, labelled_empty
 from detector.formats.gprmax_lane import read_gprmax_lane
-from detector.formats.gprmax_out import read_gprmax_out
+from detector.formats.gprmax_out import read_gprmax_out, series
 from detector.formats.hratc import read_hratc
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.mala import read_mala
@@ -47,6 +47,8 @@ class Format:
     """Raises FormatError or SampleError on damage, and takes no memory beyond a small multiple of the file's size."""
     recognises: Callable[[bytes], bool] = _never
     """Whether a file of an unknown suffix is of this kind, from its first 4096 bytes (fewer if it is shorter)."""
+    in_parts: bool = False
+    """Whether one recording is several files of one name, with these suffixes."""
 
 
 def _read_hdf5(path: Path) -> ForeignRecording:
@@ -67,8 +69,8 @@ def _is_segy(head: bytes) -> bool:
 FORMATS: Final = (
     Format("GSSI DZT", (".dzt",), read_dzt,
            lambda head: len(head) >= 1024 and int.from_bytes(head[:2], "little") in TAGS),
-    Format("Sensors & Software DT1", (".dt1", ".hd"), read_dt1),
-    Format("MALA RD3/RD7", (".rd3", ".rd7", ".rad"), read_mala),
+    Format("Sensors & Software DT1", (".dt1", ".hd"), read_dt1, in_parts=True),
+    Format("MALA RD3/RD7", (".rd3", ".rd7", ".rad"), read_mala, in_parts=True),
     Format("SEG-Y", (".sgy", ".segy", ".seg"), read_segy, _is_segy),
     Format("gprMax output", (".out",), read_gprmax_out),
     Format("simulated lane or gprMax output", (".h5", ".hdf5"), _read_hdf5,
@@ -113,6 +115,18 @@ def _plugged() -> list[Format]:
             raise FormatError(f"{point.value!r} is not a detector.formats.registry.Format. Update its package.")
         out.append(loaded)
     return out
+
+
+def same_recording(path: Path) -> Path:
+    """A name that is equal for all files that are read as one recording: DT1 with its HD, the parts of a gprMax series."""
+    whole = path.resolve()
+    for known in FORMATS:
+        if whole.suffix.lower() in known.suffixes:
+            if known.in_parts:
+                return whole.with_suffix(known.suffixes[0])
+            if known.read is read_gprmax_out:
+                return series(whole)[0][1]
+    return whole
 
 
 def read_foreign(path: Path) -> ForeignRecording:

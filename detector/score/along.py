@@ -123,6 +123,8 @@ def why_missed(
             return f"merged: the alarm{where} in its halo counts for the {truth[other].kind} beside it", -math.inf
     if not traces:
         return "not known", -math.inf
+    if o.first_seq < 0 and any(len(t.seq) for t in traces) and not any(np.isfinite(t.x_m).any() for t in traces):
+        return "not placed: no record has a place, so no alarm can be laid beside the truth's x", -math.inf
     said, best, tested = [], -math.inf, False
     for t in traces:
         here = inside(o, t)

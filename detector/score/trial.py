@@ -43,7 +43,7 @@ class Outcome:
     halo_m: float = math.nan
     """Radius within which an alarm counts for it."""
     why: str = ""
-    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...' or 'not known'."""
+    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...', 'not placed: ...' or 'not known'."""
     confidence: str = ""
     """How sure the truth is: 'simulated', 'surveyed', 'author', 'eye'."""
     weak: float = -math.inf

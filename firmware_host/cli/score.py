@@ -15,6 +15,7 @@ from rich.console import Console
 from detector import __version__
 from detector.decide.classifier import MODEL_FORMAT
 from detector.errors import GroundsweepError, RecordingError, TruthError
+from detector.formats.registry import same_recording
 from detector.profile import DEFAULT_PROFILE
 from detector.recording.reader import open_recording
 from detector.score.matching import HALO_MARGIN_M
@@ -77,7 +78,7 @@ def score(
     profile, model = chain(*named)
     rival, earlier = _rival(against, named)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    files = _judging(files, errors)
+    files = _once(_judging(files, errors), errors)
     asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
     good, failed = _run(asked, jobs, errors)
     if not good:
@@ -134,6 +135,16 @@ def _judging(files: list[Path], errors: Console) -> list[Path]:
     if not kept:
         raise RecordingError("None of these is a survey or a trial, and nothing else is scored.")
     return kept
+
+
+def _once(files: list[Path], errors: Console) -> list[Path]:
+    """Each recording once: the parts of one are not several, and one given twice was not swept twice."""
+    kept: dict[Path, Path] = {}
+    for file in files:
+        first = kept.setdefault(same_recording(file), file)
+        if first is not file:
+            errors.print(f"{file} is left out: it is the same recording as {first}.", markup=False)
+    return list(kept.values())
 
 
 def _run(
