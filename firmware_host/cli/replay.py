@@ -383,6 +383,12 @@ def _draw(r: Readable, s: StreamDescription) -> None:
         return
     block = r.block(s.name, 0, min(n, 20000))
     values = block.raw[:, 0, :].astype(np.float64) * s.scale + s.offset
+    sound = np.isfinite(values).all(axis=1)
+    if not sound.all():
+        console.print(f"[red]{s.name}: {np.count_nonzero(~sound)} records hold values that are not numbers[/]")
+        values = values[sound]
+    if len(values) < 4:
+        return
     width = max(40, min(console.width - 2, 120))
     if s.kind.is_metal:
         console.print(Text(f"{s.name}: first value of coil 0, {s.unit}, against time", style="bold"))
