@@ -107,6 +107,14 @@ def test_one_recording_is_scored_once_however_often_it_is_named(tmp_path: Path) 
     assert "2 lane(s)" in said
 
 
+def test_copies_of_one_recording_are_not_taken_for_several_sweeps_in_silence(recordings: Path, tmp_path: Path) -> None:
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.h5").write_bytes((recordings / "lane_dev04.h5").read_bytes())
+    copies = [tmp_path / "A.h5", tmp_path / "B.h5"]
+    assert "A, B are alike to the bit" in run(0, "score", *copies)
+    assert "alike to the bit" not in run(0, "score", copies[0], recordings / "lane_dev01.h5")
+
+
 def test_an_ascan_shorter_than_two_periods_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "0.8 periods" in run(1, "replay", lane(tmp_path / "a.h5", ascans(), hz=1e8))
 
