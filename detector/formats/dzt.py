@@ -104,7 +104,8 @@ def read_dzt(path: Path) -> ForeignRecording:
         )
         blocks.append(whole_block(stream, raw[:, group], 1e6, x_m, utc_ns))
     times = "Times and places are those of the .DZG beside it." if utc_ns is not None else "Times are nominal."
-    note = f"GSSI DZT {path.name}. {times}{guessed}{cut_off(data, start, scan)} The first two samples of a scan may be markers."
+    cut = cut_off(data, start, scan)
+    note = f"GSSI DZT {path.name}. {times}{guessed}{cut} The first two samples of a scan may be markers."
     model = f"GSSI {channels[0].antenna or 'radar'}"
     device = DeviceDescription(model, path.stem, "", 1e6, tuple(b.stream for b in blocks))
     parts = tuple(blocks) if alike else interleaved(blocks)

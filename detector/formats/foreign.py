@@ -178,13 +178,14 @@ def dominant_frequency(ascans: NDArray[Any], interval_s: float) -> float:
 
 
 def labelled_empty(path: Path) -> bool:
-    """Whether labels.json in a file's folder says that it holds no known echo; of a file it does not name it says nothing.
+    """Whether labels.json in a file's folder says that it holds no known echo; of files that it does not name it says
+    nothing.
 
     To be asked after :func:`radar_labels`, which explains a damaged one.
     """
     beside = path.parent / "labels.json"
     entry = json.loads(read_text(beside)).get(path.name) if beside.is_file() else None
-    return bool(entry) and entry.get("targets") == []
+    return isinstance(entry, dict) and entry.get("targets") == []
 
 
 def radar_labels(path: Path, step_m: float) -> tuple[TrueObject, ...]:

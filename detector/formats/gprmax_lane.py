@@ -102,7 +102,11 @@ def _placed(
 ) -> tuple[NDArray[np.float64], float, list[str]]:
     """(n,) places, the step between them, and what there is to say of them. Places go before a stated step."""
     if x_m is None:
-        return np.arange(n) * (dx_m or 0.0), dx_m or 0.0, ["Places are counted from the first A-scan, dx_m apart."]
+        return (
+            np.arange(n, dtype=np.float64) * (dx_m or 0.0),
+            dx_m or 0.0,
+            ["Places are counted from the first A-scan, dx_m apart."],
+        )
     steps = np.abs(np.diff(x_m))
     steps = steps[np.isfinite(steps)]
     measured = float(np.median(steps)) if len(steps) else 0.0

@@ -45,8 +45,10 @@ def read_gprmax_out(path: Path) -> ForeignRecording:
     """One `.out` file, or all of its numbered series (NAME1.out, NAME2.out, ...), receivers as channels.
 
     A series is of single A-scans: a merged B-scan is a lane by itself, whatever its name ends in. A number that is
-    missing in a series is a gap, and what lies behind it keeps its place. The strongest component of the electric field of the first receiver is taken. There is no receiver noise in
-    it, and no centre frequency: that is the spectrum's.
+    missing in a series is a gap, and what lies behind it keeps its place.
+
+    The strongest component of the electric field of the first receiver is taken. There is no receiver noise in it,
+    and no centre frequency: that is the spectrum's.
 
     Raises
     ------

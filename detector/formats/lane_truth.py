@@ -15,8 +15,8 @@ from detector.formats.bounded import read_text
 _MINES: Final = frozenset({"mine", "mines", "landmine", "ap", "at", "apm", "atm"})
 _REMNANTS: Final = frozenset({"erw", "uxo", "ied", "explosive", "munition"})
 _CLUTTER: Final = frozenset({
-    "clutter", "false", "scrap", "debris", "harmless", "decoy", "stone", "rock", "root", "void", "hole", "brick", "bottle",
-    "can", "nail", "bolt", "wire", "fragment", "shrapnel",
+    "clutter", "false", "scrap", "debris", "harmless", "decoy", "stone", "rock", "root", "void", "hole", "brick",
+    "bottle", "can", "nail", "bolt", "wire", "fragment", "shrapnel",
 })  # fmt: skip
 _NOT: Final = frozenset({"non", "not", "no"})
 _YES: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}

@@ -118,7 +118,7 @@ def _plugged() -> list[Format]:
 
 
 def same_recording(path: Path) -> Path:
-    """A name that is equal for all files that are read as one recording: DT1 with its HD, the parts of a gprMax series."""
+    """A name that is equal for all files that are read as one: DT1 with its HD, the parts of a gprMax series."""
     whole = path.resolve()
     for known in FORMATS:
         if whole.suffix.lower() in known.suffixes:

@@ -51,8 +51,8 @@ def reference_weights(settings: TrustSettings, geometry: MetalGeometry) -> F8:
 class RawTrust:
     """Marks SATURATED and FROZEN, causally.
 
-    A reading is saturated when any value stands at an end of the converter's range or is no number. A coil is frozen when
-    all its values repeat to the last bit: after `frozen_records` if its first value used to move by two counts
+    A reading is saturated when any value stands at an end of the converter's range or is no number. A coil is
+    frozen when all its values repeat to the last bit: after `frozen_records` if its first value used to move by two counts
     or more from one reading to the next, and after `frozen_s` in any case, floating point included.
     """
 

@@ -187,14 +187,15 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
         out.append("False alarms per square metre: no lane's width is known (--width, or width_m in a truth file).")
     if elsewhere := [lane.lane for lane in lanes if _lies_elsewhere(lane)]:
         out.append(
-            f"The truth of {some(elsewhere)}: not one of its objects lies where records are. Is its x in another unit, or "
-            "counted from another zero? Its objects count as missed, alarms there as false."
+            f"The truth of {some(elsewhere)}: not one of its objects lies where records are. Is its x in another unit, "
+            "or counted from another zero? Its objects count as missed, alarms there as false."
         )
     alike: dict[tuple[float, ...], list[str]] = {}
     for lane in lanes:
         alike.setdefault(_scores(lane), []).append(lane.lane)
     out += [
-        f"{some(names)} are alike to the bit: copies of one recording are one sweep, and the bounds take them for several."
+        f"{some(names)} are alike to the bit: copies of one recording are one sweep, and the bounds take them for "
+        "several."
         for scores, names in alike.items()
         if scores and len(names) > 1
     ]

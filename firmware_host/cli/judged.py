@@ -11,7 +11,7 @@ from detector.profile import Profile
 from detector.samples import NO_ODOMETER, DeviceDescription, StreamDescription, StreamKind
 
 BAND_HZ: Final = (0.4e9, 3.0e9)
-"""Centre frequencies of the heads that thresholds and classifier were made and tested on, docs/decisions-and-scoring."""
+"""Centre frequencies of the heads that thresholds and classifier know, docs/decisions-and-scoring.md."""
 STEPS_M: Final = (0.005, 0.05)
 """Their distances between A-scans."""
 
@@ -70,5 +70,3 @@ def _nominal(s: StreamDescription, profile: Profile, foreign: ForeignRecording |
         f"{s.name}: the file gives no places. Lengths along the track are those of {profile.nominal_speed_m_per_s:g} "
         f"m/s at {s.rate_hz:g} records/s, {100 * step:.3g} cm a record (nominal_speed_m_per_s of the profile)."
     ]
-
-

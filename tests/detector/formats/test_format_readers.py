@@ -457,7 +457,8 @@ def test_parts_of_one_recording_are_one_and_two_recordings_are_two(tmp_path: Pat
     for k in (1, 2):
         made.gprmax(tmp_path / f"scan{k}.out")
         made.gprmax(tmp_path / f"lane{k}.out", traces=3)
-    one = [same_recording(tmp_path / n) for n in ("a.rd3", "a.dt1", "scan1.out", "lane1.out", "lane2.out", "b.h5", "c.h5")]
+    names = ("a.rd3", "a.dt1", "scan1.out", "lane1.out", "lane2.out", "b.h5", "c.h5")
+    one = [same_recording(tmp_path / n) for n in names]
     assert len(set(one)) == len(one)
     for a, b in (("a.rd3", "a.rad"), ("a.dt1", "a.HD"), ("scan1.out", "scan2.out"), ("b.h5", "../b.h5")):
         alike = same_recording(tmp_path / a) == same_recording(tmp_path / b)

@@ -22,8 +22,11 @@ ASCANS = np.random.default_rng(0).normal(size=(N, M)).astype("f4")
 FULL: dict[str, Any] = {"dt_s": DT, "dx_m": STEP, "centre_frequency_hz": 1.5e9, "soil": "damp_sand: Peplinski, 5 %"}
 
 
+PLACES = STEP * np.arange(N)
+
+
 def lane(
-    path: Path, drop: str = "", truth: Any = None, ascans: np.ndarray = ASCANS, x_m: Any = STEP * np.arange(N), **said: Any
+    path: Path, drop: str = "", truth: Any = None, ascans: np.ndarray = ASCANS, x_m: Any = PLACES, **said: Any
 ) -> ForeignRecording:
     with h5py.File(path, "w") as f:
         f["ascans"] = ascans
@@ -106,7 +109,8 @@ def test_what_is_not_known_of_an_object_stays_unknown(tmp_path: Path) -> None:
     o = objects(tmp_path, **{"class": "mine"})
     assert (o.half_extent_m, o.kind) == (0.0, "mine")
     assert np.isnan(o.depth_m)
-    for spoilt in ({"width_m": "10 cm"}, {"width_m": -1}, {"depth_m": float("inf")}, {"metal": "perhaps"}, {"x_m": None}):
+    wrong: list[dict[str, Any]] = [{"width_m": "10 cm"}, {"width_m": -1}, {"depth_m": float("inf")}, {"x_m": None}]
+    for spoilt in (*wrong, {"metal": "perhaps"}):
         with pytest.raises(FormatError):
             objects(tmp_path, **{"class": "mine", **spoilt})
 

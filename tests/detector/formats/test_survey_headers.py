@@ -32,9 +32,7 @@ def test_a_mala_antenna_without_its_unit_is_measured_and_said(tmp_path: Path, ma
     assert "'500 shielded' does not say its frequency" in r.note
 
 
-def test_a_mala_wheel_that_turned_backwards_places_from_the_first_trace(
-    tmp_path: Path, made: SimpleNamespace
-) -> None:
+def test_a_mala_wheel_that_turned_backwards_places_from_the_first_trace(tmp_path: Path, made: SimpleNamespace) -> None:
     r = mala(tmp_path, made, ("INTERVAL:0.02", "INTERVAL:-0.02"))
     assert np.allclose(r.blocks[0].odometer_m, 0.02 * np.arange(40))
     assert "backwards" in r.note
