@@ -52,8 +52,8 @@ class RawTrust:
     """Marks SATURATED and FROZEN, causally.
 
     A reading is saturated when any value stands at an end of the converter's range or is no number. A coil is
-    frozen when all its values repeat to the last bit: after `frozen_records` if its first value used to move by two counts
-    or more from one reading to the next, and after `frozen_s` in any case, floating point included.
+    frozen when all its values repeat to the last bit: after `frozen_records` if its first value used to move by two
+    counts or more from one reading to the next, and after `frozen_s` in any case, floating point included.
     """
 
     def __init__(self, settings: TrustSettings, geometry: MetalGeometry) -> None:
