@@ -71,6 +71,13 @@ class RadarSegment:
                 f"The A-scans of {stream.name!r} have {samples} samples; fewer than 16 hold no echo and its surface. "
                 "Let the head send longer A-scans."
             )
+        periods = samples * dt_s * fc
+        if periods < max(2.0, profile.radar.prescreener.bin_periods):
+            raise ProfileError(
+                f"The A-scans of {stream.name!r} are {samples * dt_s * 1e9:.3g} ns long, {periods:.2g} periods of "
+                f"{fc / 1e6:g} MHz: too short for a surface and an echo below it. Check the units of interval and "
+                "centre frequency, or let the head send longer A-scans."
+            )
         self.geometry = RadarGeometry(
             channels=stream.channels,
             samples=samples,

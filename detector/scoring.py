@@ -54,6 +54,8 @@ class Scored:
     coverage: tuple[Coverage, ...]
     head: str
     records_without_place: int
+    cautions: tuple[str, ...] = ()
+    """What whoever reads its figures has to know, a sentence each; alike for files that are alike."""
 
 
 @dataclass(slots=True)

@@ -62,6 +62,12 @@ def records_in(path: Path, data: bytes, start: int, dtype: np.dtype[Any]) -> NDA
     return np.frombuffer(data, dtype, n, start)
 
 
+def cut_off(data: bytes, start: int, dtype: np.dtype[Any]) -> str:
+    """For a note: that a file ends in the middle of a trace; '' if it does not."""
+    rest = (len(data) - start) % dtype.itemsize
+    return f" Its last {rest} bytes are no whole trace: it may have been cut off." if rest else ""
+
+
 def twin(path: Path, *suffixes: str) -> Path | None:
     """The file beside `path` with the same stem and one of these suffixes, in any case; None if there is none."""
     for suffix in suffixes:

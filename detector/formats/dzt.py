@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from detector.errors import FormatError
-from detector.formats.bounded import read_bytes, records_in, twin
+from detector.formats.bounded import cut_off, read_bytes, records_in, twin
 from detector.formats.fixes import placed_in_time, read_nmea_fixes
 from detector.formats.foreign import ForeignRecording, dominant_frequency, interleaved, radar_labels, whole_block
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
@@ -68,7 +68,8 @@ def read_dzt(path: Path) -> ForeignRecording:
     channels = [c if 0 < c.range_ns < 1e5 else channels[0] for c in channels]
     stored, sample_type, offset = _TYPES[bits]
     scan = np.dtype((stored, (n_channels, nsamp)))
-    raw = records_in(path, data, _start(len(data), at, n_channels, scan.itemsize), scan)
+    start = _start(len(data), at, n_channels, scan.itemsize)
+    raw = records_in(path, data, start, scan)
     n = len(raw)
     rate = float(scans_per_s) if 0.01 < scans_per_s < 1e5 else 50.0
     step = 1.0 / scans_per_m if 0.01 < scans_per_m < 1e5 else 0.0
@@ -103,7 +104,8 @@ def read_dzt(path: Path) -> ForeignRecording:
         )
         blocks.append(whole_block(stream, raw[:, group], 1e6, x_m, utc_ns))
     times = "Times and places are those of the .DZG beside it." if utc_ns is not None else "Times are nominal."
-    note = f"GSSI DZT {path.name}. {times}{guessed} The first two samples of a scan may be markers."
+    cut = cut_off(data, start, scan)
+    note = f"GSSI DZT {path.name}. {times}{guessed}{cut} The first two samples of a scan may be markers."
     model = f"GSSI {channels[0].antenna or 'radar'}"
     device = DeviceDescription(model, path.stem, "", 1e6, tuple(b.stream for b in blocks))
     parts = tuple(blocks) if alike else interleaved(blocks)

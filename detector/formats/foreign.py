@@ -19,6 +19,9 @@ from detector.samples import NO_ODOMETER, DeviceDescription, Event, Gap, Positio
 EPOCH_NS = 1_700_000_000_000_000_000
 """Time given to records whose file does not say when they were taken; the note says so."""
 
+LEFT_OUT = "records hold values that are not numbers and are left out"
+"""In a note, after how many of how many."""
+
 _MOST_UM = 1e15
 """A place further along its track than a million kilometres is damage."""
 
@@ -147,7 +150,7 @@ def renumbered(path: Path, block: SampleBlock, numbers: NDArray[Any]) -> SampleB
 
 def left_out(block: SampleBlock, n: int) -> str:
     """For a note: how many of a file's n records are not in its block; '' if all are."""
-    return f" {n - len(block)} of {n} records hold values that are not numbers and are left out." * (len(block) < n)
+    return f" {n - len(block)} of {n} {LEFT_OUT}." * (len(block) < n)
 
 
 def interleaved(blocks: Sequence[SampleBlock], records: int = 256) -> tuple[SampleBlock, ...]:
@@ -172,6 +175,17 @@ def dominant_frequency(ascans: NDArray[Any], interval_s: float) -> float:
     f = np.fft.rfftfreq(clean.shape[1], interval_s)
     power[f < 2.0 / (clean.shape[1] * interval_s)] = 0.0
     return float((power * f).sum() / power.sum()) if power.sum() > 0 else 0.0
+
+
+def labelled_empty(path: Path) -> bool:
+    """Whether labels.json in a file's folder says that it holds no known echo; of files that it does not name it says
+    nothing.
+
+    To be asked after :func:`radar_labels`, which explains a damaged one.
+    """
+    beside = path.parent / "labels.json"
+    entry = json.loads(read_text(beside)).get(path.name) if beside.is_file() else None
+    return isinstance(entry, dict) and entry.get("targets") == []
 
 
 def radar_labels(path: Path, step_m: float) -> tuple[TrueObject, ...]:

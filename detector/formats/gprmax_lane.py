@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detections import LabelClass, TrueObject
+from detector.detections import TrueObject
 from detector.errors import FormatError
-from detector.formats.bounded import read_text
-from detector.formats.foreign import ForeignRecording, left_out, whole_block
+from detector.formats.foreign import ForeignRecording, dominant_frequency, left_out, whole_block
 from detector.formats.hdf5 import ERRORS, numbers, open_file
+from detector.formats.lane_truth import NOTHING_THERE, lane_truth
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
 NOMINAL_SPEED_M_PER_S = 0.25
@@ -28,68 +28,97 @@ class Lane:
     ascans: NDArray[np.float32]
     """(n, samples), V/m."""
     x_m: NDArray[np.float64]
+    """(n,) NaN where it is not known."""
     height_m: NDArray[np.float64]
+    """(n,) NaN where the file does not say."""
     dt_s: float
     centre_frequency_hz: float
     step_m: float
+    """Between A-scans; 0 where nothing says."""
     soil: str
     truth: tuple[TrueObject, ...]
+    assumed: str = ""
+    """What the file did not say or contradicted, in sentences."""
 
 
 def load_lane(path: Path) -> Lane:
-    """Raises FormatError if the file is not such a lane."""
+    """Only the A-scans, dt_s and one of x_m and dx_m must be there. Raises FormatError if it is not such a lane."""
     try:
         with open_file(path) as f:
-            a = f.attrs
-            ascans = np.asarray(numbers(f, "ascans"), np.float32)
-            x_m, height_m = (np.asarray(numbers(f, name), np.float64) for name in ("x_m", "antenna_height_m"))
-            lane = Lane(
-                name=path.stem,
-                ascans=ascans,
-                x_m=x_m,
-                height_m=height_m,
-                dt_s=float(a["dt_s"]),
-                centre_frequency_hz=float(a["centre_frequency_hz"]),
-                step_m=float(a["dx_m"]),
-                soil=str(a["soil"]),
-                truth=lane_truth(path.with_suffix(".json")),
-            )
+            ascans = np.asarray(numbers(f, "ascans"))
+            x_m = np.asarray(numbers(f, "x_m"), np.float64) if "x_m" in f else None
+            height_m = np.asarray(numbers(f, "antenna_height_m"), np.float64) if "antenna_height_m" in f else None
+            said = {k: _attribute(f, k) for k in ("dt_s", "dx_m", "centre_frequency_hz")}
+            soil = str(f.attrs.get("soil", ""))
     except ERRORS as e:
         raise FormatError(f"{path} is not a simulated lane of the kind that this reads ({e}).") from e
-    sizes = (lane.dt_s, lane.centre_frequency_hz, lane.step_m)
-    if ascans.ndim != 2 or x_m.shape != height_m.shape or x_m.shape != ascans.shape[:1] or not len(ascans):
-        raise FormatError(f"{path}: A-scans {ascans.shape}, x {x_m.shape} and height {height_m.shape} do not fit.")
-    if not all(np.isfinite(v) and v > 0 for v in sizes):
-        raise FormatError(f"{path}: interval, frequency and step are {sizes}; all three are more than 0.")
-    return lane
-
-
-def lane_truth(path: Path) -> tuple[TrueObject, ...]:
-    """Objects of a lane; () if the truth file is not there. FormatError if it cannot be understood."""
-    if not path.is_file():
-        return ()
-    try:
-        return tuple(_true_object(o) for o in json.loads(read_text(path))["objects"])
-    except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise FormatError(f"{path} is not a whole truth file ({type(e).__name__}: {e}). Mend it or move it.") from e
-
-
-def _true_object(o: dict[str, Any]) -> TrueObject:
-    metal = bool(o.get("contains_metal", o["metal"]))
-    clutter = LabelClass.METAL_CLUTTER if metal else LabelClass.NONMETAL_CLUTTER
-    return TrueObject(
-        label=LabelClass.MINE if o["class"] == "mine" else clutter,
-        kind=o["kind"],
-        stream="",
-        x_m=float(o["x_m"]),
-        first_seq=-1,
-        last_seq=-1,
-        half_extent_m=float(o["width_m"]) / 2,
-        depth_m=float(o["depth_m"]),
-        two_way_s=float("nan"),
-        contains_metal=metal,
-        confidence="simulated",
+    assumed = []
+    if ascans.ndim == 2 and x_m is not None and len(x_m) == ascans.shape[1] != ascans.shape[0]:
+        ascans = ascans.T
+        assumed.append("A-scans lie in columns.")
+    n = len(ascans) if ascans.ndim == 2 else 0
+    shapes = [v.shape for v in (x_m, height_m) if v is not None]
+    if n == 0 or not 1 <= ascans.shape[1] <= 65535 or any(s != (n,) for s in shapes):
+        raise FormatError(f"{path}: A-scans {ascans.shape}, x and height {shapes} do not fit.")
+    for name, value in said.items():
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise FormatError(f"{path}: {name} is {value:g}; it is more than 0. Correct it, or leave it out.")
+    dt_s = said["dt_s"]
+    if dt_s is None:
+        raise FormatError(f"{path} has no dt_s, the time between the samples of an A-scan in s. Add the attribute.")
+    if x_m is None and said["dx_m"] is None:
+        raise FormatError(f"{path} says neither where its A-scans lie (x_m) nor how far apart (dx_m). Add one.")
+    with np.errstate(over="ignore"):
+        narrow = np.ascontiguousarray(ascans, np.float32)
+    x_m, step, said_step = _placed(n, x_m, said["dx_m"])
+    frequency = said["centre_frequency_hz"]
+    if frequency is None:
+        frequency = dominant_frequency(narrow, dt_s)
+        assumed.append(f"The centre frequency is the spectrum's, {frequency / 1e6:.0f} MHz.")
+    truth = lane_truth(path.with_suffix(".json"))
+    if truth == ():
+        assumed.append(NOTHING_THERE)
+    return Lane(
+        name=path.stem,
+        ascans=narrow,
+        x_m=x_m,
+        height_m=np.full(n, np.nan) if height_m is None else height_m,
+        dt_s=dt_s,
+        centre_frequency_hz=frequency,
+        step_m=step,
+        soil=soil,
+        truth=truth or (),
+        assumed=" ".join([*assumed, *said_step]),
     )
+
+
+def _attribute(f: h5py.File, name: str) -> float | None:
+    value: Any = f.attrs.get(name)
+    return None if value is None else float(np.asarray(value).reshape(()))
+
+
+def _placed(
+    n: int, x_m: NDArray[np.float64] | None, dx_m: float | None
+) -> tuple[NDArray[np.float64], float, list[str]]:
+    """(n,) places, the step between them, and what there is to say of them. Places go before a stated step."""
+    if x_m is None:
+        return (
+            np.arange(n, dtype=np.float64) * (dx_m or 0.0),
+            dx_m or 0.0,
+            ["Places are counted from the first A-scan, dx_m apart."],
+        )
+    steps = np.abs(np.diff(x_m))
+    steps = steps[np.isfinite(steps)]
+    measured = float(np.median(steps)) if len(steps) else 0.0
+    if measured == 0.0:
+        if n > 1:
+            return np.full(n, np.nan), dx_m or 0.0, ["x_m does not move: no A-scan has a place."]
+        return x_m, dx_m or 0.0, []
+    if dx_m is None:
+        return x_m, measured, []
+    if not 0.8 <= measured / dx_m <= 1.25:
+        return x_m, measured, [f"dx_m says {dx_m:g} m and x_m steps by {measured:g} m, which is taken."]
+    return x_m, dx_m, []
 
 
 def read_gprmax_lane(path: Path) -> ForeignRecording:
@@ -102,7 +131,7 @@ def read_gprmax_lane(path: Path) -> ForeignRecording:
         channels=1,
         values=lane.ascans.shape[1],
         sample_type="float32",
-        rate_hz=NOMINAL_SPEED_M_PER_S / lane.step_m,
+        rate_hz=NOMINAL_SPEED_M_PER_S / lane.step_m if lane.step_m >= 1e-4 else 50.0,
         unit="V/m",
         sampling_interval_s=lane.dt_s,
         centre_frequency_hz=lane.centre_frequency_hz,
@@ -110,5 +139,8 @@ def read_gprmax_lane(path: Path) -> ForeignRecording:
     )
     block = whole_block(stream, lane.ascans[:, None, :], 1e6, lane.x_m)
     device = DeviceDescription("gprMax 3.1.7", lane.name, "", 1e6, (stream,))
-    note = f"Simulated lane {lane.name}, {lane.soil}. No receiver noise.{left_out(block, len(lane.ascans))}"
+    # the soil's name up to its first mark is what reports group lanes by
+    soil = f" Soil: {lane.soil.replace(':', ';', 1)}." if lane.soil else ""
+    assumed = f" {lane.assumed}" if lane.assumed else ""
+    note = f"Simulated lane {lane.name}.{soil} No receiver noise.{assumed}{left_out(block, len(lane.ascans))}"
     return ForeignRecording(device, (block,), lane.truth, note)

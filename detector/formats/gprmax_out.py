@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import FormatError
-from detector.formats.foreign import ForeignRecording, dominant_frequency, left_out, radar_labels, whole_block
+from detector.formats.foreign import (
+    ForeignRecording,
+    dominant_frequency,
+    left_out,
+    radar_labels,
+    renumbered,
+    whole_block,
+)
 from detector.formats.hdf5 import ERRORS, dataset, numbers, open_file
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
@@ -37,15 +44,19 @@ class _Output:
 def read_gprmax_out(path: Path) -> ForeignRecording:
     """One `.out` file, or all of its numbered series (NAME1.out, NAME2.out, ...), receivers as channels.
 
-    The strongest component of the electric field of the first receiver is taken. There is no receiver noise in
-    it, and no centre frequency: that is the spectrum's.
+    A series is of single A-scans: a merged B-scan is a lane by itself, whatever its name ends in. A number that is
+    missing in a series is a gap, and what lies behind it keeps its place.
+
+    The strongest component of the electric field of the first receiver is taken. There is no receiver noise in it,
+    and no centre frequency: that is the spectrum's.
 
     Raises
     ------
     FormatError
         if a file is damaged, points outside itself, or differs from the rest of its series.
     """
-    files = _series(path)
+    numbered = series(path)
+    order, files = np.array([k for k, _ in numbered]), [f for _, f in numbered]
     first = _read(files[0], "")
     outputs = [first, *(_read(f, first.component) for f in files[1:])]
     for file, o in zip(files, outputs, strict=True):
@@ -54,7 +65,7 @@ def read_gprmax_out(path: Path) -> ForeignRecording:
     raw = np.concatenate([o.fields for o in outputs]) if len(outputs) > 1 else first.fields
     step = first.step_m
     if len(outputs) > 1:
-        moved = np.linalg.norm(np.diff([o.source_m for o in outputs], axis=0), axis=1)
+        moved = np.linalg.norm(np.diff([o.source_m for o in outputs], axis=0), axis=1) / np.diff(order)
         step = float(np.median(moved)) if np.isfinite(moved).all() else 0.0
     step = step if 1e-4 <= step < 1000 else 0.0
     frequency = dominant_frequency(raw[:, 0], first.dt_s)
@@ -72,21 +83,25 @@ def read_gprmax_out(path: Path) -> ForeignRecording:
         step_m=step,
     )
     n = len(raw)
-    block = whole_block(stream, raw, 1e6, np.arange(n) * step if step else None)
-    series = f", {len(files)} files" if len(files) > 1 else ""
+    counted = order - order[0] if len(files) > 1 else np.arange(n)
+    block = renumbered(path, whole_block(stream, raw, 1e6, counted * step if step else None), counted)
+    several = f", {len(files)} files" if len(files) > 1 else ""
     note = (
-        f"gprMax {first.component} of {path.name}{series}. No receiver noise. Times are nominal. The centre frequency "
+        f"gprMax {first.component} of {path.name}{several}. No receiver noise. Times are nominal. The centre frequency "
         f"is the spectrum's, {frequency / 1e6:.0f} MHz.{left_out(block, n)}"
     )
     device = DeviceDescription(f"gprMax {first.software}".strip(), first.title or path.stem, "", 1e6, (stream,))
     return ForeignRecording(device, (block,), radar_labels(path, step), note)
 
 
-def _series(path: Path) -> list[Path]:
-    """The numbered files that belong to this one, in order of their number; this one alone if it has none."""
+def series(path: Path) -> list[tuple[int, Path]]:
+    """The numbered single A-scans that belong to this one, in order of their number; (0, path) alone if there are none.
+
+    FormatError if they are too many.
+    """
     numbered = _SERIES.match(path.stem)
-    if numbered is None:
-        return [path]
+    if numbered is None or path.suffix.lower() != ".out" or _merged(path):
+        return [(0, path)]
     found: dict[int, Path] = {}
     for other in path.parent.iterdir():
         alike = _SERIES.match(other.stem)
@@ -94,7 +109,16 @@ def _series(path: Path) -> list[Path]:
             found[int(alike.group(2))] = other
     if len(found) > _MOST_FILES:
         raise FormatError(f"{path} belongs to a series of {len(found)} files; at most {_MOST_FILES} are read.")
-    return [found[k] for k in sorted(found)]
+    return [(k, found[k]) for k in sorted(found) if found[k] == path or not _merged(found[k])]
+
+
+def _merged(path: Path) -> bool:
+    """Whether its receivers hold several traces. What cannot be read is said when it is read."""
+    try:
+        with open_file(path) as f:
+            return any(dataset(f, f"rxs/rx1/{c}").ndim > 1 for c in ("Ex", "Ey", "Ez") if _has(f, f"rxs/rx1/{c}"))
+    except (FormatError, *ERRORS):
+        return False
 
 
 def _read(path: Path, component: str) -> _Output:

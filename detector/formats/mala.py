@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from detector.errors import FormatError
-from detector.formats.bounded import read_bytes, read_text, records_in, twin
+from detector.formats.bounded import cut_off, read_bytes, read_text, records_in, twin
 from detector.formats.fixes import placed_in_time, read_cor
-from detector.formats.foreign import ForeignRecording, radar_labels, whole_block
+from detector.formats.foreign import ForeignRecording, dominant_frequency, radar_labels, whole_block
 from detector.samples import DeviceDescription, Event, Int64Array, Severity, StreamDescription, StreamKind
 
 _SAMPLES = {".rd3": ("<i2", "int16"), ".rd7": ("<i4", "int32")}
@@ -33,25 +33,39 @@ def read_mala(path: Path) -> ForeignRecording:
     if header is None or data is None:
         wanted = path.with_suffix(".rad" if header is None else ".rd3").name
         raise FormatError(f"{path} needs its twin {wanted} beside it. Copy both.")
-    fields = dict(line.split(":", 1) for line in read_text(header).splitlines() if ":" in line)
+    lines = (line.partition(":") for line in read_text(header).splitlines())
+    fields = {key.strip().upper(): value.strip() for key, colon, value in lines if colon}
     try:
         nsamp = int(fields["SAMPLES"])
         window_ns = float(fields["TIMEWINDOW"])
-        step = float(fields["DISTANCE INTERVAL"])
+        signed_step = float(fields["DISTANCE INTERVAL"])
         every_s = float(fields.get("TIME INTERVAL", "0"))
-        antenna = fields["ANTENNAS"].strip()
+        antenna = fields.get("ANTENNAS", "")
         found = re.search(r"(\d+(?:\.\d+)?)\s*([MG])Hz", antenna, re.IGNORECASE)
         mhz = float(found.group(1)) * (1000.0 if found.group(2).upper() == "G" else 1.0) if found else 0.0
     except (KeyError, ValueError) as e:
         raise FormatError(f"{header} is not a whole RAD header ({e!r}). Copy it again.") from e
-    if not (1 <= nsamp <= 65535 and 0 < window_ns < 1e7 and 0 <= step < 1000 and mhz > 0 and math.isfinite(every_s)):
+    if fields.get("DISTANCE FLAG") == "0" and fields.get("TIME FLAG") == "1":
+        signed_step = 0.0  # what stands there then is the setting of a wheel that was not used
+    step = abs(signed_step)
+    if not (1 <= nsamp <= 65535 and 0 < window_ns < 1e7 and 0 <= step < 1000 and math.isfinite(every_s)):
         raise FormatError(
             f"{header} is not a RAD header that can be used: {nsamp} samples, {window_ns:g} ns, {step:g} m, antenna "
             f"{antenna!r}. Copy it again."
         )
     stored, sample_type = _SAMPLES.get(data.suffix.lower(), _SAMPLES[".rd3"])
-    raw = records_in(data, read_bytes(data), 0, np.dtype((stored, (1, nsamp))))
+    content, trace = read_bytes(data), np.dtype((stored, (1, nsamp)))
+    raw = records_in(data, content, 0, trace)
     n = len(raw)
+    interval_s = window_ns * 1e-9 / nsamp
+    assumed = cut_off(content, 0, trace)
+    if (stated := fields.get("LAST TRACE", "")).isdigit() and int(stated) != n:
+        assumed += f" {header.name} says {stated} traces, {n} are here."
+    if signed_step < 0:
+        assumed += " Its distance counts backwards: places are counted from the first trace on."
+    if mhz == 0.0:
+        mhz = 1e-6 * dominant_frequency(raw[:, 0], interval_s)
+        assumed += f" Antenna {antenna!r} does not say its frequency: it is the spectrum's, {mhz:.0f} MHz."
     rate = 1.0 / every_s if 1e-5 < every_s < 1000 else 50.0
     cor = twin(path, ".cor")
     utc_ns, positions = placed_in_time(read_cor(cor) if cor else [], n, rate)
@@ -63,14 +77,14 @@ def read_mala(path: Path) -> ForeignRecording:
         values=nsamp,
         sample_type=sample_type,
         rate_hz=rate,
-        sampling_interval_s=window_ns * 1e-9 / nsamp,
+        sampling_interval_s=interval_s,
         centre_frequency_hz=mhz * 1e6,
         step_m=step,
     )
     block = whole_block(stream, raw, 1e6, np.arange(n) * step if step else None, utc_ns)
     times = "Times and places are those of the .COR beside it" if utc_ns is not None else "Times are nominal"
     gives = "" if utc_ns is not None or every_s > 0 else ": the file gives distance only"
-    note = f"MALA {data.suffix[1:].upper()} {data.name}. {times}{gives}."
+    note = f"MALA {data.suffix[1:].upper()} {data.name}. {times}{gives}.{assumed}"
     device = DeviceDescription(f"MALA {antenna}", path.stem, "", 1e6, (stream,))
     mrk = twin(path, ".mrk")
     marks = _marks(mrk, block.utc_ns) if mrk else ()

@@ -7,7 +7,7 @@ Another package adds a reader with an entry point of the group ``groundsweep.for
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,11 @@ from detector.errors import FormatError, SampleError
 from detector.formats import segy
 from detector.formats.arrays import read_csv, read_npy, read_npz
 from detector.formats.dzt import TAGS, read_dzt
-from detector.formats.foreign import ForeignRecording
+from detector.formats.foreign import ForeignRecording, labelled_empty
 from detector.formats.gprmax_lane import read_gprmax_lane
-from detector.formats.gprmax_out import read_gprmax_out
+from detector.formats.gprmax_out import read_gprmax_out, series
 from detector.formats.hratc import read_hratc
+from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.mala import read_mala
 from detector.formats.segy import read_segy
 from detector.formats.sensors_software import read_dt1
@@ -46,6 +47,8 @@ class Format:
     """Raises FormatError or SampleError on damage, and takes no memory beyond a small multiple of the file's size."""
     recognises: Callable[[bytes], bool] = _never
     """Whether a file of an unknown suffix is of this kind, from its first 4096 bytes (fewer if it is shorter)."""
+    in_parts: bool = False
+    """Whether one recording is several files of one name, with these suffixes."""
 
 
 def _read_hdf5(path: Path) -> ForeignRecording:
@@ -66,8 +69,8 @@ def _is_segy(head: bytes) -> bool:
 FORMATS: Final = (
     Format("GSSI DZT", (".dzt",), read_dzt,
            lambda head: len(head) >= 1024 and int.from_bytes(head[:2], "little") in TAGS),
-    Format("Sensors & Software DT1", (".dt1", ".hd"), read_dt1),
-    Format("MALA RD3/RD7", (".rd3", ".rd7", ".rad"), read_mala),
+    Format("Sensors & Software DT1", (".dt1", ".hd"), read_dt1, in_parts=True),
+    Format("MALA RD3/RD7", (".rd3", ".rd7", ".rad"), read_mala, in_parts=True),
     Format("SEG-Y", (".sgy", ".segy", ".seg"), read_segy, _is_segy),
     Format("gprMax output", (".out",), read_gprmax_out),
     Format("simulated lane or gprMax output", (".h5", ".hdf5"), _read_hdf5,
@@ -114,6 +117,18 @@ def _plugged() -> list[Format]:
     return out
 
 
+def same_recording(path: Path) -> Path:
+    """A name that is equal for all files that are read as one: DT1 with its HD, the parts of a gprMax series."""
+    whole = path.resolve()
+    for known in FORMATS:
+        if whole.suffix.lower() in known.suffixes:
+            if known.in_parts:
+                return whole.with_suffix(known.suffixes[0])
+            if known.read is read_gprmax_out:
+                return series(whole)[0][1]
+    return whole
+
+
 def read_foreign(path: Path) -> ForeignRecording:
     """Read a file, or a folder of metal-detector grids, of another program.
 
@@ -127,7 +142,10 @@ def read_foreign(path: Path) -> ForeignRecording:
     try:
         if path.is_dir():
             return read_hratc(path)
-        return format_of(path).read(path)
+        read = format_of(path).read(path)
+        if not read.objects and NOTHING_THERE not in read.note and labelled_empty(path):
+            return replace(read, note=f"{read.note} {NOTHING_THERE}")
+        return read
     except SampleError as e:
         raise FormatError(f"{path} describes samples that cannot be: {e}. Check that it is whole.") from e
     except OSError as e:

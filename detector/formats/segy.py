@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import FormatError
-from detector.formats.bounded import read_bytes, records_in, twin
+from detector.formats.bounded import cut_off, read_bytes, records_in, twin
 from detector.formats.description import checked, describe
 from detector.formats.foreign import (
     ForeignRecording,
@@ -130,7 +130,8 @@ def read_segy(path: Path) -> ForeignRecording:
         f" Its sample interval field, {interval}, is taken as picoseconds."
     )  # fmt: skip
     guessed = "" if mhz_known else f" The centre frequency is the spectrum's, {frequency / 1e6:.0f} MHz."
-    note = f"SEG-Y {path.name}, format {code}. Times are nominal.{taken}{guessed}{left_out(block, n)}"
+    cut = cut_off(data, start, traces.dtype)
+    note = f"SEG-Y {path.name}, format {code}. Times are nominal.{taken}{guessed}{cut}{left_out(block, n)}"
     device = DeviceDescription("SEG-Y", path.stem, "", 1e6, (stream,))
     return ForeignRecording(device, (block,), radar_labels(path, step), note)
 

@@ -82,11 +82,14 @@ def roughness(x: NDArray[Any], first: int, stride: int) -> F8:
 
 
 @njit(cache=True, nogil=True)
-def too_noisy(noise: F8, factor: float, learn: int, floor: float, given: float, reference: F8, seen: I8) -> I8:
+def too_noisy(
+    noise: F8, dead: NDArray[np.bool_], factor: float, learn: int, floor: float, given: float, reference: F8, seen: I8
+) -> I8:
     """1 where the noise is more than `factor` times its reference.
 
     The reference is `given`, or if that is 0 the mean of the first `learn` records; it follows a quieter
-    head and never a louder one. noise : (n, channels); reference, seen : (channels,), updated.
+    head and never a louder one. Records that are `dead`, (n, channels), teach it nothing: the silence of a stuck
+    head would make a live one loud for good. noise : (n, channels); reference, seen : (channels,), updated.
     """
     n, channels = noise.shape
     out = np.zeros((n, channels), np.int64)
@@ -95,6 +98,8 @@ def too_noisy(noise: F8, factor: float, learn: int, floor: float, given: float, 
             v = max(floor, noise[i, c])
             if given > 0.0:
                 out[i, c] = v > factor * max(floor, given)
+                continue
+            if dead[i, c]:
                 continue
             seen[c] += 1
             if seen[c] <= learn:

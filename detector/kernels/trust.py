@@ -36,7 +36,8 @@ def raw_marks(
         row = rows[i]
         out = 0
         for j in range(width):
-            out += int(row[j] <= low) + int(row[j] >= high)
+            # what is not a number is no reading either
+            out += int(row[j] <= low) + int(row[j] >= high) + int(row[j] != row[j])
         if out > 0:
             marks[i] |= SATURATED
         for c in range(n_c):
@@ -56,3 +57,16 @@ def raw_marks(
                 marks[i] |= FROZEN
         last[:] = row
     return marks
+
+
+@njit(cache=True, nogil=True)
+def hold_finite(rows: F8, good: F8) -> None:
+    """Rows (n, W) that hold a value that is no finite number become the last row before them that holds none.
+
+    good : (W,) that row, updated.
+    """
+    for i in range(rows.shape[0]):
+        if np.all(np.isfinite(rows[i])):
+            good[:] = rows[i]
+        else:
+            rows[i] = good

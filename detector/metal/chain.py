@@ -106,7 +106,7 @@ class MetalChain:
             self._waiting = np.concatenate((self._waiting, self._trust.process(chunk)))
             here = np.full(len(chunk), np.nan) if places_m is None else places_m[first : first + _CHUNK]
             self._places = np.concatenate((self._places, here))
-            at = self._after(self._impulse.process(chunk), out, at, energies)
+            at = self._after(self._impulse.process(self._trust.held(chunk)), out, at, energies)
         return self._cut(out, at, energies)
 
     def finish(self) -> MetalOutput:

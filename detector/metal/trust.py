@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ProfileError
-from detector.kernels.trust import raw_marks
+from detector.kernels.trust import hold_finite, raw_marks
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 
@@ -51,9 +51,9 @@ def reference_weights(settings: TrustSettings, geometry: MetalGeometry) -> F8:
 class RawTrust:
     """Marks SATURATED and FROZEN, causally.
 
-    A reading is saturated when any value stands at an end of the converter's range. A coil is frozen when
-    all its values repeat to the last bit: after `frozen_records` if its first value used to move by two counts
-    or more from one reading to the next, and after `frozen_s` in any case, floating point included.
+    A reading is saturated when any value stands at an end of the converter's range or is no number. A coil is
+    frozen when all its values repeat to the last bit: after `frozen_records` if its first value used to move by two
+    counts or more from one reading to the next, and after `frozen_s` in any case, floating point included.
     """
 
     def __init__(self, settings: TrustSettings, geometry: MetalGeometry) -> None:
@@ -62,6 +62,7 @@ class RawTrust:
         self._many = max(settings.frozen_records, round(settings.frozen_s * geometry.rate_hz))
         self._few = settings.frozen_records
         self._last: F8 = np.full(geometry.width, np.nan)
+        self._good: F8 = np.zeros(geometry.width)
         self._repeats = np.zeros(geometry.channels, np.int64)
         self._steps: F8 = np.zeros(geometry.channels)
 
@@ -71,3 +72,13 @@ class RawTrust:
             rows, self._low, self._high, self._last, self._repeats, self._steps, self._lsb, self._few, self._many
         )
         return marks
+
+    def held(self, rows: F8) -> F8:
+        """(n, width) the same with the last sound reading in place of what is no number: one NaN would stay in the
+        filters, and a whole lane would be deaf after it."""
+        if np.isfinite(rows).all():
+            self._good[:] = rows[-1]
+            return rows
+        out = rows.copy()
+        hold_finite(out, self._good)
+        return out

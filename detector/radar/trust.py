@@ -57,12 +57,13 @@ class Trust:
         s = self._s
         marks = np.zeros(raw.shape[:2], np.uint8)
         marks[at_the_ends(raw, deep, self._ends) >= s.clipped_samples] |= np.uint8(Mark.SATURATED)
-        marks[repeats(raw, self._previous, self._run) >= s.frozen_records - 1] |= np.uint8(Mark.FROZEN)
+        frozen = repeats(raw, self._previous, self._run) >= s.frozen_records - 1
+        marks[frozen] |= np.uint8(Mark.FROZEN)
         # the deeper half of an A-scan holds the weaker echoes
         noise = roughness(ascans, self._g.samples // 2, max(1, self._g.samples // 256))
         floor = max(0.5 * self._g.lsb, 1e-30)
         loud = too_noisy(
-            noise, s.noise_factor, s.noise_records, floor, s.noise_reference, self._reference, self._seen
+            noise, frozen, s.noise_factor, s.noise_records, floor, s.noise_reference, self._reference, self._seen
         )
         marks[loud > 0] |= np.uint8(Mark.NOISY)
         return marks

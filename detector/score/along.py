@@ -65,6 +65,28 @@ def outside_halos(truth: Sequence[TrueObject], x_m: F8) -> NDArray[np.bool_]:
     return free
 
 
+def covered_spans(traces: Sequence[Trace], lane_m: tuple[float, float]) -> list[tuple[float, float]]:
+    """Stretches of a lane on which at least one stream had records that were tested and could be trusted, m.
+
+    A hole shorter than APART_M, or than three steps, is none: alarms reach over it. Without traces all counts.
+    """
+    if not traces:
+        return [lane_m]
+    good = [t.x_m[t.swept & np.isfinite(t.score) & np.isfinite(t.x_m)] for t in traces]
+    x = np.unique(np.concatenate(good))
+    if not len(x):
+        return []
+    steps = [float(np.median(np.abs(np.diff(t)))) for t in good if len(t) > 1]
+    reach = max(APART_M, 3.0 * min(steps, default=0.0))
+    cuts = np.flatnonzero(np.diff(x) > reach)
+    starts, ends = x[[0, *(cuts + 1)]].tolist(), x[[*cuts, -1]].tolist()
+    if starts[0] - lane_m[0] <= reach:
+        starts[0] = lane_m[0]
+    if lane_m[1] - ends[-1] <= reach:
+        ends[-1] = lane_m[1]
+    return list(zip(starts, ends, strict=True))
+
+
 def weak_peaks(
     truth: Sequence[TrueObject], detections: Sequence[Detection], traces: Sequence[Trace]
 ) -> tuple[float, ...]:
@@ -101,6 +123,8 @@ def why_missed(
             return f"merged: the alarm{where} in its halo counts for the {truth[other].kind} beside it", -math.inf
     if not traces:
         return "not known", -math.inf
+    if o.first_seq < 0 and any(len(t.seq) for t in traces) and not any(np.isfinite(t.x_m).any() for t in traces):
+        return "not placed: no record has a place, so no alarm can be laid beside the truth's x", -math.inf
     said, best, tested = [], -math.inf, False
     for t in traces:
         here = inside(o, t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -181,11 +182,25 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
     if thin:
         out.append(f"Strata of fewer than 5 mines say next to nothing: {', '.join(thin)}.")
     if nowhere := [lane.lane for lane in lanes if lane.free_m <= 0]:
-        out.append(f"False alarms per metre on {_some(nowhere)}: places are not known, or no ground is outside halos.")
+        out.append(f"False alarms per metre on {some(nowhere)}: places are not known, or no ground is outside halos.")
     if not any(lane.width_m > 0 for lane in lanes):
         out.append("False alarms per square metre: no lane's width is known (--width, or width_m in a truth file).")
+    if elsewhere := [lane.lane for lane in lanes if _lies_elsewhere(lane)]:
+        out.append(
+            f"The truth of {some(elsewhere)}: not one of its objects lies where records are. Is its x in another unit, "
+            "or counted from another zero? Its objects count as missed, alarms there as false."
+        )
+    alike: dict[tuple[float, ...], list[str]] = {}
+    for lane in lanes:
+        alike.setdefault(_scores(lane), []).append(lane.lane)
+    out += [
+        f"{some(names)} are alike to the bit: copies of one recording are one sweep, and the bounds take them for "
+        "several."
+        for scores, names in alike.items()
+        if scores and len(names) > 1
+    ]
     if bare := [lane.lane for lane in lanes if not lane.outcomes]:
-        out.append(f"Detection on {_some(bare)}: by the truth nothing lies there, so every alarm counts as false.")
+        out.append(f"Detection on {some(bare)}: no object is stated there, so every alarm counts as false.")
     said = Counter(o.confidence or "not stated" for o in outcomes)
     if said:
         counts = ", ".join(f"{k} for {n}" for k, n in sorted(said.items()))
@@ -194,5 +209,21 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
     return out
 
 
-def _some(names: Sequence[str]) -> str:
+def _scores(lane: LaneScore) -> tuple[float, ...]:
+    """All that was measured on it, so that no two sweeps have the same; () if nothing was."""
+    found = [v for o in lane.outcomes for v in (o.score, o.weak)] + [a.score for a in lane.alarms_outside]
+    return tuple(v for v in (*found, *lane.weak_outside) if math.isfinite(v))
+
+
+def _lies_elsewhere(lane: LaneScore) -> bool:
+    """Whether objects are placed by x, and all of them beyond the ends of the lane."""
+    placed = [o for o in lane.outcomes if o.x_m == o.x_m]
+    if lane.lane_m is None or not placed:
+        return False
+    low, high = lane.lane_m
+    return all(not low - o.halo_m <= o.x_m <= high + o.halo_m for o in placed)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.detections import CLASSES, UNKNOWN, Detection, LabelClass, TrueObject
-from detector.score.along import Trace, weak_peaks, why_missed
+from detector.score.along import Trace, covered_spans, weak_peaks, why_missed
 from detector.score.matching import HALO_MARGIN_M, halo_length_m, match
 from detector.score.searching import SearchLane
 
@@ -43,7 +43,7 @@ class Outcome:
     halo_m: float = math.nan
     """Radius within which an alarm counts for it."""
     why: str = ""
-    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...' or 'not known'."""
+    """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...', 'not placed: ...' or 'not known'."""
     confidence: str = ""
     """How sure the truth is: 'simulated', 'surveyed', 'author', 'eye'."""
     weak: float = -math.inf
@@ -105,7 +105,7 @@ class LaneScore:
     alarms_outside: tuple[FalseAlarm, ...]
     duplicates: int
     free_m: float
-    """Lane length outside all halos, m; 0 where the place is not known."""
+    """Covered length outside all halos, m, see :func:`covered_spans`; 0 where the place is not known."""
     lane_m: tuple[float, float] | None = None
     """First and last place, m; None where they are not known."""
     width_m: float = math.nan
@@ -197,7 +197,8 @@ def score_lane(
             confidence=o.confidence,
         )
 
-    free = 0.0 if lane_m is None else lane_m[1] - lane_m[0] - halo_length_m(truth, lane_m)
+    spans = [] if lane_m is None else covered_spans(traces, lane_m)
+    free = sum(b - a - halo_length_m(truth, (a, b)) for a, b in spans)
     return LaneScore(
         lane=lane,
         soil=soil,

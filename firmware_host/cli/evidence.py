@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from detector.recording.amending import append_corrections
 from detector.recording.integrity import verify as verify_recording
-from detector.recording.reader import Correction
+from detector.recording.reader import Correction, open_recording
 from detector.recording.recovery import recover as recover_recording
 from detector.recording.signing import public_key_hex, signatures
 from detector.recording.signing import sign as sign_recording
@@ -61,7 +61,13 @@ def verify(
     verdict = verify_recording(file)
     wanted = None if public_key is None else public_key_hex(public_key)
     if not verdict.n_digests and not verdict.problems:
-        console.print("No digests: this file is of a format older than 1.2, and nothing can be said of it.")
+        with open_recording(file) as r:
+            for _ in r.blocks(4096):
+                pass  # what cannot be read any more is said by the error that ends this
+        console.print(
+            "No digests: this file is of a format older than 1.2. All its records can be read, and nothing else can be "
+            "said of it."
+        )
         raise typer.Exit(1 if wanted else 0)
     for text in verdict.problems[:_MOST_SHOWN]:
         console.print(f"[bold white on red]NOT AS WRITTEN[/] {escape(text)}", soft_wrap=True)

@@ -36,6 +36,7 @@ from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.again import SaidBefore, copy_tables
 from firmware_host.cli.compare import reasons, side_by_side
+from firmware_host.cli.judged import unlike_known_heads, what_was_judged
 from firmware_host.cli.opening import (
     ForeignSource,
     ModelOption,
@@ -171,6 +172,8 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         # as a session with that profile would have known it of this head
         profile = profile.with_pulse(stated_pulse_us([recording.parameters()]))
     pipeline = Pipeline(source.device, profile, model)
+    foreign = source.recording if isinstance(source, ForeignSource) else None
+    device = source.device
     with contextlib.ExitStack() as stack:
         listeners: list[Listener] = []
         if wish.out is not None:
@@ -198,6 +201,10 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         console.print(detection_table([d for d in found if d.t_end_s >= low and d.t_start_s <= high]))
         return
     console.print(detection_table(found))
+    for text in what_was_judged(device, summary.coverage, profile, foreign):
+        console.print(text, markup=False, soft_wrap=True)
+    for text in unlike_known_heads(device, profile.name):
+        console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")
         if wish.verify:
@@ -380,6 +387,12 @@ def _draw(r: Readable, s: StreamDescription) -> None:
         return
     block = r.block(s.name, 0, min(n, 20000))
     values = block.raw[:, 0, :].astype(np.float64) * s.scale + s.offset
+    sound = np.isfinite(values).all(axis=1)
+    if not sound.all():
+        console.print(f"[red]{s.name}: {np.count_nonzero(~sound)} records hold values that are not numbers[/]")
+        values = values[sound]
+    if len(values) < 4:
+        return
     width = max(40, min(console.width - 2, 120))
     if s.kind.is_metal:
         console.print(Text(f"{s.name}: first value of coil 0, {s.unit}, against time", style="bold"))

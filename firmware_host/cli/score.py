@@ -15,13 +15,14 @@ from rich.console import Console
 from detector import __version__
 from detector.decide.classifier import MODEL_FORMAT
 from detector.errors import GroundsweepError, RecordingError, TruthError
+from detector.formats.registry import same_recording
 from detector.profile import DEFAULT_PROFILE
 from detector.recording.reader import open_recording
 from detector.score.matching import HALO_MARGIN_M
 from detector.score.page import page
 from detector.score.seal import check_seal
 from detector.score.stored import RESULT_FORMAT, lanes_from_json
-from detector.score.summary import Trial, trial
+from detector.score.summary import Trial, some, trial
 from detector.score.trial import LaneScore, place_of
 from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
@@ -77,7 +78,7 @@ def score(
     profile, model = chain(*named)
     rival, earlier = _rival(against, named)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    files = _judging(files, errors)
+    files = _once(_judging(files, errors), errors)
     asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
     good, failed = _run(asked, jobs, errors)
     if not good:
@@ -136,6 +137,16 @@ def _judging(files: list[Path], errors: Console) -> list[Path]:
     return kept
 
 
+def _once(files: list[Path], errors: Console) -> list[Path]:
+    """Each recording once: the parts of one are not several, and one given twice was not swept twice."""
+    kept: dict[Path, Path] = {}
+    for file in files:
+        first = kept.setdefault(same_recording(file), file)
+        if first is not file:
+            errors.print(f"{file} is left out: it is the same recording as {first}.", markup=False)
+    return list(kept.values())
+
+
 def _run(
     asked: Sequence[Question | Failure], jobs: int, errors: Console
 ) -> tuple[list[Scored], list[Failure]]:
@@ -192,6 +203,11 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
                 f"{len(absent)} lanes of the truth with {mines} mines, of which there is no recording: "
                 f"{', '.join(absent[:8])}. With their mines as missed POD is {found}/{all_ + mines}."
             )
+    warned: dict[str, list[str]] = {}
+    for g in good:
+        for text in g.cautions:
+            warned.setdefault(text, []).append(g.lane.lane)
+    out += [f"{some(lanes)}: {text}" for text, lanes in warned.items()]
     if nowhere := sum(g.records_without_place for g in good):
         out.append(f"{nowhere} records have no place: lanes that hold one have no rate per metre.")
     totals: dict[str, list[int]] = {}
@@ -204,8 +220,8 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
         if missing or untested or unswept:
             out.append(
                 f"{stream}: of {received + missing} records {missing} were lost, {untested} had too little ground "
-                f"round them, {unswept} cannot be trusted. Mines under them count as missed; their ground counts in "
-                "the rates per metre."
+                f"round them, {unswept} cannot be trusted. Mines under them count as missed; ground that no sensor "
+                "tested is not in the rates per metre."
             )
     return out
 

@@ -14,12 +14,16 @@ from rich.console import Console
 from rich.progress import track
 
 from detector.errors import GroundsweepError
+from detector.formats.foreign import LEFT_OUT
+from detector.formats.lane_truth import NOTHING_THERE
+from detector.formats.readable import Readable
 from detector.recording.playing import Played, played
 from detector.recording.reader import Recording
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
 from detector.scoring import Chain, Scored, score_recording
 from firmware_host.cli.batch import in_order
+from firmware_host.cli.judged import unlike_known_heads
 from firmware_host.cli.opening import chain
 from firmware_host.cli.reading import reading
 from firmware_host.parameters import stated_pulse_us
@@ -74,11 +78,23 @@ def answer(q: Question) -> Scored | Failure:
             )
             pulse_us = stated_pulse_us([r.parameters()]) if isinstance(r, Recording) else math.nan
             rival = None if q.rival is None else _chain(q.rival).with_pulse(pulse_us)
-            return score_recording(q.file.stem, r.device, items, truth, _chain(q.chain).with_pulse(pulse_us), rival)
+            scored = score_recording(q.file.stem, r.device, items, truth, _chain(q.chain).with_pulse(pulse_us), rival)
+            return replace(scored, cautions=tuple(_cautions(r, q)))
     except GroundsweepError as e:
         return Failure(q.file, str(e))
     except Exception as e:
         return Failure(q.file, f"{q.file}: a fault of this software ({type(e).__name__}: {e}). Please report it.")
+
+
+def _cautions(r: Readable, q: Question) -> Iterator[str]:
+    if q.truth is None and not r.truth() and NOTHING_THERE not in r.note:
+        yield (
+            "No truth is stated, neither objects nor that there are none. It was taken that nothing lies there, and "
+            "every alarm counts as false; else give --truth."
+        )
+    if LEFT_OUT in r.note:
+        yield "Some records hold values that are not numbers. They are left out, and the ground under them too."
+    yield from unlike_known_heads(r.device, q.chain[0])
 
 
 def scored_files(questions: Sequence[Question], jobs: int, errors: Console) -> Iterator[Scored | Failure]:

@@ -24,7 +24,8 @@ def bscan_picture(ascans: F8, width: int = 100, height: int = 24) -> Text:
     """
     clean = ascans - np.median(ascans, axis=0)
     spread = np.sqrt(np.mean(clean**2, axis=0))
-    clean = clean / (np.convolve(spread, np.ones(15) / 15, mode="same") + 1e-3 * spread.max() + 1e-300)
+    window = min(15, len(spread))
+    clean = clean / (np.convolve(spread, np.ones(window) / window, mode="same") + 1e-3 * spread.max() + 1e-300)
     rows = 2 * height
     grid = np.zeros((rows, min(width, len(clean))))
     for i, run in enumerate(_columns(clean, width)):

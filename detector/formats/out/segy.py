@@ -56,7 +56,9 @@ def write_segy(
     if s.kind is not StreamKind.RADAR:
         raise FormatError(f"SEG-Y holds radar traces; {s.name!r} is a metal detector. Export it as .csv or .npz.")
     if channel is None and s.channels > 1:
-        raise FormatError(f"A SEG-Y file holds one channel, and {s.name!r} has {s.channels}. Say which (0 is first).")
+        raise FormatError(
+            f"A SEG-Y file holds one channel, and {s.name!r} has {s.channels}. Say which with --channel (0 is first)."
+        )
     channel = channel or 0
     if not 0 <= channel < s.channels:
         raise FormatError(f"{s.name!r} has channels 0 to {s.channels - 1}, not {channel}.")

@@ -13,7 +13,7 @@ import pytest
 
 from detector.errors import FormatError
 from detector.formats import registry
-from detector.formats.registry import read_foreign
+from detector.formats.registry import read_foreign, same_recording
 from detector.recording.reader import open_recording
 
 
@@ -309,6 +309,26 @@ def test_gprmax_output_alone_merged_and_as_a_series(tmp_path: Path, made: Simple
         read_foreign(tmp_path / "scan1.out")
 
 
+def test_a_missing_number_of_a_gprmax_series_is_a_gap_in_its_place(tmp_path: Path, made: SimpleNamespace) -> None:
+    for k in (3, 4, 7, 8, 9):
+        made.gprmax(tmp_path / f"scan{k}.out", source_x=0.1 + 0.02 * k)
+    r = read_foreign(tmp_path / "scan4.out")
+    assert r.blocks[0].seq.tolist() == [0, 1, 4, 5, 6]
+    np.testing.assert_allclose(r.blocks[0].odometer_m, [0, 0.02, 0.08, 0.1, 0.12], atol=1e-6)
+    assert r.device.streams[0].step_m == pytest.approx(0.02)
+    assert [(g.first_seq, g.n_records) for g in r.gaps()] == [(2, 2)]
+
+
+def test_merged_gprmax_lanes_are_lanes_whatever_number_their_name_ends_in(
+    tmp_path: Path, made: SimpleNamespace
+) -> None:
+    lanes = {k: made.gprmax(tmp_path / f"lane{k}.out", traces=4 + k) for k in (1, 2)}
+    made.gprmax(tmp_path / "lane3.h5")
+    for k, merged in lanes.items():
+        np.testing.assert_array_equal(read_foreign(tmp_path / f"lane{k}.out").blocks[0].raw[:, 0], merged.T)
+    assert len(read_foreign(tmp_path / "lane3.h5").blocks[0]) == 1
+
+
 PI = {"kind": "metal-pi", "rate_hz": 100, "gate_times_s": [1e-5, 2e-5, 4e-5], "unit": "V", "scale": 1e-3}
 
 
@@ -429,6 +449,20 @@ def test_a_mala_file_without_its_twin_is_explained(tmp_path: Path) -> None:
     path.write_bytes(bytes(100))
     with pytest.raises(FormatError, match="twin"):
         read_foreign(path)
+
+
+def test_parts_of_one_recording_are_one_and_two_recordings_are_two(tmp_path: Path, made: SimpleNamespace) -> None:
+    made.mala(tmp_path / "a.rd3")
+    made.dt1(tmp_path / "a.dt1")
+    for k in (1, 2):
+        made.gprmax(tmp_path / f"scan{k}.out")
+        made.gprmax(tmp_path / f"lane{k}.out", traces=3)
+    names = ("a.rd3", "a.dt1", "scan1.out", "lane1.out", "lane2.out", "b.h5", "c.h5")
+    one = [same_recording(tmp_path / n) for n in names]
+    assert len(set(one)) == len(one)
+    for a, b in (("a.rd3", "a.rad"), ("a.dt1", "a.HD"), ("scan1.out", "scan2.out"), ("b.h5", "../b.h5")):
+        alike = same_recording(tmp_path / a) == same_recording(tmp_path / b)
+        assert alike == (".." not in b)
 
 
 def test_a_file_of_no_known_kind_names_the_known_ones(tmp_path: Path) -> None:

@@ -402,10 +402,20 @@ def test_roughness_is_the_standard_deviation_of_white_noise_and_hardly_sees_an_e
 def test_noise_is_judged_against_the_first_records_and_a_louder_reference_is_not_learned() -> None:
     noise = np.r_[np.full(20, 2.0), np.full(100, 9.0), np.full(10, 1.0)][:, None]
     reference, seen = np.zeros(1), np.zeros(1, np.int64)
-    loud = too_noisy(noise, 4.0, 10, 0.1, 0.0, reference, seen)[:, 0]
+    loud = too_noisy(noise, np.zeros(noise.shape, bool), 4.0, 10, 0.1, 0.0, reference, seen)[:, 0]
     assert not loud[:20].any()
     assert loud[20:120].all()
     assert reference[0] < 2.0
+
+
+@pytest.mark.parametrize("first", [0, 30])
+def test_the_silence_of_a_stuck_head_is_no_reference_for_a_live_one(first: int) -> None:
+    noise = np.full((600, 1), 2.0)
+    noise[first : first + 300] = 0.0
+    reference, seen = np.zeros(1), np.zeros(1, np.int64)
+    loud = too_noisy(noise, noise == 0.0, 4.0, 10, 0.1, 0.0, reference, seen)
+    assert not loud.any()
+    assert reference[0] == 2.0
 
 
 def test_semblance_under_a_raised_antenna_is_greatest_at_the_true_speed_and_height() -> None:

@@ -189,3 +189,22 @@ def test_marks_arrive_with_the_reading_they_belong_to() -> None:
     marks = run(x, geometry, MetalSettings(), [64])["marks"]
     assert np.flatnonzero(marks & Mark.SATURATED).tolist() == [700]
     assert np.flatnonzero(marks & Mark.FROZEN).tolist() == list(range(910, 960))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_reading_that_is_no_number_does_not_deafen_the_lane(value: float) -> None:
+    geometry = pulse_geometry()
+    sound = lively(3000, geometry)
+    sound[2500:2540, :] += 40.0 * np.hanning(40)[:, None]
+    spoilt = sound.copy()
+    spoilt[600, 2] = value
+    spoilt[610] = value
+    want = run(sound, geometry, MetalSettings(), [len(sound)])
+    got = run(spoilt, geometry, MetalSettings(), [len(sound)])
+    assert np.isfinite(got["gates"]).all()
+    assert (got["marks"][[600, 610]] & Mark.SATURATED).all()
+    assert not (got["marks"][[599, 601, 609, 611]] & Mark.SATURATED).any()
+    far = slice(2450, 2600)
+    assert got["energy"][far].max() == pytest.approx(want["energy"][far].max(), rel=0.1)
+    small = run(spoilt, geometry, MetalSettings(), [7])
+    assert all(np.array_equal(got[k], small[k]) for k in got)

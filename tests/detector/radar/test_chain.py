@@ -197,6 +197,15 @@ def test_marks_name_the_antenna_and_the_reason() -> None:
     assert not marks[clean].any()
 
 
+def test_a_head_that_was_stuck_is_trusted_again_when_it_lives() -> None:
+    raw = np.concatenate([records()[:50]] * 7)
+    raw[60:300] = 0
+    settings = parse_profile("[radar.trust]\nnoise_records = 10", "x").radar
+    marks = RadarChain(settings, geometry(), raw.dtype, M).process(raw).marks
+    assert (marks[63:300] & Mark.FROZEN).all()
+    assert not (marks[300:] & (Mark.NOISY | Mark.FROZEN)).any()
+
+
 def test_a_direct_wave_that_clips_is_not_held_against_the_ground_below() -> None:
     raw = records()
     raw[:, :, 13:17] = 32767

@@ -54,6 +54,30 @@ def test_a_mine_that_nobody_swept_is_not_covered() -> None:
     assert why([nothing]) == "not covered: no radar record in its halo"
 
 
+def test_without_places_a_truth_in_metres_cannot_be_laid_beside_the_alarms() -> None:
+    t = trace({1.0: 2.0})
+    assert why([Trace(t.stream, t.sensor, t.seq, np.full(len(t.seq), NAN), t.swept, t.score)]).startswith("not placed:")
+
+
+@pytest.mark.parametrize(
+    ("t", "free_m"),
+    [
+        (trace({}), 4.0 - 0.3),
+        (trace({}, lost=(2.0, 3.0)), 3.0 - 0.3),
+        (trace({}, silent=(2.0, 3.0)), 3.0 - 0.3),
+        (trace({}, lost=(2.0, 2.1)), 4.0 - 0.3),  # alarms reach over it
+        (trace({}, silent=(3.0, 9.0)), 3.0 - 0.3),
+        (trace({}, lost=(0.5, 1.5)), 3.0),  # the whole halo
+        (trace({}, silent=(0.0, 9.0)), 0.0),
+    ],
+)
+def test_ground_that_nobody_tested_is_in_no_rate(t: Trace, free_m: float) -> None:
+    """The halo of the mine at 1 m is 0.3 m long."""
+    assert score_lane("a", [mine(1.0)], [], SPAN, traces=[t]).free_m == pytest.approx(free_m, abs=0.05)
+    metal = Trace("metal", "metal", t.seq, t.x_m, np.ones(len(t.seq), bool), np.zeros(len(t.seq)))
+    assert score_lane("a", [mine(1.0)], [], SPAN, traces=[t, metal]).free_m == pytest.approx(3.7)
+
+
 def test_ground_that_is_lost_in_part_is_told_beside_the_score() -> None:
     said = why([trace({1.0: 0.5}, lost=(1.05, 1.2))])
     assert said.startswith("below threshold:")

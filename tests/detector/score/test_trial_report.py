@@ -56,6 +56,14 @@ def test_sweeps_of_one_mine_do_not_narrow_the_bounds() -> None:
     assert trial([lane("a-1"), lane("a-2", kind="VS-50")]).score.different == 2
 
 
+def test_a_truth_of_which_nothing_lies_on_the_lane_is_asked_after() -> None:
+    asked = "not one of its objects lies where records are"
+    far = score_lane("far", [thing(101.0), thing(102.0)], [alarm(1.0)], (0.0, 10.0))
+    assert f"The truth of far: {asked}" in text_of(trial([lane("a"), far]))
+    partly = score_lane("partly", [thing(9.0), thing(102.0)], [], (0.0, 10.0))
+    assert asked not in text_of(trial([lane("a"), partly, score_lane("b", [], [], (0.0, 10.0))]))
+
+
 def test_false_alarms_are_given_per_area_where_the_width_is_known() -> None:
     s = trial([lane("a", false=2), replace(lane("b", false=5), width_m=NAN)]).score
     assert s.free_m2 == pytest.approx(0.5 * 9.4)

@@ -1,0 +1,72 @@
+"""What a replay did not judge, and whether the head is one of those that the shipped numbers were made on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from detector.formats.foreign import ForeignRecording
+from detector.pipeline import Coverage
+from detector.profile import Profile
+from detector.samples import NO_ODOMETER, DeviceDescription, StreamDescription, StreamKind
+
+BAND_HZ: Final = (0.4e9, 3.0e9)
+"""Centre frequencies of the heads that thresholds and classifier know, docs/decisions-and-scoring.md."""
+STEPS_M: Final = (0.005, 0.05)
+"""Their distances between A-scans."""
+
+
+def unlike_known_heads(device: DeviceDescription, profile_name: str) -> list[str]:
+    """Sentences on radars that the shipped thresholds and classifier do not know, with the profile to take."""
+    out = []
+    for s in device.streams:
+        if s.kind.is_metal:
+            continue
+        if s.centre_frequency_hz and not BAND_HZ[0] <= s.centre_frequency_hz <= BAND_HZ[1]:
+            out.append(
+                f"{s.name}: {s.centre_frequency_hz / 1e6:.0f} MHz. The shipped thresholds and classifier were made on "
+                f"{BAND_HZ[0] / 1e9:g} to {BAND_HZ[1] / 1e9:g} GHz: rates and classes of this radar are not known."
+            )
+        if s.step_m and not 0.9 * STEPS_M[0] <= s.step_m <= 1.1 * STEPS_M[1]:
+            out.append(
+                f"{s.name}: a record every {100 * s.step_m:.3g} cm. The shipped numbers were made on "
+                f"{100 * STEPS_M[0]:g} to {100 * STEPS_M[1]:g} cm: small objects may lie between the records."
+            )
+        if 0 < s.centre_frequency_hz <= 0.9e9 and profile_name == "handheld-dual":
+            out.append(
+                f"{s.name}: profile {profile_name} looks for mines. Where pipes and cables are sought, take "
+                "--profile utility-gpr."
+            )
+    return out
+
+
+def what_was_judged(
+    device: DeviceDescription, coverage: Sequence[Coverage], profile: Profile, foreign: ForeignRecording | None
+) -> list[str]:
+    """A line a stream on its records, and sentences on what no sensor could tell.
+
+    foreign : the file, where it is another program's: what its reader assumed is told too.
+    """
+    out = [] if foreign is None else [foreign.note]
+    for c in coverage:
+        s = next(s for s in device.streams if s.name == c.stream)
+        not_judged = f"{c.missing} missing, {c.untested} not tested, {c.unswept} not to be trusted"
+        out.append(f"{c.stream}: {c.received} records came, {not_judged}.")
+        if s.kind is not StreamKind.RADAR_SFCW and not s.step_m:
+            out += _nominal(s, profile, foreign)
+    if device.streams and not any(s.kind.is_metal for s in device.streams):
+        out.append("No metal detector took part: what radar does not show was not looked for.")
+    if device.streams and all(s.kind.is_metal for s in device.streams):
+        out.append("No radar took part: what holds no metal was not looked for.")
+    return out
+
+
+def _nominal(s: StreamDescription, profile: Profile, foreign: ForeignRecording | None) -> list[str]:
+    """Of a stream without a step in a file without places: lengths along the track are guesses then."""
+    if foreign is None or any((b.odometer_um != NO_ODOMETER).any() for b in foreign.blocks if b.stream is s):
+        return []
+    step = profile.nominal_speed_m_per_s / s.rate_hz
+    return [
+        f"{s.name}: the file gives no places. Lengths along the track are those of {profile.nominal_speed_m_per_s:g} "
+        f"m/s at {s.rate_hz:g} records/s, {100 * step:.3g} cm a record (nominal_speed_m_per_s of the profile)."
+    ]

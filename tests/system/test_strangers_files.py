@@ -1,0 +1,140 @@
+"""Files of people whom we do not know, given to the commands as they are: what was not judged is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from detector.errors import GroundsweepError
+from detector.recording.reader import open_recording
+from detector.recording.writer import RecordingWriter
+from detector.samples import SampleBlock
+from firmware_host.cli.main import app
+
+N, M, DT, STEP = 150, 200, 4e-11, 0.02
+
+
+def run(code: int, *args: str | Path) -> str:
+    done = CliRunner().invoke(app, list(map(str, args)), env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert done.exit_code == code, (done.output, done.exception)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        assert isinstance(done.exception, GroundsweepError)
+        return str(done.exception)
+    return done.output
+
+
+def ascans(n: int = N, seed: int = 0) -> np.ndarray:
+    """A surface echo and ground of noise: simulated."""
+    t = (np.arange(M) - 40) / 8.0
+    pulse = (1 - 2 * t**2) * np.exp(-(t**2))
+    return (pulse + np.random.default_rng(seed).normal(scale=0.002, size=(n, M))).astype("f4")
+
+
+def lane(path: Path, samples: np.ndarray, truth: Any = None, step: float = STEP, hz: float = 1.5e9) -> Path:
+    with h5py.File(path, "w") as f:
+        f["ascans"] = samples
+        f["x_m"] = step * np.arange(len(samples))
+        f.attrs.update({"dt_s": DT, "dx_m": step, "centre_frequency_hz": hz, "soil": "sand: dry"})
+    if truth is not None:
+        path.with_suffix(".json").write_text(json.dumps({"objects": truth}))
+    return path
+
+
+def test_a_replay_says_what_no_sensor_judged(tmp_path: Path) -> None:
+    samples = ascans()
+    samples[100:] = np.nan
+    said = run(0, "replay", lane(tmp_path / "a.h5", samples))
+    assert "50 of 150 records hold values that are not numbers" in said
+    assert "radar: 100 records came, 0 missing" in said
+    assert "No metal detector took part" in said
+    assert "shipped" not in said
+
+
+def test_a_radar_unlike_all_known_heads_is_told_and_the_profile_to_take(tmp_path: Path) -> None:
+    file = lane(tmp_path / "a.h5", ascans(), [], step=0.08, hz=0.3e9)
+    for said in (run(0, "replay", file), run(0, "score", file)):
+        assert "made on 0.4 to 3 GHz" in said
+        assert "a record every 8 cm" in said
+        assert "--profile utility-gpr" in said
+    assert "--profile utility-gpr" not in run(0, "replay", file, "--profile", "utility-gpr")
+
+
+def test_a_file_without_places_says_what_lengths_are_guessed_from(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", ascans())
+    (tmp_path / "a.json").write_text(json.dumps({"kind": "radar", "sampling_interval_s": DT, "rate_hz": 25.0}))
+    assert "those of 0.5 m/s at 25 records/s, 2 cm a record" in run(0, "replay", tmp_path / "a.npy")
+
+
+def test_a_file_without_truth_is_not_taken_for_empty_ground_in_silence(tmp_path: Path) -> None:
+    told = "No truth is stated"
+    bare, empty = lane(tmp_path / "bare.h5", ascans()), lane(tmp_path / "empty.h5", ascans(), [])
+    said = run(0, "score", bare, empty)
+    assert f"bare: {told}" in said
+    run(0, "import", empty, tmp_path / "ours.h5")
+    assert told not in run(0, "score", tmp_path / "ours.h5")
+    truth = tmp_path / "truth.csv"
+    truth.write_text("lane,label\nbare,empty\n")
+    assert told not in run(0, "score", bare, "--truth", truth)
+
+
+def test_ground_without_records_is_in_no_rate_and_its_mine_is_missed(tmp_path: Path) -> None:
+    mine = {"class": "Mine", "kind": "PMN", "x_m": 2.0, "depth_m": 0.05, "width_m": 0.1}
+    samples = ascans(300)
+    with h5py.File(lane(tmp_path / "a.h5", samples, [mine]), "r+") as f:
+        x = f["x_m"][:]
+        keep = (x < 1.0) | (x > 3.0)
+        del f["x_m"], f["ascans"]
+        f["x_m"], f["ascans"] = x[keep], samples[keep]
+    out = tmp_path / "a.json.json"
+    said = run(0, "score", tmp_path / "a.h5", "--json", out)
+    assert "POD 0/1" in said
+    assert "not covered: no radar record in its halo" in said
+    report = json.loads(out.read_text())
+    assert report["lane_scores"][0]["free_m"] == pytest.approx(5.98 - 2.02, abs=0.03)
+    assert report["lane_scores"][0]["soil"] == "sand"
+
+
+def test_one_recording_is_scored_once_however_often_it_is_named(tmp_path: Path) -> None:
+    file = lane(tmp_path / "a.h5", ascans(), [])
+    said = run(0, "score", file, tmp_path / "." / "a.h5", lane(tmp_path / "b.h5", ascans(seed=1), []))
+    assert "the same recording as" in said
+    assert "2 lane(s)" in said
+
+
+def test_copies_of_one_recording_are_not_taken_for_several_sweeps_in_silence(recordings: Path, tmp_path: Path) -> None:
+    for name in ("A", "B"):
+        (tmp_path / f"{name}.h5").write_bytes((recordings / "lane_dev04.h5").read_bytes())
+    copies = [tmp_path / "A.h5", tmp_path / "B.h5"]
+    assert "A, B are alike to the bit" in run(0, "score", *copies)
+    assert "alike to the bit" not in run(0, "score", copies[0], recordings / "lane_dev01.h5")
+
+
+def test_an_ascan_shorter_than_two_periods_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    assert "0.8 periods" in run(1, "replay", lane(tmp_path / "a.h5", ascans(), hz=1e8))
+
+
+def test_a_recording_with_values_that_are_not_numbers_is_shown_and_scored(recordings: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with open_recording(recordings / "lane_dev04.h5") as r:
+        streams = tuple(
+            type(s)(**{**{f: getattr(s, f) for f in s.__slots__}, "sample_type": "float32", "scale": 1.0})
+            for s in r.device.streams
+        )
+        device = type(r.device)(r.device.model, r.device.serial, "", r.device.tick_hz, streams)
+        with RecordingWriter(path, device, software="a test", created_utc_ns=r.created_utc_ns) as w:
+            for b in r.blocks(4096):
+                values = (b.raw * b.stream.scale).astype("f4")
+                values[(b.seq > 40) & (b.seq < 60)] = np.nan
+                w.write(SampleBlock(device.stream(b.stream.stream_id), b.seq, b.tick, b.utc_ns, b.odometer_um, values))
+            w.truth(r.truth())
+    assert "19 records hold values that are not numbers" in run(0, "show", path)
+    said = run(0, "score", path)
+    assert "POD 2/2" in said
+    assert "seen by: metal+radar 1" in said  # the metal detector lives on behind them
+    assert "metal: of 1785 records 0 were lost, 0 had too little ground round them, 19 cannot be trusted" in said
