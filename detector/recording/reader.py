@@ -203,11 +203,6 @@ class Recording:
         """Whether a live process of this machine is writing it."""
         return being_written(journal_of(self.path))
 
-    @property
-    def is_training(self) -> bool:
-        """Whether its samples are simulated or mixed with hidden objects, for practice."""
-        return self.recording_type == "training"
-
     def refuse_training(self, what: str) -> None:
         """Keep practice out of what is said of real ground.
 
@@ -218,7 +213,7 @@ class Recording:
         RecordingError
             if this is a recording of type training.
         """
-        if self.is_training:
+        if self.recording_type == schema.RecordingType.TRAINING:
             raise RecordingError(
                 f"{self.path} is a recording of type training: objects that never lay in the ground are mixed into its "
                 f"samples. It cannot {what}."

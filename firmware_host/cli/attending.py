@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -116,7 +116,6 @@ class Attended:
         )
         self._watch = Watch(device, self.readiness, training=how.training)
         plan = plan_of(how.lanes, how.lane, device, references, who, how.satellites, how.nominal_m_per_s)
-        plan = replace(plan, training=how.training)
         self.sweeping = Sweeping(
             device, self._watch, plan, self.readiness, desk.put, clock, counts=how.kind.counts_as_swept
         )

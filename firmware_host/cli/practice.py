@@ -34,7 +34,7 @@ from firmware_host.head import Head
 from firmware_host.live_source import LiveSource
 from firmware_host.practice.history import History, Session
 from firmware_host.practice.marks import Marks
-from firmware_host.practice.mixing import MixedSource
+from firmware_host.practice.mixing import MixedSource, refuse_head
 from firmware_host.practice.report import history_text, score_text
 from firmware_host.practice.scene_source import SceneSource
 from firmware_host.practice.way import Way
@@ -157,6 +157,7 @@ def _simulated(scene: Scene, speed: float, clock: Callable[[], int]) -> _Lane:
 def _mixed(head: Head, seed: int, length_m: float, per_m: float, reckon: float, duration: float | None) -> _Lane:
     source = LiveSource(head, duration)
     device = source.device
+    refuse_head(device)
     way = Way(device.tick_hz, reckon)
     objects = hidden_objects(seed, length_m, per_m)
     stored = References(default_folder()).find(device.serial, "function")

@@ -31,6 +31,7 @@ from detector.profile import DEFAULT_PROFILE, Profile, parse_profile
 from detector.recording.amending import append_labels
 from detector.recording.integrity import verify as verify_recording
 from detector.recording.reader import Recording, Span, open_recording
+from detector.recording.schema import RecordingType
 from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, StreamDescription
 from firmware_host.capture import SUFFIX, CaptureSource
@@ -254,6 +255,7 @@ def show(
 ) -> None:
     """Say what is in a recording: head, streams, gaps, events, detections, labels, truth, and a picture."""
     with reading(file) as r:
+        training = r.recording_type == RecordingType.TRAINING
         console.print(Panel("\n".join(_head_lines(r)), title=file.name, title_align="left"))
         if settings := {p.name: p for p in r.parameters()} if isinstance(r, Recording) else {}:
             changed = [
@@ -281,7 +283,7 @@ def show(
             console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
         for line in position_summary(r.positions()):
             console.print(line)
-        for kept in kept_ground(r) if isinstance(r, Recording) and not r.is_training else []:
+        for kept in kept_ground(r) if isinstance(r, Recording) and not training else []:
             standing = standing_of(kept)
             console.print(map_text(standing), gaps_text(standing), sep="")
         if picture:
@@ -340,7 +342,7 @@ def _head_lines(r: Readable) -> list[str]:
     head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
     if not isinstance(r, Recording):
         return [head, f"note: {r.note}"]
-    loud = "[bold white on magenta] TRAINING, NOT A SURVEY [/] " if r.is_training else ""
+    loud = "[bold white on magenta] TRAINING, NOT A SURVEY [/] " if r.recording_type == RecordingType.TRAINING else ""
     lines = [
         f"{loud}{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"
         + (

@@ -141,7 +141,7 @@ class Sweeping(Listener):
 
     def block(self, block: SampleBlock) -> None:
         valid = self._counts and self._watch.state().kind is not Kind.NOT_VALID
-        counts = self._placer is not None and self._placer.counts and not self.plan.training
+        counts = self._placer is not None and self._placer.counts
         placed = self._placer.where(block) if self._placer is not None else None
         self._held.append(_Held(block, np.full(len(block), valid and counts), placed))
 
