@@ -193,7 +193,7 @@ def _practise(
         profile = with_stated_pulse(profile, lane.device, tables)
     with console.status("Compiling the filters (first run only) ..."):
         warm_up(lane.device, profile, model)
-    attended = Attended(lane.source, lane.heads, out, how, clock)
+    attended = Attended(lane.source, lane.heads, how, clock)
     marks = Marks(lane.device, lane.way, attended.publish, clock)
     console.print("[bold white on magenta] TRAINING, NOT A SURVEY [/] a begins the lane, m marks a find.")
     with contextlib.ExitStack() as stack:
@@ -205,6 +205,7 @@ def _practise(
         record = recorder(out, lane.note)
         for head, table in zip(lane.heads, tables, strict=True):
             record_settings(head, table, record)
+        attended.watch_disk(record)
         source: Source = attended.source
         if lane.mix is None:
             record.truth(lane.truth)

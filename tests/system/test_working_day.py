@@ -198,7 +198,7 @@ def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(
     )
     watch = Watch(DEVICE, readiness, day.clock)
     sweeping = Sweeping(DEVICE, watch, None, readiness, lambda e: None, lambda: 0, day.clock)
-    broadcast = Broadcast(DEVICE, watch, readiness, sweeping, tmp_path, monotonic=day.clock)
+    broadcast = Broadcast(DEVICE, watch, readiness, sweeping, monotonic=day.clock)
     auditor = Auditor(day, watch, broadcast)
     out = tmp_path / "day.h5"
     began, cpu = time.monotonic(), time.process_time()

@@ -103,9 +103,10 @@ def test_a_head_that_objects_cannot_be_mixed_into_is_refused_before_anything_is_
     stepped = {"axis": tuple(np.linspace(1e9, 2e9, s.values // 2))}
     odd = replace(s, kind=kind, **(stepped if kind is StreamKind.RADAR_SFCW else {"channels": 2}))  # type: ignore[arg-type]
     streams = tuple(odd if t is s else t for t in device.streams)
-    with VirtualHead(replace(device, streams=streams), lambda: [], 0.0) as head:
+    with VirtualHead(replace(device, streams=streams), list, 0.0) as head:
         out = tmp_path / "t.h5"
-        result = RUN(app, ["practice", "--learner", "A", "--port", head.path, "--skip-checks", "a test", "-o", str(out)])
+        options = ["--learner", "A", "--port", head.path, "--skip-checks", "a test", "-o", str(out)]
+        result = RUN(app, ["practice", *options])
     assert isinstance(result.exception, SampleError)
     assert why in str(result.exception)
     assert "ractise" in str(result.exception)

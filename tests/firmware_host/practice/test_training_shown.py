@@ -48,7 +48,8 @@ def test_the_terminal_says_training_in_front_of_every_state(dual_head: Head) -> 
 
 
 def test_swept_ground_never_counts_in_practice(dual_head: Head, tmp_path: Path) -> None:
-    real, practised = Walk(dual_head, tmp_path, Plan()), Walk(dual_head, tmp_path, Plan(), counts=RecordingType.TRAINING.counts_as_swept)
+    real = Walk(dual_head, tmp_path, Plan())
+    practised = Walk(dual_head, tmp_path, Plan(), counts=RecordingType.TRAINING.counts_as_swept)
     for walk in (real, practised):
         walk.sweep()
     assert real.ground.counted_m2 > 0
