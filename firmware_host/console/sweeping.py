@@ -30,7 +30,8 @@ from firmware_host.console.strips import Strips
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.session import Listener, Order
-from firmware_host.startup import Outcome, Readiness
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
 
 _WAITING: Final = 4096
 """Blocks that may wait for marks and places, per session."""
