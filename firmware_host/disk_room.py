@@ -44,7 +44,7 @@ def shown(room: Room | None, stalled_s: float) -> tuple[str, bool]:
     """
     if stalled_s:
         return f"DISK STALLED {stalled_s:.0f} s, NOTHING IS SAFE", True
-    return (room.text, room.hours_left < LOW_H[1]) if room else ("not known", False)
+    return (room.text, room.hours_left < LOW_H[1]) if room else ("disk not measured yet", False)
 
 
 class RoomWatch:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from rich.text import Text
+
 from detector.lane import Lane
 from detector.profile import Profile
 from detector.recording.schema import RecordingType
@@ -172,6 +174,9 @@ class Attended:
         standing = self.sweeping.standing
         if standing.ground is not None and self._counts:  # else there is nothing to be swept again
             console.print(map_text(standing), gaps_text(standing), sep="")
+        if missing := self.readiness.missing():
+            text = f"This sweep ended {missing[0]}. Ground that was swept without them does not count."
+            console.print(Text(" NOT READY ", style="bold white on red"), text)
 
     def publish(self, event: Event) -> bool:
         """Have the session tell everyone, at its next turn; False if it cannot. May be called from any thread."""

@@ -116,7 +116,9 @@ def _show_checks(r: Recording) -> None:
         )
     for check in r.checks():
         passed = "passed" if check.passed else "[bold red]FAILED[/]"
-        console.print(f"{check.kind} {escape(check.name)}: {check.value:g} {escape(check.unit)}, {passed}")
+        # a step as a whole has no figure of its own
+        figure = f"{check.value:g} {escape(check.unit)}, " if check.value == check.value else ""
+        console.print(f"{check.kind} {escape(check.name)}: {figure}{passed}")
     for said in r.corrections():
         console.print(
             f"correction: {escape(said.what)} is {escape(said.value)} ({escape(said.who)}: {escape(said.why)})"

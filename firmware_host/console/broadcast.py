@@ -67,7 +67,7 @@ class Broadcast(Listener):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake: Callable[[], None] = lambda: None
-        self.disk: Callable[[], tuple[str, bool]] = lambda: ("not known", False)
+        self.disk: Callable[[], tuple[str, bool]] = lambda: ("not measured yet", False)
         """What to say of the disk, and whether it is bad, once there is a recording."""
         self._device = device
         self._watch, self._readiness, self._sweeping = watch, readiness, sweeping

@@ -113,7 +113,7 @@ def test_a_disk_that_runs_low_is_told_once_at_each_threshold() -> None:
 
 
 def test_a_disk_that_takes_nothing_or_lasts_less_than_an_hour_is_shown_as_bad() -> None:
-    assert shown(None, 0.0) == ("not known", False)
+    assert shown(None, 0.0) == ("disk not measured yet", False)
     assert shown(Room(7_200_000_000, 1e6), 0.0) == ("disk lasts 2.0 h", False)
     assert shown(Room(1_800_000_000, 1e6), 0.0) == ("disk lasts 30 min", True)
     assert shown(Room(7_200_000_000, 1e6), 3.2) == ("DISK STALLED 3 s, NOTHING IS SAFE", True)

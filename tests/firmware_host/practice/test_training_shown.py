@@ -61,6 +61,7 @@ def test_keys_mark_in_practice_only() -> None:
     for training, orders in ((False, []), (True, [Order("practise", "A"), Order("mark", "A")])):
         desk = Desk()
         keys = Keyboard(desk, "A", training=training)
+        assert ("a begins the lane" in keys.prompt) is training
         for key in "am":
             keys.press(key)
         assert desk.take() == orders
