@@ -36,6 +36,17 @@ class Room:
         return f"disk lasts {hours:.0f} h" if hours >= 10 else f"disk lasts {hours:.1f} h"
 
 
+def shown(room: Room | None, stalled_s: float) -> tuple[str, bool]:
+    """What page and terminal show of the disk, and whether it is bad.
+
+    room : None before the first flush
+    stalled_s : how long the disk has kept a flush waiting, s; 0 while all is well
+    """
+    if stalled_s:
+        return f"DISK STALLED {stalled_s:.0f} s, NOTHING IS SAFE", True
+    return (room.text, room.hours_left < LOW_H[1]) if room else ("disk not measured yet", False)
+
+
 class RoomWatch:
     """Says when the disk runs low: at each of LOW_H on the way down, and not again until it had recovered."""
 

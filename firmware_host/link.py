@@ -248,7 +248,7 @@ class SerialLink:
             except (serial.SerialException, OSError, TypeError) as e:
                 raise LinkError(
                     f"The port {self.port} stopped answering ({e}). The cable was pulled or the head lost power. "
-                    "What was recorded so far is kept; plug it in and start again."
+                    "What was recorded so far is kept; plug it in again."
                 ) from e
 
     def _read_fd(self, fd: int) -> bytes:

@@ -142,7 +142,7 @@ class LiveSource:
             out: list[Item] = []
             if now - told > REMIND_S:
                 told = now
-                text = f"{self._device.serial} is still not there, {now - since:.0f} s now. {lost}"
+                text = f"{self._device.serial} is still not there, {now - since:.0f} s now. {refused or lost}"
                 out.append(self._event(Severity.FAULT, "link", text))
             yield out
             if self._give_up_s is not None and now - since > self._give_up_s:

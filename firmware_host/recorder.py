@@ -28,7 +28,7 @@ from detector.samples import (
     Silence,
     Soil,
 )
-from firmware_host.disk_room import Room, RoomWatch
+from firmware_host.disk_room import Room, RoomWatch, shown
 from firmware_host.session import Listener
 
 FLUSH_S: Final = 0.5
@@ -99,6 +99,11 @@ class Recorder(Listener):
     def room(self) -> Room | None:
         """As of the last flush; None before the first."""
         return self._room
+
+    @property
+    def disk(self) -> tuple[str, bool]:
+        """What to show of the disk, and whether it is bad. From any thread."""
+        return shown(self._room, self.stalled_s)
 
     @property
     def stalled_s(self) -> float:

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detector.errors import SampleError
-from detector.metal.geometry import MetalGeometry
-from detector.metal.learning import conditioned, learn_ground
 from detector.profile import Profile
 from detector.samples import (
     DeviceDescription,
@@ -28,18 +23,15 @@ from detector.samples import (
     SampleBlock,
     Severity,
     Soil,
-    StreamDescription,
 )
-from detector.settings import Settings, quantity
 from firmware_host.errors import ReferenceFileError
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
-from firmware_host.soil_direction import not_soil
-from firmware_host.startup_checks import BY_ITSELF, CheckKeeper, Figure
-
-F8 = NDArray[np.float64]
+from firmware_host.startup_checks import BY_ITSELF, CheckKeeper
+from firmware_host.startup_judging import Judge, Outcome, StartupSettings
+from firmware_host.startup_measurement import Measurement
 
 STEPS: Final = ("self-check", "noise", "ground balance", "function test")
 
@@ -49,51 +41,6 @@ INSTRUCTIONS: Final = {
     "ground balance": "Over ground without signals: begin, then raise and lower the head, 2 to 20 cm, until done.",
     "function test": "Begin, then pass the test piece under the head at its marked distance, slowly, a few times.",
 }
-
-_MOST_BYTES: Final = 64 << 20
-"""Samples kept for one measurement, at most: what comes later is not used."""
-
-
-class StartupSettings(Settings):
-    """Limits of the start-up sequence."""
-
-    check_s: float = quantity(2.0, "s", 0.5, 60.0, "samples looked at in the self-check; assumed")
-    measure_s: float = quantity(4.0, "s", 0.5, 120.0, "length of the other measurements; assumed")
-    rate_tolerance: float = quantity(
-        0.2, "1", 0.01, 0.9, "records per second by the head's ticks may differ this much from what it says; assumed"
-    )
-    noise_high: float = quantity(
-        2.0, "1", 1.1, 10.0, "noise per value above its reference: twice halves the reach of a signal; assumed"
-    )
-    noise_low: float = quantity(
-        5.0, "1", 1.1, 100.0, "noise below its reference by this factor: dead; MetalMapper's background limit"
-    )
-    residual: float = quantity(
-        3.0, "1", 1.0, 50.0, "soil left after balance, in noise sigma; above it soil alone would alarm; assumed"
-    )
-    response_metal: float = quantity(
-        0.2, "1", 0.01, 0.9, "function test, metal: response within this of its reference (static test of UX practice)"
-    )
-    response_radar: float = quantity(
-        0.3, "1", 0.01, 0.9, "function test, radar: within 3 dB of its reference; assumed"
-    )
-    response_noise: float = quantity(
-        10.0, "1", 3.0, 1000.0, "the test piece must stand out by this many noise sigma, or it was not there; assumed"
-    )
-    pause_min: float = quantity(10.0, "min", 0.5, 240.0, "after a longer pause the steps are repeated; assumed")
-    battery_rise: float = quantity(
-        0.04, "1", 0.005, 0.5, "a rise of the supply by this share is another battery: rest brings less; assumed"
-    )
-
-
-class Outcome(StrEnum):
-    OPEN = "open"
-    RUNNING = "running"
-    PASSED = "passed"
-    FAILED = "failed"
-    NO_REFERENCE = "no reference"
-    """Measured, but this head has nothing to compare with: look at the figures, then store them."""
-    NOT_NEEDED = "not needed"
 
 
 @dataclass(slots=True)
@@ -110,66 +57,6 @@ class Step:
     @property
     def done(self) -> bool:
         return self.outcome in (Outcome.PASSED, Outcome.NOT_NEEDED)
-
-
-@dataclass(slots=True)
-class _Measurement:
-    """Samples of every stream since a step began."""
-
-    wanted_s: float
-    blocks: dict[int, list[SampleBlock]] = field(default_factory=dict)
-    size: int = 0
-    gaps: int = 0
-
-    def add(self, block: SampleBlock) -> None:
-        self.size += block.raw.nbytes
-        if self.size <= _MOST_BYTES:
-            self.blocks.setdefault(block.stream.stream_id, []).append(block)
-
-    def seconds(self, stream_id: int, tick_hz: float) -> float:
-        """Time that the samples of a stream span by the head's own ticks."""
-        blocks = self.blocks.get(stream_id, [])
-        return (int(blocks[-1].tick[-1]) - int(blocks[0].tick[0])) / tick_hz if blocks else 0.0
-
-    def physical(self, stream: StreamDescription) -> F8:
-        """(n, channels * values) in the stream's unit."""
-        raw = np.concatenate([b.raw for b in self.blocks[stream.stream_id]])
-        return raw.reshape(len(raw), -1).astype(np.float64) * stream.scale + stream.offset
-
-
-def noise_sigma(x: F8) -> F8:
-    """1 sigma of white noise per column of (n, width), robust against drift and outliers.
-
-    Median absolute step from record to record over 0.6745 * sqrt(2).
-    """
-    out: F8 = np.median(np.abs(np.diff(x, axis=0)), axis=0) / (0.674489750196 * np.sqrt(2.0))
-    # steps of counts: the median of few levels is coarse, so their mean stands in where it says 0
-    rough: F8 = np.sqrt(np.mean(np.diff(x, axis=0) ** 2, axis=0) / 2.0)
-    return np.where(out > 0, out, rough)
-
-
-def largest_response(x: F8) -> F8:
-    """(width,) deviation from the median record, at the record that deviates most in sum."""
-    deviation = x - np.median(x, axis=0)
-    out: F8 = deviation[int(np.argmax(np.sum(np.abs(deviation), axis=1)))]
-    return out
-
-
-def soil_residual(x: F8, sigma: F8) -> tuple[float, float]:
-    """What soil does to gates while the head is raised and lowered.
-
-    x : (n, gates); sigma : (gates,) noise in the same unit
-
-    Returns
-    -------
-    soil : rms along the strongest direction of the whitened gates, in sigma
-    left : rms per gate once that direction is taken out, in sigma: 1 is noise alone
-    """
-    white = (x - np.median(x, axis=0)) / sigma
-    strengths = np.linalg.svd(white, compute_uv=False)
-    n, gates = white.shape
-    left = float(np.sqrt(np.sum(strengths[1:] ** 2) / (n * max(1, gates - 1))))
-    return float(strengths[0] / np.sqrt(n)), left
 
 
 class Readiness(Listener):
@@ -200,8 +87,6 @@ class Readiness(Listener):
         knobs: HeadSettings | None = None,
         profile: Profile | None = None,
     ) -> None:
-        self._profile = profile
-        self._who = ""
         self.skipped = skip_reason
         """Why the steps were left out; shown for the rest of the session."""
         self.again = ""
@@ -211,16 +96,14 @@ class Readiness(Listener):
         self._references = references
         self._publish = publish
         self._settings = settings or StartupSettings()
-        self._head_settings = head_settings
+        self._judge = Judge(device, references, self._settings, head_settings, clock, profile)
         self._clock = clock
         self.checks = CheckKeeper(clock)
         """Where the outcomes go as rows of the recording's table of checks."""
-        self._figures: list[Figure] = []
         self._who = BY_ITSELF
         self._now = monotonic
-        self._measurement: _Measurement | None = None
+        self._measurement: Measurement | None = None
         self._running: Step | None = None
-        self._results: dict[str, dict[str, list[float]]] = {}
         self._heard = monotonic()
         self._state: dict[str, HeadState] = {}
         self._battery: dict[str, int] = {}
@@ -257,7 +140,7 @@ class Readiness(Listener):
         self.again = why
         for s in self.steps:
             s.outcome, s.text, s.progress = Outcome.OPEN, "", 0.0
-        self._results.clear()
+        self._judge.results.clear()
         self._tell(Severity.WARNING, f"Repeat the start-up steps: {why}. Ground swept until then is not valid.")
         self._begin(self.steps[0])
 
@@ -288,7 +171,7 @@ class Readiness(Listener):
 
     def parameter(self, reading: ParameterReading) -> None:
         if change := self._knobs.change(reading):
-            self._head_settings = self._knobs.hash
+            self._judge.head_settings = self._knobs.hash
             self.demand(change)
 
     def status(self, status: HeadStatus) -> None:
@@ -317,10 +200,11 @@ class Readiness(Listener):
         first = step is self.steps[0]
         seconds = self._settings.check_s if first else self._settings.measure_s
         step.outcome, step.text, step.progress = Outcome.RUNNING, "", 0.0
-        self._running, self._measurement = step, _Measurement(seconds)
-        self._figures, self._who = [], who
+        self._running, self._measurement = step, Measurement(seconds)
+        self._judge.begin()
+        self._who = who
 
-    def _advance(self, step: Step, m: _Measurement) -> None:
+    def _advance(self, step: Step, m: Measurement) -> None:
         spans = [m.seconds(s.stream_id, self._device.tick_hz) for s in self._device.streams]
         step.progress = min(1.0, min(spans) / m.wanted_s)
         if min(spans) < m.wanted_s:
@@ -329,195 +213,41 @@ class Readiness(Listener):
             if max(spans) > 3.0 * m.wanted_s:
                 self._conclude(step, Outcome.FAILED, f"{slowest.name} sends too few records, or none. Check the head.")
             return
-        measure = {
-            "self-check": self._self_check,
-            "noise": self._noise,
-            "ground balance": self._ground_balance,
-            "function test": self._function_test,
-        }[step.name]
         if m.gaps:
             self._conclude(step, Outcome.FAILED, f"{m.gaps} gaps in the samples. Check the cable; measure again.")
-        else:
-            try:
-                self._conclude(step, *measure(m))
-            except ReferenceFileError as e:
-                self._conclude(step, Outcome.FAILED, str(e))
+            return
+        try:
+            outcome, text = self._judged(step, m)
+        except ReferenceFileError as e:
+            outcome, text = Outcome.FAILED, str(e)
+        for soil in self._judge.learned:
+            self._publish(soil)
+        self._conclude(step, outcome, text)
+
+    def _judged(self, step: Step, m: Measurement) -> tuple[Outcome, str]:
+        match step.name:
+            case "self-check":
+                return self._judge.self_check(m, self._fault_bits, self._status_seen)
+            case "noise":
+                return self._judge.noise(m)
+            case "ground balance":
+                return self._judge.ground_balance(m, self._who, noise_wanted=not self.skipped)
+            case _:
+                return self._judge.function_test(m)
 
     def _conclude(self, step: Step, outcome: Outcome, text: str) -> None:
         step.outcome, step.text, step.progress = outcome, text, 1.0
         self._running = self._measurement = None
         bad = outcome in (Outcome.FAILED, Outcome.NO_REFERENCE)
         self._tell(Severity.WARNING if bad else Severity.INFO, f"{step.name} {outcome}: {text}")
-        self.checks.step_ended(step.name, self._figures, not bad, self._who, text)
-        self._figures = []
-        if step is self.steps[0] and not self._metals and outcome is Outcome.PASSED:
+        self.checks.step_ended(step.name, self._judge.figures, not bad, self._who, text)
+        self._judge.begin()
+        if step is self.steps[0] and not self._judge.metals and outcome is Outcome.PASSED:
             balance = self.steps[STEPS.index("ground balance")]
             balance.outcome, balance.text = Outcome.NOT_NEEDED, "this head has no metal detector"
         if self.ready:
             self.again = ""
             self._tell(Severity.INFO, "Every start-up step has passed. Ready.")
-
-    @property
-    def _metals(self) -> list[StreamDescription]:
-        return [s for s in self._device.streams if s.kind.is_metal]
-
-    def _self_check(self, m: _Measurement) -> tuple[Outcome, str]:
-        troubles = []
-        if self._fault_bits:
-            troubles.append("the head reports a fault")
-        for s in self._device.streams:
-            raw = np.concatenate([b.raw for b in m.blocks[s.stream_id]])
-            seconds = m.seconds(s.stream_id, self._device.tick_hz)
-            rate = (len(raw) - 1) / seconds
-            # an odometer triggers as fast as it is moved
-            low, high = (
-                (np.nan, np.nan) if s.step_m else s.rate_hz * (1.0 + np.array([-1, 1]) * self._settings.rate_tolerance)
-            )
-            self._figures.append(Figure(f"{s.name} rate", "1/s", rate, float(low), float(high)))
-            if not self._figures[-1].passed:
-                troubles.append(f"{s.name} sends {rate:.0f} records/s, not {s.rate_hz:.0f}")
-            if len(raw) > 3 and not np.any(np.diff(raw, axis=0)):
-                troubles.append(f"{s.name} is frozen: every record is the same")
-            if s.dtype.kind in "iu":
-                ends = np.iinfo(s.dtype)
-                full = float(np.mean(np.any((raw == ends.max) | (raw == ends.min), axis=(1, 2))))
-                if full > 0.01 and s.dtype.itemsize == 2:
-                    troubles.append(f"{s.name} stands at the end of its range in {100 * full:.0f} % of records")
-        if troubles:
-            return Outcome.FAILED, f"{'; '.join(troubles)}. Do not sweep with it."
-        d = self._device
-        names = ", ".join(s.name for s in d.streams)
-        told = "no faults" if self._status_seen else "it says nothing of faults"
-        return Outcome.PASSED, f"{d.model} serial {d.serial}: {names} flowing without gaps, {told}"
-
-    def _noise(self, m: _Measurement) -> tuple[Outcome, str]:
-        measured = {s.name: noise_sigma(m.physical(s)) for s in self._device.streams}
-        self._results["noise"] = {name: [float(v) for v in sigma] for name, sigma in measured.items()}
-        for s in self._device.streams:
-            self._figures.append(Figure(f"{s.name} median 1 sigma", s.unit, float(np.median(measured[s.name]))))
-        dead = [name for name, sigma in measured.items() if not np.all(sigma > 0)]
-        if dead:
-            return Outcome.FAILED, f"{', '.join(dead)}: a value without any noise is dead. Do not sweep with it."
-        figures = ", ".join(f"{n} median {np.median(sigma):.3g}" for n, sigma in measured.items())
-        reference, why = self._reference("noise")
-        if reference is None:
-            return Outcome.NO_REFERENCE, f"{why} Measured 1 sigma: {figures}. Store it if the head is known to be well."
-        worst: list[str] = []
-        for name, sigma in measured.items():
-            ratio = sigma / np.asarray(reference.values[name])
-            low = 1.0 / self._settings.noise_low
-            self._figures.append(Figure(f"{name} least over reference", "1", float(ratio.min()), low))
-            self._figures.append(
-                Figure(f"{name} most over reference", "1", float(ratio.max()), high=self._settings.noise_high)
-            )
-            if ratio.max() > self._settings.noise_high:
-                at, most = int(ratio.argmax()), self._settings.noise_high
-                worst.append(f"{name} value {at} is {ratio.max():.1f} times its reference, allowed {most:g}")
-            if ratio.min() < 1.0 / self._settings.noise_low:
-                worst.append(f"{name} value {int(ratio.argmin())} is {1 / ratio.min():.1f} times quieter: dead?")
-        if worst:
-            advice = "Move away from power lines, radios and other detectors; measure again."
-            return Outcome.FAILED, f"{'; '.join(worst)}. {advice}"
-        return Outcome.PASSED, f"1 sigma: {figures}, as its reference of {_day(reference)}"
-
-    def _ground_balance(self, m: _Measurement) -> tuple[Outcome, str]:
-        noise = self._results.get("noise")
-        if noise is None and not self.skipped:
-            return Outcome.FAILED, "Measure the noise first: soil is judged against it."
-        texts = []
-        learned: list[Soil] = []
-        for s in self._metals:
-            if s.values < 2:
-                continue
-            x = m.physical(s).reshape(-1, s.channels, s.values)
-            # pumping is slow against the records, so that their own steps tell the noise where nobody measured it
-            sigma = np.asarray(noise[s.name] if noise else noise_sigma(m.physical(s))).reshape(s.channels, s.values)
-            for c in range(s.channels):
-                soil, left = soil_residual(x[:, c], sigma[c])
-                coil = f"{s.name} coil {c}" if s.channels > 1 else s.name
-                self._figures.append(Figure(f"{coil} soil", "sigma", soil))
-                self._figures.append(Figure(f"{coil} left after balance", "sigma", left, high=self._settings.residual))
-                if why := not_soil(s, x[:, c], sigma[c]):
-                    return Outcome.FAILED, f"{coil}: {why}"
-                if left > self._settings.residual:
-                    return Outcome.FAILED, (
-                        f"{coil}: {left:.1f} sigma are left after balance, allowed {self._settings.residual:g}. Is "
-                        "there metal? Try another spot; if it stays so, this soil is beyond the ground balance."
-                    )
-                texts.append(f"{coil} soil {soil:.0f} sigma, {left:.1f} left after balance")
-            if self._profile is not None:
-                texts.append(self._learn(s, m, self._profile, learned))
-        for each in learned:
-            self._publish(each)
-        return Outcome.PASSED, "; ".join(texts) or "a head with one gate has nothing to balance"
-
-    def _learn(self, s: StreamDescription, m: _Measurement, profile: Profile, learned: list[Soil]) -> str:
-        """Learn the soil's direction for the session's chain; says what came of it."""
-        geometry = MetalGeometry.of(s, profile.nominal_speed_m_per_s)
-        blocks = m.blocks[s.stream_id]
-        try:
-            found = learn_ground(conditioned(m.physical(s), profile.metal, geometry), geometry)
-        except SampleError as e:
-            return f"{s.name} keeps the balance that it had. {e}"
-        per_coil = (tuple(float(v) for v in a) for a in (
-            found.snr, found.share, found.residual, found.exponent, found.swing))  # fmt: skip
-        learned.append(
-            Soil(
-                self._clock(), self._who, s.stream_id, int(blocks[0].seq[0]), int(blocks[-1].seq[-1]),
-                found.n_records, -1, tuple(tuple(float(v) for v in d) for d in found.direction), *per_coil,
-            )
-        )  # fmt: skip
-        fits = [f"1/t^{p:.2f}" for p in found.exponent if p == p]
-        return (
-            f"{s.name} learned its direction from {found.n_records} records{' (' if fits else ''}{', '.join(fits)}"
-            f"{')' if fits else ''}, {100 * float(found.share.min()):.1f} % of the change, and uses it from now on"
-        )
-
-    def _function_test(self, m: _Measurement) -> tuple[Outcome, str]:
-        noise = self._results.get("noise")
-        if noise is None:
-            return Outcome.FAILED, "Measure the noise first: the response is judged against it."
-        measured = {s.name: largest_response(m.physical(s)) for s in self._device.streams}
-        self._results.pop("function", None)
-        for name, response in measured.items():
-            stands_out = float(np.max(np.abs(response) / np.asarray(noise[name])))
-            self._figures.append(Figure(f"{name} over noise", "sigma", stands_out, self._settings.response_noise))
-            if not self._figures[-1].passed:
-                return Outcome.FAILED, (
-                    f"{name} did not see the test piece: {stands_out:.1f} sigma, wanted "
-                    f"{self._settings.response_noise:g}. Pass it at its marked distance; if it stays so, do not sweep."
-                )
-        self._results["function"] = {name: [float(v) for v in r] for name, r in measured.items()}
-        reference, why = self._reference("function")
-        if reference is None:
-            return Outcome.NO_REFERENCE, f"{why} The test piece was seen. Store it if the head is known to be well."
-        texts = []
-        for s in self._device.streams:
-            stored = np.asarray(reference.values[s.name])
-            # along the reference's own pattern: another shape of decay is another response
-            ratio = float(measured[s.name] @ stored / (stored @ stored))
-            limit = self._settings.response_metal if s.kind.is_metal else self._settings.response_radar
-            texts.append(f"{s.name} {100 * ratio:.0f} % of its reference")
-            self._figures.append(Figure(f"{s.name} over reference", "1", ratio, 1.0 - limit, 1.0 + limit))
-            if not self._figures[-1].passed:
-                return Outcome.FAILED, (
-                    f"{texts[-1]}, allowed {100 * (1 - limit):.0f} to {100 * (1 + limit):.0f} %. Check distance "
-                    "and test piece, measure again. If it stays so: all since the last passed test is in doubt."
-                )
-        return Outcome.PASSED, f"{', '.join(texts)} of {_day(reference)}"
-
-    def _reference(self, step: str) -> tuple[Reference | None, str]:
-        """The reference to compare with, or why there is none."""
-        serial = self._device.serial
-        found = self._references.find(serial, step)
-        if found is None:
-            return None, f"Head {serial} has no reference yet."
-        widths = {s.name: s.width for s in self._device.streams}
-        if {name: len(v) for name, v in found.values.items()} != widths:
-            return None, f"The reference of head {serial} is of other streams."
-        if found.settings != self._head_settings:
-            return None, f"The reference of head {serial} was taken with other settings of the head."
-        return found, ""
 
     def _store(self, who: str) -> None:
         step = next((s for s in self.steps if s.outcome is Outcome.NO_REFERENCE), None)
@@ -525,7 +255,7 @@ class Readiness(Listener):
             return
         key = "noise" if step.name == "noise" else "function"
         reference = Reference(
-            key, who, self._clock(), self._device.firmware, self._head_settings, self._results[key]
+            key, who, self._clock(), self._device.firmware, self._judge.head_settings, self._judge.results[key]
         )
         self._who = who
         try:
@@ -537,7 +267,3 @@ class Readiness(Listener):
 
     def _tell(self, severity: Severity, text: str) -> None:
         self._publish(Event(self._clock(), severity, "start-up", text))
-
-
-def _day(reference: Reference) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(reference.utc_ns / 1e9))

@@ -21,7 +21,8 @@ from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.entries import Entry, chained
 from detector.recording.journal import hold, sync_folder
-from detector.recording.reader import Correction, open_recording
+from detector.recording.reader import open_recording
+from detector.recording.stored_tables import Correction
 
 
 def append_labels(path: Path, labels: Sequence[Label]) -> None:

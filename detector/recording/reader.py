@@ -12,28 +12,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
+from detector.detections import Label
 from detector.errors import RecordingError
-from detector.metal_description import MetalDescription
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
-from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, rows_of, sound_dataset
+from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at, linked, sound_dataset
 from detector.recording.journal import being_written, journal_of
-from detector.recording.soil import soils_of
+from detector.recording.reading_ahead import Ahead
+from detector.recording.stored_tables import StoredTables
 from detector.samples import (
-    Check,
-    ClockFit,
     DeviceDescription,
-    Event,
-    FixQuality,
-    Gap,
     Int64Array,
-    ParameterReading,
-    Position,
     SampleBlock,
-    Severity,
-    Silence,
-    Soil,
     StreamDescription,
     StreamKind,
 )
@@ -45,29 +35,6 @@ class Span:
 
     start: int
     stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """What a person said of anything in a recording, afterwards. Nothing is overwritten by it."""
-
-    utc_ns: int
-    who: str
-    what: str
-    value: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCoverage:
-    """How much of a stream was really tested, as the session said at its end; see detector.pipeline.Coverage."""
-
-    stream: str
-    received: int
-    missing: int
-    untested: int
-    surface_lost: int
-    segments: int
 
 
 def open_recording(path: Path | str) -> Recording:
@@ -102,15 +69,14 @@ def _attr(attrs: Any, name: str) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-class Recording:
+class Recording(StoredTables):
     """An open recording. Use :func:`open_recording`. A context manager.
 
     Every method raises RecordingError where the file is damaged, and says where.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path = path
-        self._file = file
+        super().__init__(path, file)
         attrs = file.attrs
         check_texts(path, attrs)
         if "format" not in attrs or _attr(attrs, "format") != schema.FORMAT:
@@ -203,11 +169,6 @@ class Recording:
         """Whether a live process of this machine is writing it."""
         return being_written(journal_of(self.path))
 
-    @property
-    def is_training(self) -> bool:
-        """Whether its samples are simulated or mixed with hidden objects, for practice."""
-        return self.recording_type == "training"
-
     def refuse_training(self, what: str) -> None:
         """Keep practice out of what is said of real ground.
 
@@ -218,7 +179,7 @@ class Recording:
         RecordingError
             if this is a recording of type training.
         """
-        if self.is_training:
+        if self.recording_type == schema.RecordingType.TRAINING:
             raise RecordingError(
                 f"{self.path} is a recording of type training: objects that never lay in the ground are mixed into its "
                 f"samples. It cannot {what}."
@@ -280,12 +241,6 @@ class Recording:
         except DAMAGE as e:
             raise self._damaged(f"records {start} to {stop - 1} of {stream_name!r}", e) from e
         return values
-
-    def _damaged(self, what: str, e: Exception) -> RecordingError:
-        return RecordingError(
-            f"{self.path}: {what} cannot be read ({e}). The file is damaged there; look for another copy, or take what "
-            f"is left with 'groundsweep recover {self.path}'."
-        )
 
     def block(self, stream_name: str, start: int, stop: int) -> SampleBlock:
         """Records start to stop - 1 of a stream, counted from 0 in the file."""
@@ -408,7 +363,7 @@ class Recording:
         if max_records < 1:
             raise RecordingError("Blocks hold at least one record.")
         names = [s.name for s in self.device.streams]
-        ahead = {name: _Ahead(self, name, max_records, *self._records_of(name, span)) for name in names}
+        ahead = {name: Ahead(self, name, max_records, *self._records_of(name, span)) for name in names}
         while True:
             waiting = [(a.next_tick, name) for name, a in ahead.items() if a.next_tick is not None]
             if not waiting:
@@ -421,93 +376,6 @@ class Recording:
         if span is None:
             return 0, self.n_records(stream_name)
         return self._first_at(stream_name, span.start), self._first_at(stream_name, span.stop)
-
-    def table(self, name: str) -> NDArray[Any]:
-        """(n,) rows of a table of schema.TABLES with its columns; none where the file is older than the table."""
-        dtype = schema.TABLES[name][0]
-        if name not in self._file:
-            return np.zeros(0, dtype)
-        return rows_of(self.path, self._file, name, dtype, schema.NEWER_COLUMNS.get(name, ()))
-
-    def _items(self, name: str, make: Callable[[dict[str, Any]], Any]) -> list[Any]:
-        try:
-            return [make(schema.fields_of(row)) for row in self.table(name)]
-        except DAMAGE as e:
-            raise self._damaged(f"table {name!r}", e) from e
-
-    def gaps(self) -> list[Gap]:
-        return self._items("gaps", lambda r: Gap(**r))
-
-    def silences(self) -> list[Silence]:
-        """Streams given up while others went on, in the order in which it was done."""
-        return self._items("silences", lambda r: Silence(**r))
-
-    def soils(self) -> list[Soil]:
-        """What was learned of the soil on command, in the order in which it was learned."""
-        try:
-            return soils_of(self.table("soil"))
-        except DAMAGE as e:
-            raise self._damaged("table 'soil'", e) from e
-
-    def events(self) -> list[Event]:
-        return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))
-
-    def parameters(self) -> list[ParameterReading]:
-        """Parameters over time, oldest first; none in a file older than schema 1.1."""
-        flags = ("writable", "persistent")
-        return self._items("parameters", lambda r: ParameterReading(**{**r, **{f: bool(r[f]) for f in flags}}))
-
-    def checks(self) -> list[Check]:
-        """Calibrations and function checks of the head."""
-        return self._items("checks", lambda r: Check(**{**r, "passed": bool(r["passed"])}))
-
-    def coverage(self) -> list[StoredCoverage]:
-        """How much of each stream was tested; [] where the session did not get to say it."""
-        return self._items("coverage", lambda r: StoredCoverage(**r))
-
-    def corrections(self) -> list[Correction]:
-        """What people said afterwards, oldest first."""
-        return self._items("corrections", lambda r: Correction(**r))
-
-    def detection_table(self) -> NDArray[Any]:
-        """(n,) of DETECTION_DTYPE, as recorded, to the bit."""
-        return self.table("detections").astype(DETECTION_DTYPE, copy=False)
-
-    def detections(self) -> list[Detection]:
-        try:
-            return [Detection.from_row(r) for r in self.detection_table()]
-        except DAMAGE as e:
-            raise self._damaged("table 'detections'", e) from e
-
-    def metal_descriptions(self) -> dict[int, MetalDescription]:
-        """What the metal answers of detections are like, by the detection's number; {} in files before 1.3."""
-        try:
-            return {int(row["detection_id"]): MetalDescription.from_row(row) for row in self.table("metal")}
-        except DAMAGE as e:
-            raise self._damaged("table 'metal'", e) from e
-
-    def labels(self) -> list[Label]:
-        """All of them, oldest first."""
-        return self._items(
-            "labels",
-            lambda r: Label(**{**r, "label": LabelClass(r["label"]), "ground_truth": bool(r["ground_truth"])}),
-        )
-
-    def clock_fits(self) -> list[ClockFit]:
-        """How the heads' ticks lay in host time; [] in files that do not say."""
-        return self._items("clock", lambda r: ClockFit(**r))
-
-    def truth(self) -> list[TrueObject]:
-        return self._items(
-            "truth",
-            lambda r: TrueObject(
-                **{**r, "label": LabelClass(r["label"]), "contains_metal": bool(r["contains_metal"])}
-            ),
-        )
-
-    def positions(self) -> list[Position]:
-        """What a satellite receiver said, in the order in which it came; empty in a recording without one."""
-        return self._items("positions", lambda r: Position(**{**r, "quality": FixQuality(r["quality"])}))
 
 
 def _check_size(path: Path, target: str, n: int, width: int) -> None:
@@ -524,44 +392,6 @@ def _joined(spans: list[Span]) -> list[Span]:
         else:
             out.append(s)
     return out
-
-
-class _Ahead:
-    """One stream on its way out of a file, a chunk at a time."""
-
-    def __init__(self, recording: Recording, name: str, max_records: int, start: int, stop: int) -> None:
-        self._recording = recording
-        self._name = name
-        self._max = max_records
-        self._n = stop
-        self._read = start
-        self._block: SampleBlock | None = None
-        self._at = 0
-        self._fill()
-
-    def _fill(self) -> None:
-        self._block, self._at = None, 0
-        if self._read < self._n:
-            step = max(self._max, 256)
-            self._block = self._recording.block(self._name, self._read, min(self._n, self._read + step))
-            self._read += len(self._block)
-
-    @property
-    def next_tick(self) -> int | None:
-        return None if self._block is None else int(self._block.tick[self._at])
-
-    def take(self, until: int | None) -> SampleBlock:
-        """The next records, at least one, up to the first after tick `until`."""
-        assert self._block is not None
-        block = self._block
-        stop = min(len(block), self._at + self._max)
-        if until is not None:
-            stop = min(stop, max(self._at + 1, int(np.searchsorted(block.tick, until, side="right"))))
-        out = block[self._at : stop]
-        self._at = stop
-        if stop == len(block):
-            self._fill()
-        return out
 
 
 def _stream(path: Path, attrs: Any) -> StreamDescription:

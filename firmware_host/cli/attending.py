@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -30,12 +29,14 @@ from firmware_host.errors import ConsoleError
 from firmware_host.head import Head
 from firmware_host.head_settings import HeadSettings, ask_settings
 from firmware_host.practice.marks import Unaided
+from firmware_host.recorder import Recorder
 from firmware_host.references import References, default_folder
 from firmware_host.session import Listener, Source
 from firmware_host.startup import Readiness
 
 if TYPE_CHECKING:
     from detector.detections import Detection
+    from firmware_host.console.broadcast import Broadcast
 
 PAGE_PORT: Final = 8765
 
@@ -92,7 +93,6 @@ class Attended:
         self,
         source: Source,
         heads: Sequence[Head],
-        out: Path,
         how: Attendance,
         clock: Callable[[], int],
         profile: Profile | None = None,
@@ -103,6 +103,7 @@ class Attended:
         who = how.operator or _user()
         self.source = AttendedSource(source, desk)
         self._desk = desk
+        self._counts = how.kind.counts_as_swept
         references = References(default_folder())
         self.readiness = Readiness(
             device,
@@ -116,7 +117,6 @@ class Attended:
         )
         self._watch = Watch(device, self.readiness, training=how.training)
         plan = plan_of(how.lanes, how.lane, device, references, who, how.satellites, how.nominal_m_per_s)
-        plan = replace(plan, training=how.training)
         self.sweeping = Sweeping(
             device, self._watch, plan, self.readiness, desk.put, clock, counts=how.kind.counts_as_swept
         )
@@ -133,18 +133,18 @@ class Attended:
         first = [self.readiness, self._watch, height, self.sweeping]
         self.listeners: list[Listener] = [*first, _KeyListener(keyboard), self._view]
         self._server = None
+        self._broadcast: Broadcast | None = None
         if how.page:
             try:
                 from firmware_host.console.broadcast import Broadcast
                 from firmware_host.console.server import ConsoleServer
             except ImportError as e:
                 raise ConsoleError(f"The page needs {e.name}. Install 'groundsweep[console]'.") from e
-            broadcast = Broadcast(
-                device, self._watch, self.readiness, self.sweeping, out.parent,
-                lambda: [h.counters for h in heads], height,
-            )  # fmt: skip
-            self.listeners.append(broadcast)
-            self._server = ConsoleServer(broadcast, desk, how.bind, how.page_port, clock)
+            self._broadcast = Broadcast(
+                device, self._watch, self.readiness, self.sweeping, lambda: [h.counters for h in heads], height
+            )
+            self.listeners.append(self._broadcast)
+            self._server = ConsoleServer(self._broadcast, desk, how.bind, how.page_port, clock)
         if how.alarms_hidden:
             self.listeners = [Unaided(listener) for listener in self.listeners]
         self.who = who
@@ -172,16 +172,21 @@ class Attended:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
         standing = self.sweeping.standing
-        if standing.ground is not None:
+        if standing.ground is not None and self._counts:  # else there is nothing to be swept again
             console.print(map_text(standing), gaps_text(standing), sep="")
+        if missing := self.readiness.missing():
+            text = f"This sweep ended {missing[0]}. Ground that was swept without them does not count."
+            console.print(Text(" NOT READY ", style="bold white on red"), text)
 
     def publish(self, event: Event) -> bool:
         """Have the session tell everyone, at its next turn; False if it cannot. May be called from any thread."""
         return self._desk.put(event)
 
-    def watch_disk(self, disk: Callable[[], Text]) -> None:
-        """Have the terminal say how the disk is."""
-        self._view.disk = disk
+    def watch_disk(self, recorder: Recorder) -> None:
+        """Have terminal and page say how the recorder's disk is."""
+        for view in (self._view, self._broadcast):
+            if view is not None:
+                view.disk = lambda: recorder.disk
 
     def ended(self) -> None:
         """The sweep is over: the ground is kept as it stands, and whoever still looks is told."""

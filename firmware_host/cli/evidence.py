@@ -13,10 +13,11 @@ from rich.markup import escape
 
 from detector.recording.amending import append_corrections
 from detector.recording.integrity import verify as verify_recording
-from detector.recording.reader import Correction, open_recording
+from detector.recording.reader import open_recording
 from detector.recording.recovery import recover as recover_recording
 from detector.recording.signing import public_key_hex, signatures
 from detector.recording.signing import sign as sign_recording
+from detector.recording.stored_tables import Correction
 from firmware_host.cli.opening import console
 
 _MOST_SHOWN = 20

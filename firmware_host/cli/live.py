@@ -30,7 +30,7 @@ from firmware_host.cli.attending import PAGE_PORT, Attendance, Attended, SoundCh
 from firmware_host.cli.lanes import LaneOptions, read_lane
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, new_writer
 from firmware_host.clock import HostClock
-from firmware_host.console.terminal import detection_table, disk_text
+from firmware_host.console.terminal import detection_table
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import DEFAULT_BAUD
 from firmware_host.head import Head
@@ -244,14 +244,14 @@ def _live(
         pipeline = Pipeline(device, profile, model)
         for name, seconds in pipeline.latency_s().items():
             console.print(f"[dim]{name}: alarms come {seconds:.2f} s after the head has passed, at the nominal rate[/]")
-        attended = Attended(source, heads, out, how, clock, profile)
+        attended = Attended(source, heads, how, clock, profile)
         with (
             new_writer(out, device, profile, model, kind=how.kind, note=note, several_heads=len(heads) > 1) as writer,
             Recorder(writer, publish=attended.publish, clock=clock) as recorder,
             attended,
             Interrupt() as stop,
         ):
-            attended.watch_disk(lambda: disk_text(recorder))
+            attended.watch_disk(recorder)
             attended.readiness.checks.record(recorder.check)
             attended.sweeping.record(recorder.rows)
             for head, table in zip(heads, tables, strict=True):

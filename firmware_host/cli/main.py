@@ -18,6 +18,7 @@ from firmware_host.cli import (
     evidence,
     firmware,
     gnss,
+    label,
     live,
     params,
     plot,
@@ -26,6 +27,7 @@ from firmware_host.cli import (
     scope,
     score,
     seal,
+    show,
     simulate,
     train,
     tune,
@@ -43,6 +45,8 @@ app = typer.Typer(
 live.register(app)
 gnss.register(app)
 replay.register(app)
+show.register(app)
+label.register(app)
 evidence.register(app)
 compare.register(app)
 scope.register(app)

@@ -18,6 +18,7 @@ from detector.plotting.radar import plot_ascan, plot_bscan, plot_spectrum
 from detector.plotting.stages import StageOutput, stages
 from detector.profile import DEFAULT_PROFILE, parse_profile
 from detector.recording.reader import Recording
+from detector.recording.schema import RecordingType
 from firmware_host.cli.opening import ModelOption, chain, console
 from firmware_host.cli.reading import places_of_detections, reading
 
@@ -163,7 +164,7 @@ def _available(recording: Readable) -> list[Picture]:
         out += [Picture.METAL]
     if any(p.quality.measured for p in recording.positions()):
         out += [Picture.MAP]
-    if streams and not (isinstance(recording, Recording) and recording.is_training):
+    if streams and recording.recording_type != RecordingType.TRAINING:
         out += [Picture.COVERAGE]
     if not out:
         raise PlotError("The recording holds nothing to draw.")

@@ -34,7 +34,7 @@ from firmware_host.head import Head
 from firmware_host.live_source import LiveSource
 from firmware_host.practice.history import History, Session
 from firmware_host.practice.marks import Marks
-from firmware_host.practice.mixing import MixedSource
+from firmware_host.practice.mixing import MixedSource, refuse_head
 from firmware_host.practice.report import history_text, score_text
 from firmware_host.practice.scene_source import SceneSource
 from firmware_host.practice.way import Way
@@ -157,6 +157,7 @@ def _simulated(scene: Scene, speed: float, clock: Callable[[], int]) -> _Lane:
 def _mixed(head: Head, seed: int, length_m: float, per_m: float, reckon: float, duration: float | None) -> _Lane:
     source = LiveSource(head, duration)
     device = source.device
+    refuse_head(device)
     way = Way(device.tick_hz, reckon)
     objects = hidden_objects(seed, length_m, per_m)
     stored = References(default_folder()).find(device.serial, "function")
@@ -192,7 +193,7 @@ def _practise(
         profile = with_stated_pulse(profile, lane.device, tables)
     with console.status("Compiling the filters (first run only) ..."):
         warm_up(lane.device, profile, model)
-    attended = Attended(lane.source, lane.heads, out, how, clock)
+    attended = Attended(lane.source, lane.heads, how, clock)
     marks = Marks(lane.device, lane.way, attended.publish, clock)
     console.print("[bold white on magenta] TRAINING, NOT A SURVEY [/] a begins the lane, m marks a find.")
     with contextlib.ExitStack() as stack:
@@ -204,6 +205,7 @@ def _practise(
         record = recorder(out, lane.note)
         for head, table in zip(lane.heads, tables, strict=True):
             record_settings(head, table, record)
+        attended.watch_disk(record)
         source: Source = attended.source
         if lane.mix is None:
             record.truth(lane.truth)

@@ -6,13 +6,11 @@ finds its cursor behind the memory and gets the whole picture anew. So memory do
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
 from detector.decide.alarm import Alarm
@@ -54,7 +52,6 @@ class Broadcast(Listener):
     Parameters
     ----------
     watch, readiness, sweeping : stand before this one among the listeners
-    folder : where the recording grows
     counters : what went over the wires so far, one per head
     wake : called after every turn of the session, from its thread; must not block
     """
@@ -65,15 +62,16 @@ class Broadcast(Listener):
         watch: Watch,
         readiness: Readiness,
         sweeping: Sweeping,
-        folder: Path,
         counters: Callable[[], Sequence[FrameCounters]] = tuple,
         height: HeightGauge | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wake: Callable[[], None] = lambda: None
+        self.disk: Callable[[], tuple[str, bool]] = lambda: ("not measured yet", False)
+        """What to say of the disk, and whether it is bad, once there is a recording."""
         self._device = device
         self._watch, self._readiness, self._sweeping = watch, readiness, sweeping
-        self._folder, self._counters, self._now = folder, counters, monotonic
+        self._counters, self._now = counters, monotonic
         self._height = height
         self._ground: tuple[int, int, Message] = (0, 0, {})
         """Number among the messages, number of the look, and the map as it is sent: only the newest is kept."""
@@ -86,11 +84,9 @@ class Broadcast(Listener):
         self._metal = {s.stream_id: MetalPicture(s, device.tick_hz) for s in device.streams if s.kind.is_metal}
         self._radar = {s.stream_id: RadarPicture(s, device.tick_hz) for s in device.streams if not s.kind.is_metal}
         self._records = {s.name: 0 for s in device.streams}
-        self._bytes = 0
         self._missing = self._gaps = 0
         self._status: dict[str, HeadStatus] = {}
         self._position: tuple[Position, float] | None = None
-        self._began = monotonic()
         self._slow_at = float("-inf")
         self._slow: Message = {}
         self._rate_at = (monotonic(), dict(self._records))
@@ -98,7 +94,6 @@ class Broadcast(Listener):
     def block(self, block: SampleBlock) -> None:
         id_ = block.stream.stream_id
         self._records[block.stream.name] += len(block)
-        self._bytes += block.raw.nbytes + 32 * len(block)
         if id_ in self._metal and id_ == min(self._metal):
             for p in self._metal[id_].add(block):
                 self._keep("metal", [round(p.t_s, 3), round(p.strength, 2)])
@@ -258,8 +253,6 @@ class Broadcast(Listener):
         if now - then >= 2.0:
             self._rate_at = (now, dict(self._records))
         seconds = max(0.5, now - then)
-        per_s = self._bytes / max(1.0, now - self._began)
-        free = shutil.disk_usage(self._folder).free
         battery = min((s.battery_mv for s in self._status.values() if s.battery_mv), default=0)
         wires = list(self._counters())
         radar = next(iter(self._radar.values()), None)
@@ -272,7 +265,7 @@ class Broadcast(Listener):
                 "lost": sum(c.lost for c in wires),
             },
             "battery_v": battery / 1e3 if battery else None,
-            "disk_h": round(free / per_s / 3600, 1) if per_s > 0 else None,
+            "disk": self.disk(),
             "speed_m_per_s": _known(self._sweeping.speed_m_per_s, 2),
             "fastest_m_per_s": round(self._sweeping.fastest_m_per_s, 2),
             "height": self._height.text if self._height else "not measured",

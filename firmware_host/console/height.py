@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from detector.samples import DeviceDescription, SampleBlock, StreamKind
 from firmware_host.session import Listener
-from firmware_host.startup import Outcome, Readiness
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
 
 F8 = NDArray[np.float64]
 

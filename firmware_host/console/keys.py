@@ -53,6 +53,7 @@ class Keyboard:
         self._desk, self._who, self._clock = desk, who, clock
         self._orders = {**_ORDERS, **_TRAINING_ORDERS} if training else _ORDERS
         self._help = f"{HELP}\n TRAINING: a begin the lane  m mark a find here" if training else HELP
+        self._idle = "a begins the lane, m marks a find  h help" if training else "h help"
         self._ids: list[int] = []
         self._labelled: set[int] = set()
         self.chosen: int | None = None
@@ -74,7 +75,7 @@ class Keyboard:
             return f"#{self.chosen} {self._choice}: {hint}{self._typed}_"
         if self._said:
             return self._said
-        return f"#{self.chosen}? 1-6, Enter" if self.chosen is not None else "h help"
+        return f"#{self.chosen}? 1-6, Enter" if self.chosen is not None else self._idle
 
     def press(self, key: str) -> None:
         """One character."""

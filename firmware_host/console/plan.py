@@ -22,5 +22,3 @@ class Plan:
     count_reckoned: bool = False
     nominal_m_per_s: float = 0.5
     """Speed that the chains are made for: twice as fast is too fast."""
-    training: bool = False
-    """Hidden objects are in the samples: no ground ever counts, and none is kept."""

@@ -30,7 +30,8 @@ from firmware_host.console.strips import Strips
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.session import Listener, Order
-from firmware_host.startup import Outcome, Readiness
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
 
 _WAITING: Final = 4096
 """Blocks that may wait for marks and places, per session."""
@@ -141,7 +142,7 @@ class Sweeping(Listener):
 
     def block(self, block: SampleBlock) -> None:
         valid = self._counts and self._watch.state().kind is not Kind.NOT_VALID
-        counts = self._placer is not None and self._placer.counts and not self.plan.training
+        counts = self._placer is not None and self._placer.counts
         placed = self._placer.where(block) if self._placer is not None else None
         self._held.append(_Held(block, np.full(len(block), valid and counts), placed))
 

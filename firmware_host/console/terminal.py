@@ -36,15 +36,11 @@ from firmware_host.console.lane_text import gaps_text, map_text
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.gnss import SILENCE_S, accuracy_text
-from firmware_host.recorder import Recorder
 from firmware_host.session import Listener, Order
 from firmware_host.startup import INSTRUCTIONS, Readiness
 
 _LOUD: Final = re.compile("RECKONING|PLACE LOST|no sure place|no lane")
 """What of the way in which places are known must not be overlooked; the page has the same."""
-
-LITTLE_ROOM_H: Final = 1.0
-"""Hours of disk left below which the status line says so in red."""
 
 _RECENT_POSITIONS: Final = 2000
 """Kept to place detections as they come: the minute that times them, of a receiver that sends 20 a second."""
@@ -117,16 +113,6 @@ def detection_table(
     return table
 
 
-def disk_text(recorder: Recorder) -> Text:
-    """What the status line says of the disk: how long it lasts, or that it does not take what comes."""
-    if stalled := recorder.stalled_s:
-        return Text(f"  DISK STALLED {stalled:.0f} s, NOTHING IS SAFE ", style="bold white on red")
-    room = recorder.room
-    if room is None:
-        return Text()
-    return Text(f"  {room.text}", style="bold white on red" if room.hours_left < LITTLE_ROOM_H else "")
-
-
 class TerminalView(Listener):
     """Alarms and events as they come, and a status line under them. A context manager."""
 
@@ -146,8 +132,8 @@ class TerminalView(Listener):
         self._readiness = readiness
         self._prompt = prompt
         self._sweeping, self._height = sweeping, height
-        self.disk: Callable[[], Text] | None = None
-        """What to say of the disk, once there is a recording."""
+        self.disk: Callable[[], tuple[str, bool]] | None = None
+        """What to say of the disk, and whether it is bad, once there is a recording."""
         self._records: dict[int, int] = {s.stream_id: 0 for s in device.streams}
         self._alarms = self._detections = self._missing = 0
         self._began = time.monotonic()
@@ -227,7 +213,8 @@ class TerminalView(Listener):
             line.append(f"  {s.name} {n} ({n / seconds:.0f}/s)")
         line.append(f"  lost {self._missing}  alarms {self._alarms}  detections {self._detections}")
         if self.disk is not None:
-            line.append_text(self.disk())
+            text, bad = self.disk()
+            line.append(f"  {text}", style="bold white on red" if bad else "")
         if self._positions:
             line.append_text(self._position_text(now))
         if self._sweeping is not None:
@@ -244,7 +231,8 @@ class TerminalView(Listener):
             return Text()
         progress = f" {100 * step.progress:.0f} %" if step.outcome == "running" else ""
         found = f" {step.text}" if step.text else ""
-        keys = " r stores it as reference, b measures again." if step.outcome == "no reference" else " b begins."
+        by_outcome = {"no reference": " r stores it as reference, b measures again.", "running": ""}
+        keys = by_outcome.get(step.outcome, " b begins.")
         line = f"\n {step.name}: {step.outcome}{progress}.{found} {INSTRUCTIONS[step.name]}{keys}\n"
         return Text(line, style="bold")
 

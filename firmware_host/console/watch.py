@@ -99,6 +99,8 @@ class Watch(Listener):
         self._strength = {"metal": (0.0, 0.0), "radar": (0.0, 0.0)}
         """Sensor to strength and the moment until which it sounds."""
         self._depth = (float("nan"), 0.0)
+        self._link = ""
+        """What is wrong with the link since it was last well."""
         self._ended = False
         self._turned = monotonic()
 
@@ -115,6 +117,8 @@ class Watch(Listener):
     def event(self, event: Event) -> None:
         if event.severity is Severity.FAULT and event.kind != "gnss":  # ground without a place is swept all the same
             self._trouble(event.text, LOSS_S)
+        if event.kind == "link":
+            self._link = event.text if event.severity is Severity.FAULT else ""
 
     def status(self, status: HeadStatus) -> None:
         self._head_faults = {**self._head_faults, status.head: status.faults}
@@ -147,14 +151,18 @@ class Watch(Listener):
         reasons = ["the sweep has ended"] if self._ended else []
         if not self._ended and now - self._turned > SILENCE_S:
             reasons.append(f"this computer has stood still for {now - self._turned:.1f} s")
-        reasons += [f"{head or 'head'}: {fault}" for head, faults in self._head_faults.items() for fault in faults]
+        silent = []
         for s in self._device.streams:
             heard = self._heard.get(s.stream_id)
             if heard is None:
-                reasons.append(f"{s.name}: no samples yet")
+                silent.append(f"{s.name}: no samples yet")
             elif now - heard > max(SILENCE_S, 5.0 / s.rate_hz):
-                reasons.append(f"{s.name}: no samples for {now - heard:.1f} s")
-        reasons += [text for text, until in self._troubles.items() if now < until]
+                silent.append(f"{s.name}: no samples for {now - heard:.1f} s")
+        if silent and self._link:  # why stands before what follows from it, as long as it lasts
+            reasons.append(self._link)
+        reasons += [f"{head or 'head'}: {fault}" for head, faults in self._head_faults.items() for fault in faults]
+        reasons += silent
+        reasons += [text for text, until in self._troubles.items() if now < until and text not in reasons]
         fault = bool(reasons)
         if self._readiness is not None:
             reasons += self._readiness.missing()

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from detector.detections import TrueObject
+from detector.errors import SampleError
 from detector.samples import DeviceDescription, Event, SampleBlock, Severity
 from detector.simulate.buried import Buried
 from detector.simulate.hidden import (
@@ -31,6 +32,19 @@ _FIRST_M: Final = LEAD_IN_M - REACH_M
 """Before this place no hidden object answers, m."""
 
 
+def refuse_head(device: DeviceDescription) -> None:
+    """Raises SampleError, before anything is opened or recorded, for a head that objects cannot be mixed into."""
+    for s in device.streams:
+        refuse_unmixable(s)
+        if s.channels > 1:
+            parts = "coils" if s.kind.is_metal else "antennas"
+            raise SampleError(
+                f"{s.name} has {s.channels} {parts}: how a hidden object answers in each of them depends on where it "
+                "lies across the lane, which practice does not know. Practise with a head of one coil and one antenna, "
+                "or without --port, where all is simulated."
+            )
+
+
 class MixedSource:
     """Another source's items, in which hidden objects answer once the lane was begun.
 
@@ -48,6 +62,11 @@ class MixedSource:
     clock : host time, ns since 1970 UTC
     hindrance : why the lane may not be begun yet, for a person; '' = it may
     seed : see HiddenResponse
+
+    Raises
+    ------
+    SampleError
+        see refuse_head
     """
 
     def __init__(
@@ -62,14 +81,13 @@ class MixedSource:
         hindrance: Callable[[], str] = lambda: "",
         seed: int = 0,
     ) -> None:
-        for s in source.device.streams:
-            refuse_unmixable(s)
+        refuse_head(source.device)
         self._source, self._way, self._objects = source, way, objects
         self._references, self._unmixed, self._hidden, self._clock = references, unmixed, hidden, clock
         self._hindrance, self._seed = hindrance, seed
         self._learning: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in source.device.streams}
         self._responses: dict[int, HiddenResponse] = {}
-        self._told = False
+        self._told = self._nowhere = False
         self._late: set[int] = set()
 
     @property
@@ -84,6 +102,7 @@ class MixedSource:
                 for item in got:
                     if isinstance(item, SampleBlock):
                         self._unmixed(item)
+                        self._nowhere = not self._way.places(item)
                         out += self._mixed(item)
                         continue
                     refused = self._refused(item) if isinstance(item, Order) else ""
@@ -96,6 +115,11 @@ class MixedSource:
         """Why an order is not taken; '' = it is."""
         if order.name == "practise":
             refused = self._hindrance()
+            if not refused and self._nowhere and not self._way.begun:
+                refused = (
+                    "The lane was not begun. The head's records have no place: connect its odometer, or end this and "
+                    "start again with --reckon and the speed that you will go at, in m/s."
+                )
             if not refused:
                 self._way.begin()
             return refused

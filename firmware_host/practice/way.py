@@ -40,6 +40,10 @@ class Way:
         """The learner begins the lane; again does nothing."""
         self.begun = True
 
+    def places(self, block: SampleBlock) -> bool:
+        """Whether records such as these have a place."""
+        return self._reckon > 0 or bool(np.isfinite(block.odometer_m).any())
+
     def x_m(self, block: SampleBlock) -> F8:
         """(n,) m along the lane; NaN where a record has no place. The first one that has begins it.
 

@@ -16,7 +16,7 @@ from detector.recording.journal import JournalWriter
 from detector.recording.reader import open_recording
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
 from detector.samples import DeviceDescription, Event, SampleBlock, Severity
-from firmware_host.disk_room import Room, RoomWatch
+from firmware_host.disk_room import Room, RoomWatch, shown
 from firmware_host.recorder import Recorder
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
@@ -110,6 +110,13 @@ def test_a_disk_that_runs_low_is_told_once_at_each_threshold() -> None:
     assert [look(h) for h in (6.0, 3.9)] == [False, True]  # room was made, and is used up again
     # one that is nearly full from the start is told once, with what is left
     assert "disk lasts 6 min" in str(RoomWatch().look(Room(360_000_000, 1e6)))
+
+
+def test_a_disk_that_takes_nothing_or_lasts_less_than_an_hour_is_shown_as_bad() -> None:
+    assert shown(None, 0.0) == ("disk not measured yet", False)
+    assert shown(Room(7_200_000_000, 1e6), 0.0) == ("disk lasts 2.0 h", False)
+    assert shown(Room(1_800_000_000, 1e6), 0.0) == ("disk lasts 30 min", True)
+    assert shown(Room(7_200_000_000, 1e6), 3.2) == ("DISK STALLED 3 s, NOTHING IS SAFE", True)
 
 
 def test_no_rate_is_no_alarm() -> None:

@@ -14,7 +14,9 @@ from firmware_host.head import HeadState, HeadStatus
 from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Order
-from firmware_host.startup import Outcome, Readiness, largest_response, noise_sigma, soil_residual
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
+from firmware_host.startup_measurement import largest_response, noise_sigma, soil_residual
 from tests.firmware_host.console.staged_head import DEVICE, METAL, Stage
 
 WHO = "A. Deminer"

@@ -66,6 +66,7 @@ def test_a_live_run_is_recorded_shown_labelled_and_replayed(recordings: Path, tm
     with play_recording(played, speed=0) as head:
         result = groundsweep("live", "--port", head.path, "--out", out)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "NOT READY" in result.stdout
     with open_recording(played) as a, open_recording(out) as b:
         assert b.closed
         assert b.device == a.device
@@ -82,6 +83,7 @@ def test_a_live_run_is_recorded_shown_labelled_and_replayed(recordings: Path, tm
     assert groundsweep("label", out, str(ids[0]), "metal-clutter", "--who", "B. Deminer").returncode == 0
     shown = groundsweep("show", out).stdout
     assert "B. Deminer" in shown
+    assert "nan" not in shown
     assert "metal-clutter" in shown
     with open_recording(out) as r:
         assert [x.who for x in r.labels()] == ["A. Deminer", "B. Deminer"]  # labels append
@@ -98,6 +100,7 @@ def test_a_lane_that_was_swept_is_shown_and_exported_with_its_gaps(recordings: P
             "live", "--port", head.path, "--out", sweep, "--skip-checks", "a test of lanes", "--lane", "2.5x0.4", *place
         )
     assert "GAP 1:" in live.stdout
+    assert "NOT READY" not in live.stdout  # skipped, which is said all the time
     shown = groundsweep("show", sweep, "--no-picture").stdout
     assert "2.50 by 0.40 m, at 45.8123456, 15.9765432" in shown
     assert shown.count(" GAP ") == live.stdout.count(" GAP ")

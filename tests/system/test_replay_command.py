@@ -21,7 +21,8 @@ from detector.detections import Label, LabelClass
 from detector.errors import RecordingError
 from detector.recording.amending import append_labels
 from detector.recording.integrity import verify
-from detector.recording.reader import Correction, open_recording
+from detector.recording.reader import open_recording
+from detector.recording.stored_tables import Correction
 from detector.recording.writer import RecordingWriter
 from firmware_host.cli.main import app
 from firmware_host.pacing import PacedSource

@@ -198,7 +198,7 @@ def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(
     )
     watch = Watch(DEVICE, readiness, day.clock)
     sweeping = Sweeping(DEVICE, watch, None, readiness, lambda e: None, lambda: 0, day.clock)
-    broadcast = Broadcast(DEVICE, watch, readiness, sweeping, tmp_path, monotonic=day.clock)
+    broadcast = Broadcast(DEVICE, watch, readiness, sweeping, monotonic=day.clock)
     auditor = Auditor(day, watch, broadcast)
     out = tmp_path / "day.h5"
     began, cpu = time.monotonic(), time.process_time()
@@ -247,9 +247,8 @@ def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(
             f"{100 * counted[~near].mean():.1f} % of undisturbed ground counts; memory {mb[0]:.0f} to {mb[-1]:.0f} MB, "
             f"{slope:+.2f} MB/h"
         )
-    # what the file's library keeps of its index fills up in the first 16 h (278 to 328 MB in a day of 20 h, level from
-    # there, given back when the file is closed)
-    assert slope * min(HOURS, 16.0) < 50.0, "memory grows"
+    # a day of 8 h takes 8 MB, one of 20 h 11 MB; 28 MB where HDF5 keeps as much of every table as it likes
+    assert slope * min(HOURS, 16.0) < 20.0, "memory grows"
     with open_recording(out) as r:
         assert r.n_records("metal") == summary.records
         assert len(r.gaps()) == summary.gaps

@@ -131,7 +131,11 @@ function show() {
   text("strength", said.length ? `${BARS[state.stage]}\n${said.join("\n")}` : "");
   text("metal-now", state.metal ? `${state.metal.toFixed(1)} × threshold` : "");
   text("radar-now", state.radar ? `${state.radar.toFixed(1)} × threshold` : "");
-  if (now.state) $("training").hidden = !now.state.training;
+  if (now.state) {
+    $("training").hidden = !now.state.training;
+    // in practice no ground counts, so that there is none to sweep again
+    $("gaps").hidden = $("gaps-title").hidden = now.state.training;
+  }
   showStartup();
   showControl();
   showSound();
@@ -215,14 +219,15 @@ function figure(id, value, bad) {
 
 function showFigures(m) {
   figure("battery", m.battery_v === null ? "not measured" : `${m.battery_v.toFixed(2)} V`, false);
-  figure("disk", m.disk_h === null ? "not known" : m.disk_h > 99 ? "over 99 h" : `${m.disk_h.toFixed(1)} h`,
-    m.disk_h !== null && m.disk_h < 2);
+  figure("disk", ...m.disk);
   const broken = m.link.damaged + m.link.lost;
   const got = Object.values(m.records).reduce((sum, [n]) => sum + n, 0);
   const share = got ? (100 * got) / (got + m.link.missing) : 0;
   // rounded down: 100 % is said only where nothing is missing
   const quality = m.link.missing ? (Math.floor(100 * share) / 100).toFixed(2) : "100";
-  figure("link", `${quality} % came: ${m.link.missing} records lost, ${broken} bad frames`, m.link.missing > 0);
+  const silent = Object.keys(m.records).filter((name) => m.records[name][1] === 0);
+  const came = `${quality} % came: ${m.link.missing} records lost, ${broken} bad frames`;
+  figure("link", silent.length ? `NOTHING COMES of ${silent.join(", ")}. ${came}` : came, silent.length > 0 || m.link.missing > 0);
   const v = m.speed_m_per_s;
   const fast = v !== null && v > m.fastest_m_per_s;
   figure("speed", v === null ? "not measured" : `${v.toFixed(2)} m/s${fast ? ": slower" : ""}`, fast);

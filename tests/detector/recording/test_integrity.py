@@ -15,8 +15,9 @@ from detector.errors import RecordingError
 from detector.recording.amending import append_corrections, append_labels
 from detector.recording.integrity import verify
 from detector.recording.journal import JournalReader, journal_of
-from detector.recording.reader import Correction, open_recording
+from detector.recording.reader import open_recording
 from detector.recording.recovery import recover
+from detector.recording.stored_tables import Correction
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, SampleBlock, Severity
 

@@ -33,7 +33,7 @@ class Scene:
         self.watch = Watch(device, self.readiness)
         self.sweeping = Sweeping(device, self.watch)
         self.broadcast = Broadcast(
-            device, self.watch, self.readiness, self.sweeping, folder, lambda: [FrameCounters(bad_crc=2, lost=1)]
+            device, self.watch, self.readiness, self.sweeping, lambda: [FrameCounters(bad_crc=2, lost=1)]
         )
         self.listeners = [self.readiness, self.watch, self.sweeping, self.broadcast]
 

@@ -10,7 +10,8 @@ import pytest
 from detector.samples import DeviceDescription, SampleBlock
 from firmware_host.console.height import LIGHT_M_PER_S, HeightGauge
 from firmware_host.references import References
-from firmware_host.startup import Outcome, Readiness
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
 from tests.conftest import nowhere
 from tests.firmware_host.console.staged_head import METAL, RADAR
 

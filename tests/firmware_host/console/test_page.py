@@ -126,9 +126,36 @@ def state(page: playwright.Page) -> str:
     return page.inner_text("#state").lower()
 
 
+TABLET = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+
+def check_accessible(page: playwright.Page) -> None:
+    """Fits its screen, every target takes a gloved finger, and axe finds nothing serious."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # 15 mm at 96 px an inch, for gloves
+    small = page.evaluate(
+        "[...document.querySelectorAll('button, input, summary')].map((e) => [e.id, e.getBoundingClientRect()])"
+        ".filter(([, r]) => r.width > 0 && Math.min(r.width, r.height) < 56.7).map(([id]) => id)"
+    )
+    assert not small
+    found = axe.run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious, [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
+
+
 def outcome(page: playwright.Page, step: int) -> str:
     found: str = page.evaluate(f"groundsweep.now.startup.steps[{step}].outcome")
     return found
+
+
+@pytest.fixture(scope="module")
+def surveying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+    """The same for every test that leaves it as it was: on and on over its lane."""
+    with Sweep(tmp_path_factory.mktemp("survey"), "--skip-checks", "a test of the page") as sweep:
+        sweep.stage.scene = "lane"
+        yield sweep
 
 
 @pytest.fixture
@@ -168,21 +195,35 @@ def test_the_start_up_sequence_leads_from_not_ready_to_searching(tmp_path: Path,
     assert any("stored as the reference of S-1 by A. Deminer" in t for t in texts)
     assert (tmp_path / "references" / "S-1.json").exists()
 
-    # the same head again, with a coil that answers less: its own reference tells
+    # the same head again: it passes, sweeps, and is then given a coil that answers less. Its own reference tells
     with Sweep(tmp_path) as sweep:
         page = opened(browser, sweep.url)
         control(page, "A. Deminer")
         wait(lambda: outcome(page, 0) == "passed")
         for step, scene in ((1, "air"), (2, "soil"), (3, "piece")):
-            sweep.stage.scene, sweep.stage.piece = scene, 0.6
+            sweep.stage.scene = scene
             time.sleep(1.0)
             page.keyboard.press("b")
             wait(lambda step=step: outcome(page, step) not in ("open", "running"))
-        assert outcome(page, 1) == "passed"
-        assert outcome(page, 3) == "failed"
+            assert outcome(page, step) == "passed"
+        sweep.stage.scene = "lane"
+        wait(lambda: re.match(r"[1-9]\d*\.\d m of track count", page.inner_text("#lane-now")))
+        assert "in doubt" not in page.inner_text("#gaps")
+        sweep.stage.scene, sweep.stage.piece = "piece", 0.6
+        time.sleep(1.0)
+        page.keyboard.press("f")
+        wait(lambda: outcome(page, 3) == "failed")
         assert "% of its reference" in page.evaluate("groundsweep.now.startup.steps[3].text")
         assert state(page) == "not valid"
+        wait(lambda: page.inner_text("#lane-now").startswith("0.0 m of track count"))
+        wait(lambda: "in doubt since a failed function test" in page.inner_text("#gaps .doubted"))
+        assert "fault: The function test failed: " in page.text_content("#events")
         page.context.close()
+    with open_recording(sweep.out) as r:
+        (kept,) = kept_ground(r)
+        assert kept.ground.counted_m2 == 0.0
+        assert kept.ground.doubted.any()
+        assert any(e.severity == "fault" and "that were swept since the last one" in e.text for e in r.events())
 
 
 def test_an_alarm_appears_and_sounds_and_its_label_is_in_the_recording(
@@ -233,9 +274,9 @@ def test_a_pulled_cable_is_not_valid_and_sounds_the_fault_until_it_is_back(
 
 
 def test_a_page_that_is_loaded_again_in_a_survey_shows_everything_anew(
-    skipped: Sweep, browser: playwright.Browser
+    surveying: Sweep, browser: playwright.Browser
 ) -> None:
-    page = opened(browser, skipped.url)
+    page = opened(browser, surveying.url)
     wait(lambda: page.evaluate("groundsweep.detections.size > 1"), 40.0)
     before = set(page.evaluate("[...groundsweep.detections.keys()]"))
     page.reload()
@@ -247,8 +288,8 @@ def test_a_page_that_is_loaded_again_in_a_survey_shows_everything_anew(
     page.context.close()
 
 
-def test_of_two_viewers_one_has_control_and_both_see_the_same(skipped: Sweep, browser: playwright.Browser) -> None:
-    first, second = (opened(browser, skipped.url) for _ in range(2))
+def test_of_two_viewers_one_has_control_and_both_see_the_same(surveying: Sweep, browser: playwright.Browser) -> None:
+    first, second = (opened(browser, surveying.url) for _ in range(2))
     control(first, "First")
     wait(lambda: "Take control from First" in second.inner_text("#control"))
     control(second, "Second")
@@ -264,9 +305,9 @@ def test_of_two_viewers_one_has_control_and_both_see_the_same(skipped: Sweep, br
 
 
 def test_the_fault_is_heard_within_half_a_second_of_the_last_heartbeat(
-    skipped: Sweep, browser: playwright.Browser
+    surveying: Sweep, browser: playwright.Browser
 ) -> None:
-    page = opened(browser, skipped.url)
+    page = opened(browser, surveying.url)
     # the page's own sound, rendered on a clock that no busy machine can hold up: one heartbeat at 0, then none
     first = page.evaluate(
         """async () => {
@@ -287,20 +328,20 @@ def test_the_fault_is_heard_within_half_a_second_of_the_last_heartbeat(
     page.context.close()
 
 
-def test_a_program_that_stands_still_sounds_the_fault(skipped: Sweep, browser: playwright.Browser) -> None:
-    page = opened(browser, skipped.url)
+def test_a_program_that_stands_still_sounds_the_fault(surveying: Sweep, browser: playwright.Browser) -> None:
+    page = opened(browser, surveying.url)
     wait(lambda: "confidence" in heard(page))
-    skipped.process.send_signal(signal.SIGSTOP)
+    surveying.process.send_signal(signal.SIGSTOP)
     wait(lambda: heard(page) == {"fault"})
     wait(lambda: "stands still" in page.inner_text("#reason"))
     assert state(page) == "not valid"
-    skipped.process.send_signal(signal.SIGCONT)
+    surveying.process.send_signal(signal.SIGCONT)
     wait(lambda: "confidence" in heard(page), 20.0)
     page.context.close()
 
 
-def test_a_page_that_hangs_sounds_the_fault_by_itself(skipped: Sweep, browser: playwright.Browser) -> None:
-    page = opened(browser, skipped.url)
+def test_a_page_that_hangs_sounds_the_fault_by_itself(surveying: Sweep, browser: playwright.Browser) -> None:
+    page = opened(browser, surveying.url)
     wait(lambda: "confidence" in heard(page))
     # nothing of the page runs meanwhile, and the graph is asked before anything else can run
     gains = page.evaluate(
@@ -365,14 +406,14 @@ def test_a_stranger_is_asked_for_a_code_and_a_monitor_may_only_watch(
         page.context.close()
 
 
-def test_a_socket_from_another_origin_is_refused(skipped: Sweep, browser: playwright.Browser) -> None:
+def test_a_socket_from_another_origin_is_refused(surveying: Sweep, browser: playwright.Browser) -> None:
     page = browser.new_context().new_page()
-    page.goto(skipped.url.replace("127.0.0.1", "localhost"))  # another origin than 127.0.0.1
+    page.goto(surveying.url.replace("127.0.0.1", "localhost"))  # another origin than 127.0.0.1
     wait(lambda: page.evaluate("groundsweep.now.control !== null"))
     # past the page's own policy, as a page from elsewhere would be
     page = browser.new_context(bypass_csp=True).new_page()
-    page.goto(skipped.url.replace("127.0.0.1", "localhost"))
-    port = skipped.url.rstrip("/").rsplit(":", 1)[1]
+    page.goto(surveying.url.replace("127.0.0.1", "localhost"))
+    port = surveying.url.rstrip("/").rsplit(":", 1)[1]
     closed = page.evaluate(
         f"() => new Promise((r) => {{ const s = new WebSocket('ws://127.0.0.1:{port}/ws');"
         " s.onopen = () => r('open'); s.onclose = () => r('closed'); })"
@@ -473,32 +514,24 @@ def test_a_lane_comes_from_a_file_or_is_typed_and_what_is_wrong_is_said_in_the_d
         assert [k.lane.name for k in kept_ground(r) if k.lane] == ["field", ""]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["tablet", "phone"])
-def test_no_serious_finding_of_accessibility(
-    tmp_path: Path, browser: playwright.Browser, size: tuple[int, int], theme: str
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+def test_no_serious_finding_of_accessibility(tmp_path: Path, browser: playwright.Browser) -> None:
     with Sweep(tmp_path) as sweep:
-        width, height = size
-        context = {"viewport": {"width": width, "height": height}, "color_scheme": theme, "bypass_csp": True}
-        page = opened(browser, sweep.url, **context)
-        control(page, "A. Deminer")
+        page = opened(browser, sweep.url, bypass_csp=True)
         sweep.stage.scene = "lane"
         wait(lambda: page.evaluate("groundsweep.detections.size > 0"), 40.0)
         wait(lambda: page.evaluate("groundsweep.now.ground !== null"))
-        for selector in ("", "#keys", "#choose-lane"):
-            if selector:
-                page.keyboard.press("Escape")
-                page.click(selector)
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            # 15 mm at 96 px an inch, for gloves
-            small = page.evaluate(
-                "[...document.querySelectorAll('button, input, summary')].map((e) => [e.id, e.getBoundingClientRect()])"
-                ".filter(([, r]) => r.width > 0 && Math.min(r.width, r.height) < 56.7).map(([id]) => id)"
-            )
-            assert not small
-            found = axe.run(page).response["violations"]
-            serious = [v for v in found if v["impact"] in ("serious", "critical")]
-            assert not serious, [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.evaluate("localStorage.removeItem('theme')")
+            page.reload()
+            assert page.evaluate("document.documentElement.dataset.theme") == theme
+            wait(lambda: page.evaluate("groundsweep.now.control !== null && groundsweep.detections.size > 0"))
+            control(page, "A. Deminer")
+            for size in (TABLET, PHONE):
+                page.set_viewport_size(size)
+                for selector in ("", "#keys", "#choose-lane"):
+                    if selector:
+                        page.click(selector)
+                    check_accessible(page)
+                    page.keyboard.press("Escape")
         page.context.close()

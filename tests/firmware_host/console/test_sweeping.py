@@ -28,7 +28,8 @@ from firmware_host.console.watch import Watch
 from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import References
 from firmware_host.session import Order
-from firmware_host.startup import Outcome, Readiness
+from firmware_host.startup import Readiness
+from firmware_host.startup_judging import Outcome
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 WIDE = {"metal": 0.3, "radar": 0.3}

@@ -52,6 +52,22 @@ def test_a_watch_that_has_seen_nothing_is_not_valid(dual_head: DualHead, clock: 
     assert "metal: no samples yet" in state.reasons
 
 
+def test_while_the_link_is_down_its_cause_stands_first_for_as_long_as_that_lasts(
+    watch: Watch, dual_head: DualHead, clock: Clock
+) -> None:
+    watch.event(Event(0, Severity.FAULT, "link", "The head is unplugged."))
+    clock.now += 60.0
+    watch.tick()
+    assert watch.state().reasons[:2] == ("The head is unplugged.", "metal: no samples for 60.0 s")
+    watch.event(Event(0, Severity.FAULT, "link", "On the port is another head."))
+    assert watch.state().reasons[0] == "On the port is another head."
+    watch.event(Event(0, Severity.WARNING, "link", "It is back."))
+    feed(watch, dual_head)
+    clock.now += LOSS_S + SILENCE_S + 1.0
+    watch.tick()
+    assert watch.state().reasons[0] == "metal: no samples for 3.4 s"
+
+
 def test_samples_of_every_stream_make_it_searching(watch: Watch) -> None:
     assert watch.state().kind is Kind.SEARCHING
 

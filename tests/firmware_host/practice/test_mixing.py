@@ -118,6 +118,16 @@ def test_the_lane_is_not_begun_while_start_up_steps_are_missing(dual_head: Head)
     assert mixed.raw(0) == walk[0].raw.tobytes()
 
 
+def test_the_lane_is_not_begun_while_the_heads_records_have_no_place(dual_head: Head) -> None:
+    walk = long_walk(dual_head)
+    lost = [replace(b, odometer_um=nowhere(len(b))) for b in walk]
+    mixed = Mixed(dual_head[0], [lost, [BEGIN]], Way(1e6))
+    assert BEGIN not in mixed.out
+    assert "--reckon" in mixed.told[0]
+    assert BEGIN in Mixed(dual_head[0], [lost, [BEGIN]], Way(1e6, 0.4)).out
+    assert BEGIN in Mixed(dual_head[0], [lost, walk, [BEGIN]], Way(1e6)).out
+
+
 def test_no_reference_is_measured_or_stored_while_objects_are_mixed_in(dual_head: Head) -> None:
     asked = [Order("store", "A"), Order("begin", "A", "function test")]
     before = Mixed(dual_head[0], [asked], Way(1e6))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from detector.decide.classifier import Model
 from detector.detections import LabelClass, TrueObject
-from detector.errors import RecordingError
+from detector.errors import RecordingError, SampleError
 from detector.kept_ground import kept_ground
 from detector.profile import Profile
 from detector.recording.reader import open_recording
+from detector.recording.schema import RecordingType
 from detector.recording.writer import RecordingWriter
-from detector.samples import DeviceDescription, SampleBlock
+from detector.samples import DeviceDescription, SampleBlock, StreamKind
 from firmware_host.cli.main import app
 from firmware_host.practice.history import History
 from firmware_host.virtual.head import VirtualHead
@@ -81,7 +84,33 @@ def test_a_training_recording_has_no_ground_says_what_it_is_and_keeps_its_type_i
     assert "TRAINING, NOT A SURVEY" in RUN(app, ["show", str(file), "--no-picture"]).output
     RUN(app, ["replay", str(file), "--out", str(tmp_path / "again.h5")])
     with open_recording(tmp_path / "again.h5") as r:
-        assert r.is_training
+        assert r.kind is RecordingType.TRAINING
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind", "why"),
+    [
+        (0, StreamKind.METAL_PI, "2 coils"),
+        (1, StreamKind.RADAR, "2 antennas"),
+        (1, StreamKind.RADAR_SFCW, "stepped-frequency"),
+    ],
+)
+def test_a_head_that_objects_cannot_be_mixed_into_is_refused_before_anything_is_recorded(
+    tmp_path: Path, dual_head: Head, stream: int, kind: StreamKind, why: str
+) -> None:
+    device = dual_head[0]
+    s = device.streams[stream]
+    stepped = {"axis": tuple(np.linspace(1e9, 2e9, s.values // 2))}
+    odd = replace(s, kind=kind, **(stepped if kind is StreamKind.RADAR_SFCW else {"channels": 2}))  # type: ignore[arg-type]
+    streams = tuple(odd if t is s else t for t in device.streams)
+    with VirtualHead(replace(device, streams=streams), list, 0.0) as head:
+        out = tmp_path / "t.h5"
+        options = ["--learner", "A", "--port", head.path, "--skip-checks", "a test", "-o", str(out)]
+        result = RUN(app, ["practice", *options])
+    assert isinstance(result.exception, SampleError)
+    assert why in str(result.exception)
+    assert "ractise" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lane_that_was_never_begun_gives_no_score_and_leaves_no_history(

@@ -11,7 +11,18 @@ import pytest
 from detector.kept_ground import kept_ground
 from detector.recording.reader import open_recording
 from firmware_host.practice.history import History
-from tests.firmware_host.console.test_page import Sweep, browser, control, heard, opened, playwright, wait
+from tests.firmware_host.console.test_page import (
+    PHONE,
+    TABLET,
+    Sweep,
+    browser,
+    check_accessible,
+    control,
+    heard,
+    opened,
+    playwright,
+    wait,
+)
 
 pytestmark = pytest.mark.needs_tools("chromium")
 __all__ = ["browser"]
@@ -29,11 +40,21 @@ def test_a_practice_says_training_throughout_and_its_recording_is_never_a_survey
     options = ("--learner", "A. Deminer", "--skip-checks", "a test", "--seed", "5", "--length", "3", "--unaided")
     with Practice(tmp_path, *options) as practice:
         practice.stage.scene = "lane"
-        page = opened(browser, practice.url)
+        page = opened(browser, practice.url, bypass_csp=True)
         wait(lambda: page.is_visible("#training"))
         assert "TRAINING" in page.inner_text("#training")
         wait(lambda: "training" in heard(page))
         assert page.is_disabled("#mark")
+        for size in (PHONE, TABLET):
+            page.set_viewport_size(size)
+            for _ in range(2):
+                page.keyboard.press("t")  # light or dark
+                check_accessible(page)
+            # state and TRAINING stay in sight, wherever one scrolls to, beside each other
+            page.evaluate("scrollTo(0, document.body.scrollHeight)")
+            state, bar = (page.locator(name).bounding_box() for name in ("#banner", "#training"))
+            assert 0 <= state["y"] < state["y"] + state["height"] <= bar["y"] < bar["y"] + bar["height"]
+            assert bar["y"] + bar["height"] <= 0.5 * size["height"]
         control(page, "A. Deminer")
         page.keyboard.press("m")
         wait(lambda: "NOT marked" in page.inner_text("#events", timeout=5000) or page.click("#log summary"))

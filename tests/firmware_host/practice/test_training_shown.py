@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from detector.ground_map import Ground
+from detector.recording.schema import RecordingType
 from detector.samples import DeviceDescription, SampleBlock
 from firmware_host.console.access import Role
 from firmware_host.console.desk import Desk
@@ -47,7 +48,8 @@ def test_the_terminal_says_training_in_front_of_every_state(dual_head: Head) -> 
 
 
 def test_swept_ground_never_counts_in_practice(dual_head: Head, tmp_path: Path) -> None:
-    real, practised = Walk(dual_head, tmp_path, Plan()), Walk(dual_head, tmp_path, Plan(training=True))
+    real = Walk(dual_head, tmp_path, Plan())
+    practised = Walk(dual_head, tmp_path, Plan(), counts=RecordingType.TRAINING.counts_as_swept)
     for walk in (real, practised):
         walk.sweep()
     assert real.ground.counted_m2 > 0
@@ -59,6 +61,7 @@ def test_keys_mark_in_practice_only() -> None:
     for training, orders in ((False, []), (True, [Order("practise", "A"), Order("mark", "A")])):
         desk = Desk()
         keys = Keyboard(desk, "A", training=training)
+        assert ("a begins the lane" in keys.prompt) is training
         for key in "am":
             keys.press(key)
         assert desk.take() == orders
