@@ -37,7 +37,7 @@ class Profile(Settings):
     metal_search: SearchSettings = SearchSettings(top=1, guard_m=0.3, warm_m=0.5, smooth_m=0.0)
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
-    radar_search: SearchSettings = SearchSettings()
+    radar_search: SearchSettings = SearchSettings(measure="log-ratio")
     fusion: FusionSettings = FusionSettings()
 
     @property

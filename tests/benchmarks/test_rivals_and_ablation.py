@@ -129,9 +129,8 @@ def real_files() -> list[Lane]:
     lanes = []
     for name in ("rebar_real", "pipes_real", "dune_real"):
         with open_recording(REAL / f"{name}.h5") as recording:
-            lanes.append(
-                Lane(name, recording.device, list(recording.blocks()), recording.truth, [True] * len(recording.truth))
-            )
+            truth = recording.truth()
+            lanes.append(Lane(name, recording.device, list(recording.blocks()), truth, [True] * len(truth)))
     return lanes
 
 
