@@ -39,7 +39,7 @@ class Profile(Settings):
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
     radar_second_look: SecondLookSettings = SecondLookSettings()
-    radar_search: SearchSettings = SearchSettings()
+    radar_search: SearchSettings = SearchSettings(measure="log-ratio")
     fusion: FusionSettings = FusionSettings()
 
     @property

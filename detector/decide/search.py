@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
 from detector.kernels.causal import stands_out
-from detector.settings import Settings, quantity
+from detector.settings import Settings, choice, quantity
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -20,6 +20,10 @@ UNFITTED: Final = Tail(level=3.0, scale=1.0, rate_per_m=1.0)
 
 
 class SearchSettings(Settings):
+    measure: Literal["log-ratio", "deviations"] = choice(
+        "deviations",
+        "log-ratio: log energy over its usual level; deviations: that over its usual deviation",
+    )
     false_alarms_per_m: float = quantity(
         1.0, "1/m", 1e-3, 100.0, "wanted false signals per metre: more than the decision's, a look again costs a second"
     )
@@ -51,7 +55,10 @@ class Signal:
 
 
 class SearchStage:
-    """Log energy of every cell against the running level and deviation of the ground behind, top cells averaged.
+    """Log energy of every cell against the running level of the ground behind, top cells averaged.
+
+    In nepers (*log-ratio*) or in running mean absolute deviations (*deviations*). Many cells that hold little but
+    noise are each usual most of the time: divided by their small deviations the highest of them would sound.
 
     No look-ahead: the score of a record needs no later one. Its mean delay is that of the smoothing. One
     instance serves one segment.
@@ -79,6 +86,6 @@ class SearchStage:
         """(n, cells) and (cells,) to scores (n, groups); NaN where too little ground is behind."""
         s = self._s
         return stands_out(
-            energy, floor, self._groups, s.top, self._guard, self._warm, self._alpha, s.clip, self._share,
-            self._smooth, self._ring, self._middle, self._spread, self._seen,
+            energy, floor, self._groups, s.top, s.measure == "deviations", self._guard, self._warm, self._alpha,
+            s.clip, self._share, self._smooth, self._ring, self._middle, self._spread, self._seen,
         )  # fmt: skip

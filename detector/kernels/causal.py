@@ -84,6 +84,7 @@ def stands_out(
     floor: F8,
     groups: int,
     top: int,
+    divide: bool,
     guard: int,
     warm: int,
     alpha: float,
@@ -95,7 +96,7 @@ def stands_out(
     spread: F8,
     seen: I8,
 ) -> F8:
-    """Mean of the largest `top` of (ln energy - running middle) / running deviation, cell by cell.
+    """Mean of the largest `top` of ln energy - running middle, cell by cell, over its running deviation or not.
 
     The energy is smoothed first, s <- s + share * (energy - s). The running figures of row i have seen rows
     up to i - guard - 1; an outlying row moves them by a bounded step.
@@ -126,7 +127,7 @@ def stands_out(
                 smooth[c] += (share if seen[0] > 0 else 1.0) * (energy[i, c] - smooth[c])
                 ring[at, c] = np.log(smooth[c] + floor[c])
                 # less than 1 dB of usual variation is a simulator's, not the ground's
-                z[b] = (ring[at, c] - middle[c]) / max(spread[c], 0.23)
+                z[b] = (ring[at, c] - middle[c]) / (max(spread[c], 0.23) if divide else 1.0)
             if seen[0] >= warm:
                 s = 0.0
                 for _ in range(top):

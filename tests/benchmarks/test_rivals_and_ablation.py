@@ -146,9 +146,10 @@ def real_files() -> list[Lane]:
     lanes = []
     for name in ("rebar_real", "pipes_real", "dune_real"):
         with open_recording(REAL / f"{name}.h5") as recording:
-            lanes.append(
-                Lane(name, recording.device, list(recording.blocks()), recording.truth, [True] * len(recording.truth))
-            )
+            truth, blocks = recording.truth(), list(recording.blocks())
+            together = ("seq", "tick", "utc_ns", "odometer_um", "raw")
+            whole = replace(blocks[0], **{f: np.concatenate([getattr(b, f) for b in blocks]) for f in together})
+            lanes.append(Lane(name, recording.device, [whole], truth, [True] * len(truth)))
     return lanes
 
 

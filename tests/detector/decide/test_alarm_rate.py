@@ -117,10 +117,11 @@ def test_any_cut_gives_the_same_search_scores_and_none_needs_a_later_record(size
     assert np.isfinite(whole[15:]).all()
 
 
-def test_a_search_score_is_that_of_its_formula() -> None:
+@pytest.mark.parametrize("measure", ["deviations", "log-ratio"])
+def test_a_search_score_is_that_of_its_formula(measure: str) -> None:
     rng = np.random.default_rng(2)
     energy = np.exp(rng.normal(size=(120, 4)))
-    s = SearchSettings(reference_m=0.5, guard_m=0.06, warm_m=0.3, clip=20.0, top=2, smooth_m=0.02)
+    s = SearchSettings(measure=measure, reference_m=0.5, guard_m=0.06, warm_m=0.3, clip=20.0, top=2, smooth_m=0.02)
     scores = SearchStage(s, 0.02, 4, 1).process(energy, np.full(4, 0.1))[:, 0]
     smooth = energy.copy()
     for i in range(1, 120):
@@ -134,7 +135,7 @@ def test_a_search_score_is_that_of_its_formula() -> None:
             middle = middle + pace * d
             spread = spread + pace * (np.abs(d) - spread)
         if i >= 15:
-            z = np.sort((logs[i] - middle) / np.maximum(spread, 0.23))
+            z = np.sort((logs[i] - middle) / (np.maximum(spread, 0.23) if measure == "deviations" else 1.0))
             assert scores[i] == pytest.approx(z[-2:].mean(), rel=1e-9)
 
 
