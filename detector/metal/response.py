@@ -63,7 +63,7 @@ class Response:
     its width in metres at any speed from a quarter of the nominal one up; where they are not, by the nominal speed. A
     loop over a dipole at depth d answers over about d to 1.5 d plus its radius. Energies in between are drawn by
     straight lines. Latency: `baseline_m`, the widest filter's half length, one and a half cells; at the start of a
-    segment twice `baseline_m`. See docs/algorithms-metal.md, "Matched filters".
+    segment twice `baseline_m`, which is what is stated. See docs/algorithms-metal.md, "Matched filters".
 
     Parameters
     ----------
@@ -83,8 +83,9 @@ class Response:
         self._taps, self._reach = _lobes(sigma_rows / self._every)
         longest = int(self._reach.max())
         half = max(1, round(settings.baseline_m / step)) if moves else 0
-        self.latency = math.ceil((half + longest + 1.5) * self._every) if self._every > 1 else half + longest
-        """Readings at the nominal speed."""
+        most = 2 * half + longest
+        self.latency = math.ceil((most + 1.5) * self._every) if self._every > 1 else most
+        """Readings at the nominal speed that the first one waits; later ones wait `baseline_m` less."""
         self._channels = geometry.channels
         self.cells = settings.count
         self._basis = target_basis(geometry, settings.ranks)

@@ -13,7 +13,7 @@ from detector.decide.classifier import Model
 from detector.detections import Detection, detection_table
 from detector.errors import ProfileError
 from detector.pipeline import Coverage, Pipeline
-from detector.profile import Profile, load_profile
+from detector.profile import Profile, load_profile, parse_profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
 
@@ -132,7 +132,9 @@ def test_a_stretch_too_short_to_test_says_so(dual_head: DualHead, model: Model) 
 
 def test_one_dead_stream_does_not_silence_the_other(dual_head: DualHead, model: Model) -> None:
     device, (metal, _) = dual_head
-    pipeline = Pipeline(device, Profile(), model)
+    # so short that the first alarm comes within the sweep
+    quick = parse_profile("[metal.response]\nbaseline_m = 0.5", "here")
+    pipeline = Pipeline(device, quick, model)
     alarms = [a for i in range(0, 1200, 100) for a in pipeline.process(metal[i : i + 100]).alarms]
     # shown as soon as the metal chain's own latency has passed, though the radar never spoke
     late = pipeline.latency_s()["metal"]

@@ -77,9 +77,7 @@ def test_a_scene_that_cannot_be_laid_out_is_refused() -> None:
         dual_scene(1, length_m=500.0)
 
 
-@given(
-    st.floats(0.0, 0.6), st.floats(0.01, 0.2), st.floats(0.005, 0.5), st.floats(1.4, 5.0)
-)
+@given(st.floats(0.0, 0.6), st.floats(0.01, 0.2), st.floats(0.005, 0.5), st.floats(1.4, 5.0))
 def test_the_refracted_ray_is_the_fastest_one(offset: float, height: float, depth: float, index: float) -> None:
     def time(entry: float) -> float:
         return float(np.hypot(entry, height) + index * np.hypot(offset - entry, depth))
