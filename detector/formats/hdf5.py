@@ -40,7 +40,7 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
     for part in name.split("/"):
         link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
         if link is None:
-            raise FormatError(f"{file.filename} has no {name!r}.")
+            raise FormatError(f"{file.filename} has no {name!r}. docs/formats.md says what is read of HDF5 files.")
         if not isinstance(link, h5py.HardLink):
             raise FormatError(f"{file.filename}: {name!r} is a link to somewhere else, which is not followed.")
         node = node[part]

@@ -36,7 +36,10 @@ def read_hratc(folder: Path) -> ForeignRecording:
         for channel in range(3):
             path = folder / f"coil{coil}ch{channel}.csv"
             if not path.exists():
-                raise FormatError(f"{folder} has no {path.name}: all nine grids are needed.")
+                raise FormatError(
+                    f"{folder} has no {path.name}: a folder is read as HRATC grids, and all nine are needed. Else name "
+                    "the files in it."
+                )
             row.append(_grid(path))
         grids.append(row)
     if len({g.shape for row in grids for g in row}) != 1 or grids[0][0].ndim != 2:

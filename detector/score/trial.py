@@ -66,7 +66,9 @@ class Outcome:
     @property
     def where(self) -> str:
         """For a person."""
-        return f"{self.kind} in {self.lane} at {self.x_m:.2f} m, {100 * self.depth_m:.0f} cm deep"
+        depth = "depth not known" if math.isnan(self.depth_m) else f"{100 * self.depth_m:.0f} cm deep"
+        place = "" if math.isnan(self.x_m) else f" at {self.x_m:.2f} m"
+        return f"{self.kind} in {self.lane}{place}, {depth}"
 
     @property
     def depth(self) -> str:

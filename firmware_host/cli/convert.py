@@ -137,7 +137,7 @@ def import_file(
         writer.truth(foreign.truth())
     what = [f"{sum(len(b) for b in foreign.blocks)} records", f"{len(foreign.truth())} known objects"]
     what += [f"{len(foreign.positions())} positions"] if foreign.positions() else []
-    console.print(f"{', '.join(what)} to {out}.")
+    console.print(f"{', '.join(what)} to {out}.", markup=False)
 
 
 def export_file(
@@ -173,7 +173,7 @@ def export_file(
         else:
             found = described(recording, places_of_detections(recording))
             n, missing = len(found), _DETECTIONS[suffix](out, found)
-    console.print(f"{n} {what} to {out}.")
+    console.print(f"{n} {what} to {out}.", markup=False)
     if missing:
         kept_so = suffix == ".geojson" and what is not What.LANE
         said = "stand in it without coordinates" if kept_so else "ARE NOT IN IT"
@@ -191,4 +191,4 @@ def _export_samples(recording: Readable, out: Path, stream: str, channel: int | 
     with ProgressBar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"writing {s.name}", total=n)
         _SAMPLES[suffix](out, recording, s.name, channel, lambda done: bar.advance(task, done))
-    console.print(f"{n} records of {s.name} to {out}.")
+    console.print(f"{n} records of {s.name} to {out}.", markup=False)

@@ -39,4 +39,4 @@ def label(
     name = who or getpass.getuser()
     depth_m = float("nan") if depth is None else depth / 100.0
     append_labels(file, [Label(detection, found, name, time.time_ns(), not opinion, depth_m, note)])
-    console.print(f"Detection {detection} of {file}: {found}, said by {name}.")
+    console.print(f"Detection {detection} of {file}: {found}, said by {name}.", markup=False)

@@ -125,7 +125,7 @@ def plot(
         figure.savefig(where, dpi=120)
     except (OSError, ValueError) as e:
         raise PlotError(f"{where} cannot be written ({e}). Use .png, .pdf or .svg in a folder that is there.") from e
-    console.print(f"{', '.join(dict.fromkeys(str(p) for p, _ in panels))} of {file.name} to {where}.")
+    console.print(f"{', '.join(dict.fromkeys(str(p) for p, _ in panels))} of {file.name} to {where}.", markup=False)
 
 
 _HEIGHTS = {

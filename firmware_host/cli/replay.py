@@ -58,7 +58,7 @@ class _Bar(Listener):
         self._progress.advance(self._task, len(block))
 
     def event(self, event: Event) -> None:
-        self._progress.console.print(f"[yellow]{event.severity}[/]: {event.text}")
+        self._progress.console.print(f"[yellow]{event.severity}[/]: {escape(event.text)}")
 
 
 @dataclass(frozen=True, slots=True)

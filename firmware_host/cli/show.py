@@ -42,7 +42,7 @@ def show(
     """Say what is in a recording: head, streams, gaps, events, detections, labels, truth, and a picture."""
     with reading(file) as r:
         training = r.recording_type == RecordingType.TRAINING
-        console.print(Panel("\n".join(_head_lines(r)), title=file.name, title_align="left"))
+        console.print(Panel("\n".join(_head_lines(r)), title=escape(file.name), title_align="left"))
         if settings := {p.name: p for p in r.parameters()} if isinstance(r, Recording) else {}:
             changed = [
                 f"{p.name} = {p.value:g} {p.unit}".rstrip()
@@ -66,7 +66,7 @@ def show(
         if isinstance(r, Recording):
             _show_checks(r)
         for e in r.events():
-            console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {e.kind}: {e.text}")
+            console.print(f"[dim]{_time(e.utc_ns)}[/] {e.severity} {escape(e.kind)}: {escape(e.text)}")
         for line in position_summary(r.positions()):
             console.print(line)
         for kept in kept_ground(r) if isinstance(r, Recording) and not training else []:
@@ -83,10 +83,10 @@ def show(
         for id_, found in sorted(newest.items()):
             depth = f" at {100 * found.depth_m:.0f} cm" if found.depth_m == found.depth_m else ""
             sure = "dug" if found.ground_truth else "opinion"
-            console.print(f"label #{id_}: {found.label}{depth} ({sure}, {found.who}) {found.note}")
+            console.print(f"label #{id_}: {found.label}{depth} ({sure}, {escape(found.who)}) {escape(found.note)}")
         for t in r.truth():
             place = f"{t.x_m:.2f} m" if t.x_m == t.x_m else f"records {t.first_seq}-{t.last_seq}"
-            console.print(f"[dim]truth: {t.kind} ({t.label}) at {place}, {t.confidence}[/]")
+            console.print(f"[dim]truth: {escape(t.kind)} ({t.label}) at {place}, {t.confidence}[/]")
 
 
 def _show_chain(r: Recording) -> None:
@@ -127,9 +127,9 @@ def _show_checks(r: Recording) -> None:
 
 def _head_lines(r: Readable) -> list[str]:
     """What made it: another program's file says less than a recording."""
-    head = f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}"
+    head = escape(f"head {r.device.model}, serial {r.device.serial}, firmware {r.device.firmware or 'not known'}")
     if not isinstance(r, Recording):
-        return [head, f"note: {r.note}"]
+        return [head, f"note: {escape(r.note)}"]
     loud = "[bold white on magenta] TRAINING, NOT A SURVEY [/] " if r.recording_type == RecordingType.TRAINING else ""
     lines = [
         f"{loud}{r.recording_type} recorded by {r.software}, {_time(r.created_utc_ns)}"

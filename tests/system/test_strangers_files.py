@@ -138,3 +138,11 @@ def test_a_recording_with_values_that_are_not_numbers_is_shown_and_scored(record
     assert "POD 2/2" in said
     assert "seen by: metal+radar 1" in said  # the metal detector lives on behind them
     assert "metal: of 1785 records 0 were lost, 0 had too little ground round them, 19 cannot be trusted" in said
+
+
+def test_names_in_brackets_are_names(tmp_path: Path) -> None:
+    file = lane(tmp_path / "a[red]b.h5", ascans(), [{"class": "mine", "kind": "PMN [/]", "x_m": 1.0}])
+    assert "a[red]b" in run(0, "show", file)
+    assert "PMN [/]" in run(0, "show", "--no-picture", file)
+    assert "to " + str(tmp_path / "c[red]d.h5") in run(0, "import", file, tmp_path / "c[red]d.h5").replace("\n", "")
+    assert "PMN [/] in a[red]b at 1.00 m, depth not known" in run(0, "score", file)
