@@ -166,7 +166,9 @@ def skipped(tmp_path: Path) -> Iterator[Sweep]:
         yield sweep
 
 
-def test_the_start_up_sequence_leads_from_not_ready_to_searching(tmp_path: Path, browser: playwright.Browser) -> None:
+def test_start_up_leads_from_not_ready_to_searching_and_a_function_test_that_fails_later_puts_the_ground_in_doubt(
+    tmp_path: Path, browser: playwright.Browser
+) -> None:
     with Sweep(tmp_path) as sweep:
         page = opened(browser, sweep.url)
         assert state(page) == "not valid"
