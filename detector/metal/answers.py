@@ -29,7 +29,8 @@ def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
     elif geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == g:
         wt = axis * (np.geomspace(0.1 / axis[-1], 10.0 / axis[0], 24)[:, None])
         responses = np.zeros((25, g))
-        responses[:24, 0::2] = wt**2 / (1.0 + wt**2)
+        # a conductor answers thin along +Q, thick along -I (a diamagnet); a core of ferrite along +I
+        responses[:24, 0::2] = -(wt**2) / (1.0 + wt**2)
         responses[:24, 1::2] = wt / (1.0 + wt**2)
         responses[24, 0::2] = 1.0
     else:

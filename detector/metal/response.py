@@ -36,7 +36,7 @@ class ResponseSettings(Settings):
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     opposite: float = quantity(
-        0.01, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = the sign is not known"
+        1.0, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = nothing hangs on the sign"
     )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")

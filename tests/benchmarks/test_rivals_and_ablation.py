@@ -279,7 +279,7 @@ def test_what_each_metal_stage_is_worth(capsys: pytest.CaptureFixture[str]) -> N
         "no mains canceller": changed(base, "metal.mains", harmonics=0),
         "median over 20 m": changed(base, "metal.response", baseline_m=10.0),
         "no target subspace": changed(base, "metal.response", ranks=32),
-        "sign of metal not known": changed(base, "metal.response", opposite=1.0),
+        "sign of metal known": changed(base, "metal.response", opposite=0.01),
         "strange places teach the ground": changed(base, "metal.response", strange=1e6),
         "one filter width": changed(base, "metal.response", narrow_m=0.17, wide_m=0.17, count=1),
         "ground of 20 m": changed(base, "metal.response", soil_m=20.0),

@@ -18,6 +18,7 @@ from detector.metal.phase import PhaseRotation, PhaseSettings
 from detector.metal.response import Response, ResponseSettings
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.samples import Mark
+from detector.simulate.continuous_wave import sphere_polarizability
 from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, sphere, target_signal
 
 from .conftest import pulse_geometry, wave_geometry
@@ -218,6 +219,19 @@ def test_decays_of_metal_lie_in_the_coordinates_that_are_kept() -> None:
     for kind in ("minimum-metal", "shell_fragment", "tin_can"):
         white = target_signal(Head(gates_s=geometry.axis), TARGETS[kind], np.zeros(1), 0.05, np.zeros(1))[0] / sigma
         assert np.linalg.norm(axes.T @ white) > 0.99 * np.linalg.norm(white)
+
+
+@pytest.mark.parametrize("frequencies", [(2e3, 8e3, 32e3), (1e3, 3e3, 10e3, 30e3, 90e3)])
+@pytest.mark.parametrize(
+    ("radius_m", "conductivity", "permeability"), [(2e-3, 3.5e7, 1.0), (0.02, 3.5e7, 1.0), (5e-3, 5e6, 100.0)]
+)
+def test_a_waves_coordinates_hold_exact_spheres(
+    frequencies: tuple[float, ...], radius_m: float, conductivity: float, permeability: float
+) -> None:
+    axes = np.linalg.qr(target_basis(wave_geometry(frequencies=frequencies), 5))[0]
+    moment = np.conj(sphere_polarizability(radius_m, conductivity, frequencies, permeability))
+    answer = np.ravel([moment.real, moment.imag], order="F")
+    assert np.linalg.norm(axes.T @ answer) > 0.98 * np.linalg.norm(answer)
 
 
 def test_static_filters_keep_a_constant() -> None:
