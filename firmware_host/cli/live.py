@@ -187,6 +187,11 @@ def live(
     model_path: ModelOption = None,
 ) -> None:
     """Run a head: filter, alarm, classify and record until it ends or Ctrl-C stops it."""
+    if kind is RecordingType.TRAINING:
+        raise RecordingError(
+            "A training recording is one with hidden targets mixed in, and no survey figure takes it. "
+            "'groundsweep practice --port PORT' makes one; for a trial on a test lane record --kind trial."
+        )
     profile, model = chain(profile_name, model_path)
     if out is None:
         out = Path(f"sweep-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}.h5")

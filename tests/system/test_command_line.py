@@ -119,9 +119,10 @@ def test_a_lane_that_was_swept_is_shown_and_exported_with_its_gaps(recordings: P
         (("--lane", "nowhere.geojson"), "cannot be read"),
         (("--lane-heading", "90"), "need a lane"),
         (("--lane", "20x1.2", "--lane-start", "45.8,15.9"), "Give both or none"),
+        (("--kind", "training"), "groundsweep practice"),
     ],
 )
-def test_a_lane_that_cannot_be_is_refused_before_a_port_is_opened(options: tuple[str, ...], word: str) -> None:
+def test_what_cannot_be_swept_is_refused_before_a_port_is_opened(options: tuple[str, ...], word: str) -> None:
     refused(groundsweep("live", "--port", "/dev/ttyNOTHERE", *options), word)
 
 

@@ -23,14 +23,14 @@ FIXED = (Phase(100.0, FixQuality.RTK_FIXED, 0.014, station="0120", correction_ag
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[Path, dict[str, int]]:
-    """A training sweep with a satellite receiver, start-up checks not skipped; and rows seen while it still ran."""
+    """A trial sweep with a satellite receiver, start-up checks not skipped; and rows seen while it still ran."""
     folder = tmp_path_factory.mktemp("live")
     path = folder / "a.h5"
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "GROUNDSWEEP_DATA": str(folder / "data")}
     moments = told(Walk(), FIXED, rate_hz=5.0, start_utc_ns=time.time_ns())
     with VirtualGnss(moments) as receiver, play_recording(recordings / "lane_dev04.h5") as head:
         process = subprocess.Popen(
-            [*COMMAND, "live", "--port", head.path, "--gnss", receiver.path, "--out", path, "--kind", "training"],
+            [*COMMAND, "live", "--port", head.path, "--gnss", receiver.path, "--out", path, "--kind", "trial"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
         )  # fmt: skip
         try:
@@ -39,7 +39,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> tuple[P
             out, _ = process.communicate(timeout=120)
         finally:
             process.kill()
-    assert "This is a training recording: no ground under it counts as swept." in out.replace("\n", " ")
+    assert "This is a trial recording: no ground under it counts as swept." in out.replace("\n", " ")
     return path, seen
 
 
@@ -84,7 +84,7 @@ def test_a_running_sweep_already_shows_samples_places_checks_and_settings(swept:
 def test_everything_is_in_a_finished_sweep(swept: tuple[Path, dict[str, int]]) -> None:
     with h5py.File(swept[0]) as f:
         assert f["closed"][()] == 1
-        assert f.attrs["recording_type"] == b"training"
+        assert f.attrs["recording_type"] == b"trial"
         for name in ("software", "profile", "profile_hash", "model_hash"):
             assert len(f.attrs[name]) > 3, name
         assert {"model", "serial", "firmware", "tick_hz"} <= set(f["device"].attrs)
