@@ -21,6 +21,7 @@ from detector.metal.description import describe_metal
 from detector.metal.dipole import Dipole
 from detector.metal.geometry import MetalGeometry
 from detector.metal.locating import WINDOW_M, locate
+from detector.metal.tracked import TurnLog
 from detector.profile import Profile
 from detector.samples import SampleBlock, StreamDescription, StreamKind
 from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
@@ -54,6 +55,7 @@ class MetalSegment:
         self._track = Track()
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
+        self._turns = self._turn_log()
         self._stage: AlarmStage | None = None
         channels = stream.channels
         self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
@@ -65,6 +67,12 @@ class MetalSegment:
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
+
+    def _turn_log(self) -> TurnLog | None:
+        nominal = self._chain.search.state.nominal
+        if self._profile.metal.ground_balance.track_limit == 0.0 or nominal.shape[1] == 0:
+            return None
+        return TurnLog(self._stream.stream_id, nominal[:, 0], self._geometry.rate_hz, self._track.at)
 
     @property
     def latencies(self) -> dict[str, int]:
@@ -125,6 +133,8 @@ class MetalSegment:
         given.alarms += self._alarms(out)
         if self._stage is not None:
             given.alarms += self._describe(self._stage.finish())
+        if self._turns is not None:
+            given.tracked += self._turns.end()
         return given
 
     def _at_once(self, out: MetalOutput) -> Given:
@@ -143,6 +153,7 @@ class MetalSegment:
         return Given(
             signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal", self._smoothing),
             marks=[(self._track.seq(first, n), flags)],
+            tracked=self._turns.take(out.turns) if self._turns is not None else [],
         )
 
     def _alarms(self, out: MetalOutput) -> list[Alarm]:

@@ -19,6 +19,7 @@ from detector.decide.fusion import Fusion
 from detector.decide.search import Signal
 from detector.detections import Detection
 from detector.errors import ProfileError
+from detector.metal.tracked import TrackedSoil
 from detector.profile import Profile
 from detector.runner import Coverage, Runner
 from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription
@@ -50,6 +51,8 @@ class Output:
     """Records of this block that stand out from the ground behind: sound and show these at once."""
     marks: list[BlockMarks] = field(default_factory=list)
     """Trust of the records of this block."""
+    tracked: tuple[TrackedSoil, ...] = ()
+    """Turns of the soil's direction, about every ten seconds and at a segment's end, where `track_limit` allows any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class Pipeline:
         settled = [r.settled_tick for r in self._runners.values()]
         ready = [t for t in settled if t is not None]
         found = self._fusion.settle(min(ready)) if len(ready) == len(settled) else []
-        return Output(given.alarms, found, given.signals, marks)
+        return Output(given.alarms, found, given.signals, marks, tuple(given.tracked))
 
     def finish(self) -> Output:
         """The streams have ended: what is still owed, with windows cut at the end."""
@@ -196,7 +199,7 @@ class Pipeline:
             marks += [BlockMarks(s.name, seq, flags) for seq, flags in given.marks if len(seq)]
             total.add(given)
         self._fusion.add(total.alarms)
-        return Output(total.alarms, self._fusion.settle(None), total.signals, marks)
+        return Output(total.alarms, self._fusion.settle(None), total.signals, marks, tuple(total.tracked))
 
 
 def _sensor(stream: StreamDescription) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.decide.alarm import Alarm, Peak
 from detector.decide.search import Signal
 from detector.delay_line import Rows
+from detector.metal.tracked import TrackedSoil
 from detector.samples import NO_ODOMETER, Int64Array, SampleBlock
 
 F8 = NDArray[np.float64]
@@ -43,11 +44,13 @@ class Given:
     signals: list[Signal] = field(default_factory=list)
     marks: list[tuple[Int64Array, NDArray[np.uint8]]] = field(default_factory=list)
     """(n,) record numbers and (n, channels) Mark flags, piece by piece."""
+    tracked: list[TrackedSoil] = field(default_factory=list)
 
     def add(self, other: Given) -> None:
         self.alarms += other.alarms
         self.signals += other.signals
         self.marks += other.marks
+        self.tracked += other.tracked
 
 
 class Segment(Protocol):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
+from detector.metal.tracked import TrackedSoil
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
 from detector.samples import (
@@ -122,6 +123,9 @@ class Recorder(Listener):
 
     def soil(self, soil: Soil) -> None:
         self._put(self._writer.soil, soil)
+
+    def tracked(self, soil: TrackedSoil) -> None:
+        self._put(self._writer.tracked, soil)
 
     def event(self, event: Event) -> None:
         self._put(self._writer.event, event)

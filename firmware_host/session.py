@@ -19,6 +19,7 @@ from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
 from detector.decide.search import Signal
 from detector.detections import Detection, Label
+from detector.metal.tracked import TrackedSoil
 from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
 from detector.profile import Profile
 from detector.recording.playing import played
@@ -86,6 +87,9 @@ class Listener:
 
     def soil(self, soil: Soil) -> None:
         """What was learned of the soil, and from which record on it is used."""
+
+    def tracked(self, soil: TrackedSoil) -> None:
+        """How far the soil's direction has turned by itself."""
 
     def event(self, event: Event) -> None:
         """Something a person should know of."""
@@ -210,6 +214,9 @@ def run(
         for marks in out.marks:
             for listener in listeners:
                 listener.marks(marks)
+        for tracked in out.tracked:
+            for listener in listeners:
+                listener.tracked(tracked)
         for alarm in out.alarms:
             for listener in listeners:
                 listener.alarm(alarm)

@@ -17,6 +17,7 @@ from detector.metal.mains import MainsSettings, MainsTracker
 from detector.metal.phase import PhaseRotation, PhaseSettings
 from detector.metal.response import Response, ResponseSettings
 from detector.metal.search import NoiseSettings, Search, SearchSettings
+from detector.metal.tracked import Turn
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.settings import Settings
 
@@ -58,6 +59,8 @@ class MetalOutput:
     """(n', channels, cells); unit white noise gives 1."""
     readings: F8
     """(n, channels * values) impulses, phase and mains seen to; offset and drift still in them."""
+    turns: tuple[Turn, ...] = ()
+    """Of the soil's directions at these readings, where they are tracked."""
 
 
 class MetalChain:
@@ -147,7 +150,10 @@ class MetalChain:
 
     def _cut(self, out: MetalOutput, n: int, energies: list[F8]) -> MetalOutput:
         energy = energies[0] if len(energies) == 1 else np.concatenate((out.energy, *energies))
-        return MetalOutput(out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy, out.readings[:n])
+        return MetalOutput(
+            out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy, out.readings[:n],
+            self.search.turns(),
+        )  # fmt: skip
 
 
 def _to_next_refresh(row: int) -> int:

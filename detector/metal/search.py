@@ -7,10 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.kernels.gates import READY, SearchRates, SearchState, search_rows
+from detector.kernels.gates import READY, SearchRates, SearchState, refresh_rows, search_rows
 from detector.metal.drift import DriftSettings, stored_offset
 from detector.metal.geometry import MetalGeometry
 from detector.metal.ground_balance import GroundBalanceSettings, soil_directions
+from detector.metal.tracked import Turn
 from detector.metal.trust import TrustSettings, reference_weights
 from detector.settings import Settings, quantity
 
@@ -98,6 +99,7 @@ class Search:
             moves=moves,
         )
         self._count = 0
+        self._turns: list[Turn] = []
 
     @property
     def held(self) -> NDArray[np.bool_]:
@@ -105,10 +107,24 @@ class Search:
         return self.state.held > 0
 
     def process(self, rows: F8, gates: F8, share: F8, search: F8, marks: U1) -> None:
-        """(n, width) into gates less baseline (n, width), soil's share and statistic (n, coils), bits of marks (n,)."""
+        """(n, width) into gates less baseline (n, width), soil's share and statistic (n, coils), bits of marks (n,).
+
+        Rows that reach over a taking over of noise and soil hide its turn; MetalChain gives none such.
+        """
         if self._count == 0 and len(rows):
             # floating-point samples have no count: 240 dB under the offset is as good as nothing
             offset = 1e-12 * float(np.max(np.abs(rows[0])))
             self._rates = self._rates._replace(floor=max(self._rates.floor, offset**2))
-        search_rows(rows, self.state, self._rates, self._count, gates, share, search, marks)
+        s, r = self.state, self._rates
+        taken = r.bound > 0.0 and len(rows) > 0 and refresh_rows(self._count)
+        power, learned = (s.power.copy(), s.learned.copy()) if taken else (s.power, s.learned)
+        search_rows(rows, s, r, self._count, gates, share, search, marks)
+        if taken:
+            snr = np.sqrt(power * (2.0 - r.smooth) / r.smooth)
+            self._turns.append(Turn(self._count, s.soil[:, 0].copy(), s.tangent.copy(), snr, learned))
         self._count += len(rows)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The soil's directions at each taking over since this was asked last; none where they are not tracked."""
+        turns, self._turns = tuple(self._turns), []
+        return turns

@@ -12,7 +12,7 @@ from detector.detections import CLASSES, DETECTION_DTYPE, FEATURES, LEVELS
 from detector.metal_description import LOCATED, METAL_DTYPE
 
 FORMAT: Final = "groundsweep-recording"
-SCHEMA_VERSION: Final = "1.3"
+SCHEMA_VERSION: Final = "1.4"
 
 
 class RecordingType(StrEnum):
@@ -89,6 +89,21 @@ SOIL_DTYPE: Final = np.dtype(
         ("residual", "<f8"),
         ("exponent", "<f8"),
         ("swing", "<f8"),
+    ]
+)
+TRACKED_SOIL_DTYPE: Final = np.dtype(
+    [
+        ("utc_ns", "<i8"),
+        ("stream_id", "<i4"),
+        ("since_seq", "<i8"),
+        ("from_seq", "<i8"),
+        ("coil", "<i4"),
+        ("first_value", "<i4"),
+        ("n_values", "<i4"),
+        ("direction", "<f8", (SOIL_VALUES,)),
+        ("tangent", "<f8"),
+        ("snr", "<f8"),
+        ("n_records", "<i8"),
     ]
 )
 EVENT_DTYPE: Final = np.dtype([("utc_ns", "<i8"), ("severity", "S10"), ("kind", "S16"), ("text", "S400")])
@@ -236,6 +251,7 @@ TABLES: Final[dict[str, tuple[np.dtype[Any], str]]] = {
     "corrections": (CORRECTION_DTYPE, "what people said afterwards of anything else in here; append-only"),
     "silences": (SILENCE_DTYPE, "streams that were given up as silent while others went on, and up to which tick"),
     "soil": (SOIL_DTYPE, "what was learned of the soil on command, coil by coil, and from which record on"),
+    "tracked_soil": (TRACKED_SOIL_DTYPE, "how the soil's direction turned by itself; follows from the records"),
     "metal": (METAL_DTYPE, "what the metal answers of detections are like, for people; the features decide"),
     "digests": (DIGEST_DTYPE, "a chain of SHA-256 over everything above, in the order in which it was written"),
     "signatures": (SIGNATURE_DTYPE, "Ed25519 signatures over the chain of digests"),
@@ -248,6 +264,7 @@ ADDED_IN: Final = {
     **dict.fromkeys(("parameters", "clock", "positions"), 1),
     **dict.fromkeys(("coverage", "checks", "corrections", "digests", "signatures"), 2),
     **dict.fromkeys(("lanes", "ground", "silences", "soil", "metal"), 3),
+    "tracked_soil": 4,
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
@@ -440,6 +457,19 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "residual": "standard deviation of the largest change that is left, over the noise's",
         "exponent": "p of the fitted 1/t^p; NaN where there are no gates",
         "swing": "stream's unit; largest less smallest answer along the direction",
+    },
+    "tracked_soil": {
+        "utc_ns": f"{_UTC}; of the record from_seq",
+        "stream_id": "the stream, see its group's attribute stream_id",
+        "since_seq": "first record of the unbroken segment in which it was tracked",
+        "from_seq": "first record that is balanced with it",
+        "coil": "from 0",
+        "first_value": "value of the coil in the first place of direction, from 0",
+        "n_values": "places of direction that count",
+        "direction": "soil's answer in successive values of the coil; unit length over the whole coil",
+        "tangent": "of the angle from the direction given by profile or command, in whitened values",
+        "snr": "root mean square along the direction over the noise's, both smoothed as the search is",
+        "n_records": "records since since_seq that taught it; the later ones count most",
     },
     "metal": {
         "detection_id": "see detections",

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError
+from detector.metal.tracked import TrackedSoil
 from detector.metal_description import MetalDescription
 from detector.recording import schema
 from detector.recording.hdf5 import DAMAGE, rows_of
-from detector.recording.soil import soils_of
+from detector.recording.soil import soils_of, tracked_of
 from detector.samples import (
     Check,
     ClockFit,
@@ -90,6 +91,17 @@ class StoredTables:
             return soils_of(self.table("soil"))
         except DAMAGE as e:
             raise self._damaged("table 'soil'", e) from e
+
+    def has(self, name: str) -> bool:
+        """Whether the file has that table at all: files of an older version may not."""
+        return name in self._file
+
+    def tracked_soils(self) -> list[TrackedSoil]:
+        """How the soil's direction turned by itself, in the order in which it did; [] in files before 1.4."""
+        try:
+            return tracked_of(self.table("tracked_soil"))
+        except DAMAGE as e:
+            raise self._damaged("table 'tracked_soil'", e) from e
 
     def events(self) -> list[Event]:
         return self._items("events", lambda r: Event(**{**r, "severity": Severity(r["severity"])}))

@@ -20,6 +20,7 @@ import numpy as np
 
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
+from detector.metal.tracked import TrackedSoil
 from detector.recording import schema
 from detector.recording.entries import (
     ENDED,
@@ -32,7 +33,7 @@ from detector.recording.entries import (
 )
 from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
-from detector.recording.soil import soil_rows
+from detector.recording.soil import soil_rows, tracked_rows
 from detector.samples import (
     NO_ODOMETER,
     Check,
@@ -248,6 +249,10 @@ class RecordingWriter:
     def soil(self, soil: Soil) -> None:
         for row in soil_rows(soil):
             self._keep_row("soil", row)
+
+    def tracked(self, soil: TrackedSoil) -> None:
+        for row in tracked_rows(soil):
+            self._keep_row("tracked_soil", row)
 
     def event(self, event: Event) -> None:
         self._keep("events", event)

@@ -16,6 +16,7 @@ from detector.decide.classifier import Model
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
 from detector.formats.registry import read_foreign
+from detector.metal.tracked import TrackedSoil
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, parse_profile
 from detector.recording.integrity import verify as verify_recording
@@ -59,6 +60,31 @@ class _Bar(Listener):
 
     def event(self, event: Event) -> None:
         self._progress.console.print(f"[yellow]{event.severity}[/]: {escape(event.text)}")
+
+
+class _Turns(Listener):
+    """What the streams tracked of the soil."""
+
+    def __init__(self) -> None:
+        self.found: list[TrackedSoil] = []
+
+    def tracked(self, soil: TrackedSoil) -> None:
+        self.found.append(soil)
+
+    def unlike(self, recording: Recording) -> str:
+        """What differs from what was recorded, as a sentence; '' if nothing does, or its version does not tell."""
+        if not recording.has("tracked_soil"):
+            return ""
+        recorded = {(t.stream_id, t.from_seq): t for t in recording.tracked_soils()}
+        replayed = {(t.stream_id, t.from_seq): t for t in self.found}
+        keys = recorded.keys() | replayed.keys() if recording.closed else recorded.keys()
+        odd = sorted(k for k in keys if recorded.get(k) != replayed.get(k))
+        if not odd:
+            return ""
+        return (
+            f"The soil was tracked otherwise: {len(odd)} of {len(keys)} directions differ, the first from record "
+            f"{odd[0][1]} of {recording.device.stream(odd[0][0]).name} on."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +184,8 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
     foreign = source.recording if isinstance(source, ForeignSource) else None
     device = source.device
     with contextlib.ExitStack() as stack:
-        listeners: list[Listener] = []
+        turns = _Turns()
+        listeners: list[Listener] = [turns]
         if wish.out is not None:
             if wish.out.exists():
                 raise RecordingError(f"{wish.out} exists already, and is not overwritten. Choose another --out.")
@@ -194,15 +221,19 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
             raise typer.Exit(1)
         return
     recorded, replayed = recording.detection_table(), as_rows(found)
-    same = replayed.tobytes() == recorded.tobytes()
+    turned = turns.unlike(recording)
+    same = replayed.tobytes() == recorded.tobytes() and not turned
     if wish.compare or (wish.verify and not same):
         side_by_side(recorded, replayed, "recorded", "replayed")
     if same:
-        console.print(f"[bold green]Identical to the bit[/]: {len(recorded)} recorded, {len(recorded)} replayed.")
+        also = f" So is the soil tracked: {len(turns.found)} directions." if turns.found else ""
+        console.print(f"[bold green]Identical to the bit[/]: {len(recorded)} recorded, {len(recorded)} replayed.{also}")
         return
     why = reasons(recording, profile.to_toml(), profile.hash, model.hash, f"groundsweep {__version__}")
     if wish.verify and (problems := verify_recording(file).problems):
         why.insert(0, f"The recording itself is not as it was written ({problems[0]}): see 'groundsweep verify'.")
+    if turned:
+        console.print(f"[yellow]{escape(turned)}[/]", soft_wrap=True)
     for text in why or ["Profile, model and software are the recorded ones: the machine or its libraries differ."]:
         console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     console.print(f"[bold yellow]Differs[/]: {len(recorded)} recorded, {len(found)} replayed.")

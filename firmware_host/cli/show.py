@@ -102,6 +102,17 @@ def _show_chain(r: Recording) -> None:
             f"{soil.from_seq} on",
             soft_wrap=True,
         )
+    tracked = r.tracked_soils()
+    for s in r.device.streams:
+        turns = [(t.from_seq, max(t.tangent)) for t in tracked if t.stream_id == s.stream_id]
+        if turns:
+            (first, at_first), (last, at_last) = turns[0], turns[-1]
+            console.print(
+                f"soil tracked on {s.name}: turned by a tangent of {at_first:.3f} from record {first} on, "
+                f"{at_last:.3f} from record {last} on, at most {max(t for _, t in turns):.3f}; "
+                f"{len(turns)} directions told",
+                soft_wrap=True,
+            )
     for name in sorted({r.device.stream(s.stream_id).name for s in r.silences()}):
         console.print(f"[red]silent[/] {name}: given up while the rest went on; that ground was not swept with it")
 

@@ -93,8 +93,8 @@ class Marks(Listener):
 
 
 _HEARD = (
-    "block", "gap", "silence", "soil", "event", "status", "clock", "parameter", "position", "signal", "marks", "label",
-    "order", "covered", "tick",
+    "block", "gap", "silence", "soil", "tracked", "event", "status", "clock", "parameter", "position", "signal",
+    "marks", "label", "order", "covered", "tick",
 )  # fmt: skip
 """All that a listener hears but alarms and detections."""
 

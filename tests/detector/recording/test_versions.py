@@ -11,12 +11,15 @@ import pytest
 
 from detector.detections import FEATURES, LabelClass
 from detector.kept_ground import kept_ground
+from detector.metal.tracked import TrackedSoil
 from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
 from detector.samples import FixQuality
 
 VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.h5"))
+
+TRACKED = TrackedSoil(7, 0, 1, 2048, ((0.6, 0.8, 0.0),), (0.03125,), (25.0,), (1234,))
 
 
 def test_there_is_a_file_of_every_version() -> None:
@@ -69,8 +72,9 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
             assert kept.lane is not None
             assert kept.lane.text.startswith("2.00 by 0.50 m, at 45.8123456, 15.9765432")
             assert kept.ground.counted_m2 == pytest.approx(0.4875)
+            assert r.tracked_soils() == ([] if path.stem == "1.3" else [TRACKED])
         else:
-            assert (r.silences(), r.soils(), r.metal_descriptions()) == ([], [], {})
+            assert (r.silences(), r.tracked_soils(), r.soils(), r.metal_descriptions()) == ([], [], [], {})
 
 
 @pytest.mark.parametrize("path", VERSIONS, ids=lambda p: p.stem)
