@@ -19,10 +19,9 @@ from detector.decide.fusion import Fusion
 from detector.decide.search import Signal
 from detector.detections import Detection
 from detector.errors import ProfileError
-from detector.metal.tracked import TrackedSoil
 from detector.profile import Profile
 from detector.runner import Coverage, Runner
-from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription
+from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription, TrackedSoil
 from detector.segment import Given, Tapped
 
 __all__ = ["BlockMarks", "Coverage", "Latency", "Output", "Pipeline"]

@@ -324,6 +324,27 @@ class Soil:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedSoil:
+    """The direction of the soil as a metal stream tracked it by itself. It follows from the records."""
+
+    utc_ns: int
+    """Of the record from_seq, ns since 1970 UTC."""
+    stream_id: int
+    since_seq: int
+    """First record of the unbroken segment in which it was tracked."""
+    from_seq: int
+    """The first record that is balanced with it."""
+    direction: tuple[tuple[float, ...], ...]
+    """Coil by coil: the soil's answer in each value, unit length."""
+    tangent: tuple[float, ...]
+    """Coil by coil: of the angle from the direction given, in whitened values; at most `track_limit`."""
+    snr: tuple[float, ...]
+    """Coil by coil: the soil's root mean square over the noise's, both behind the smoothing of the search."""
+    n_records: tuple[int, ...]
+    """Coil by coil: records since since_seq that taught it; the later ones count most, see `track_s`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockFit:
     """How a head's ticks lie in host time, as fitted on arrival times up to now."""
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from detector.decide.alarm import Alarm, Peak
 from detector.decide.search import Signal
 from detector.delay_line import Rows
-from detector.metal.tracked import TrackedSoil
-from detector.samples import NO_ODOMETER, Int64Array, SampleBlock
+from detector.samples import NO_ODOMETER, Int64Array, SampleBlock, TrackedSoil
 
 F8 = NDArray[np.float64]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
-from detector.metal.tracked import TrackedSoil
 from detector.pipeline import Coverage
 from detector.recording.writer import RESERVE_BYTES, RecordingWriter
 from detector.samples import (
@@ -28,6 +27,7 @@ from detector.samples import (
     Severity,
     Silence,
     Soil,
+    TrackedSoil,
 )
 from firmware_host.disk_room import Room, RoomWatch, shown
 from firmware_host.session import Listener

@@ -19,7 +19,6 @@ from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
 from detector.decide.search import Signal
 from detector.detections import Detection, Label
-from detector.metal.tracked import TrackedSoil
 from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
 from detector.profile import Profile
 from detector.recording.playing import played
@@ -36,6 +35,7 @@ from detector.samples import (
     Severity,
     Silence,
     Soil,
+    TrackedSoil,
 )
 from firmware_host.errors import LinkError
 from firmware_host.head import HeadStatus

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detector.samples import TrackedSoil
 
 F8 = NDArray[np.float64]
 
@@ -15,27 +16,6 @@ TOLD_S: Final = 10.0
 """Time between two that are told, s at the nominal rate; to the nearest taking over of what was learned."""
 _TAKEN_ROWS: Final = 256
 """Readings between two takings over, see detector.kernels.gates.refresh_rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedSoil:
-    """The direction of the soil as a metal stream tracked it by itself. It follows from the records."""
-
-    utc_ns: int
-    """Of the record from_seq, ns since 1970 UTC."""
-    stream_id: int
-    since_seq: int
-    """First record of the unbroken segment in which it was tracked."""
-    from_seq: int
-    """The first record that is balanced with it."""
-    direction: tuple[tuple[float, ...], ...]
-    """Coil by coil: the soil's answer in each value, unit length."""
-    tangent: tuple[float, ...]
-    """Coil by coil: of the angle from the direction given, in whitened values; at most `track_limit`."""
-    snr: tuple[float, ...]
-    """Coil by coil: the soil's root mean square over the noise's, both behind the smoothing of the search."""
-    n_records: tuple[int, ...]
-    """Coil by coil: records since since_seq that taught it; the later ones count most, see `track_s`."""
 
 
 class Turn(NamedTuple):

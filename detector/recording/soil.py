@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.metal.tracked import TrackedSoil
 from detector.recording.schema import SOIL_DTYPE, SOIL_VALUES, TRACKED_SOIL_DTYPE, fields_of
-from detector.samples import Soil
+from detector.samples import Soil, TrackedSoil
 
 _WHOLE = ("utc_ns", "stream_id", "first_seq", "last_seq", "n_records", "from_seq")
 _PER_COIL = ("snr", "share", "residual", "exponent", "swing")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError
-from detector.metal.tracked import TrackedSoil
 from detector.metal_description import MetalDescription
 from detector.recording import schema
 from detector.recording.hdf5 import DAMAGE, rows_of
@@ -29,6 +28,7 @@ from detector.samples import (
     Severity,
     Silence,
     Soil,
+    TrackedSoil,
 )
 
 

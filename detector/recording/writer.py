@@ -20,7 +20,6 @@ import numpy as np
 
 from detector.detections import Detection, Label, TrueObject
 from detector.errors import RecordingError
-from detector.metal.tracked import TrackedSoil
 from detector.recording import schema
 from detector.recording.entries import (
     ENDED,
@@ -48,6 +47,7 @@ from detector.samples import (
     Silence,
     Soil,
     StreamDescription,
+    TrackedSoil,
 )
 
 FILE_FORMAT: Final = ("v110", "v110")

@@ -16,13 +16,12 @@ from detector.decide.classifier import Model
 from detector.detections import detection_table as as_rows
 from detector.errors import RecordingError
 from detector.formats.registry import read_foreign
-from detector.metal.tracked import TrackedSoil
 from detector.pipeline import Pipeline
 from detector.profile import DEFAULT_PROFILE, Profile, parse_profile
 from detector.recording.integrity import verify as verify_recording
 from detector.recording.reader import Recording, Span, open_recording
 from detector.recording.writer import RecordingWriter
-from detector.samples import Event, SampleBlock
+from detector.samples import Event, SampleBlock, TrackedSoil
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.again import SaidBefore, copy_tables
 from firmware_host.cli.compare import reasons, side_by_side

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from detector.decide.classifier import Model
-from detector.metal.tracked import TrackedSoil
 from detector.pipeline import Pipeline
 from detector.profile import Profile
 from detector.recording.reader import open_recording
 from detector.recording.soil import tracked_of, tracked_rows
 from detector.recording.writer import RecordingWriter
-from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock, StreamDescription, StreamKind
+from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock, StreamDescription, StreamKind, TrackedSoil
 from firmware_host.cli.main import app
 from firmware_host.recorder import Recorder
 from firmware_host.session import Item, Listener, RecordingSource, run

@@ -11,11 +11,10 @@ import pytest
 
 from detector.detections import FEATURES, LabelClass
 from detector.kept_ground import kept_ground
-from detector.metal.tracked import TrackedSoil
 from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
-from detector.samples import FixQuality
+from detector.samples import FixQuality, TrackedSoil
 
 VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.h5"))
 
