@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from detector.profile import Profile
 from detector.recording.playing import played
 from detector.recording.reader import Recording
 from detector.samples import (
-    NO_ODOMETER,
     ClockFit,
     DeviceDescription,
     Event,
@@ -332,6 +331,13 @@ def _fault(status: HeadStatus, utc_ns: int) -> Event:
     )
 
 
+_WARMING_M: Final = 4.0
+"""Of made-up ground: longer than what any stage of the shipped profiles looks round at."""
+
+_MOST_WARMING: Final = 20_000
+"""Records of it at most, of a head that samples very densely."""
+
+
 def warm_up(device: DeviceDescription, profile: Profile, model: Model) -> None:
     """Run every kernel once on made-up records of this head, so that no operator waits on a compiler.
 
@@ -342,14 +348,15 @@ def warm_up(device: DeviceDescription, profile: Profile, model: Model) -> None:
     rng = np.random.default_rng(0)
     for stream in device.streams:
         step = stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz
-        n = min(2000, round(3.0 / step))
+        n = min(_MOST_WARMING, round(_WARMING_M / step))
         noise = rng.normal(size=(n, stream.channels, stream.values))
         noise[n // 2 : n // 2 + max(1, round(0.1 / step)), :, stream.values // 2 :] += 50.0
         seq = np.arange(n, dtype=np.int64)
         raw = (noise * (100 if stream.sample_type != "float32" else 1)).astype(stream.dtype)
         tick = (seq / stream.rate_hz * device.tick_hz).astype(np.int64)
-        nowhere = np.full(n, NO_ODOMETER, np.int64)
-        block = SampleBlock(stream, seq, tick, np.zeros(n, np.int64), nowhere, raw)
+        # with places: a metal target is fitted only where they are known
+        places = np.round(1e6 * step * seq).astype(np.int64)
+        block = SampleBlock(stream, seq, tick, np.zeros(n, np.int64), places, raw)
         pipeline.process(block[: n // 2])
         pipeline.process(block[n // 2 :])
     pipeline.finish()
