@@ -24,7 +24,7 @@ def test_a_wave_lane_is_cut_at_its_own_threshold_and_gives_its_own_features() ->
     assert decided(lane, replace(model, tails={**tails, "metal": low}), profile)
     assert not decided(lane, replace(model, tails={**tails, "metal": low, WAVE: high}), profile)
     # few peaks make no tail of their own, many do
-    pulse = dual_scene(1, length_m=6.0, objects_per_m=0.1)
+    pulse = dual_scene(17, length_m=6.0, objects_per_m=0.1)
     other = collect("pulse", pulse.device, pulse.blocks, pulse.truth, profile, scene=True)
     assert other is not None
     clean = [a for a in lane.alarms if lane.is_clean(a.x_m)]
@@ -34,5 +34,5 @@ def test_a_wave_lane_is_cut_at_its_own_threshold_and_gives_its_own_features() ->
 
 
 def many(lane: Collected) -> list[Collected]:
-    """The lane a dozen times, each a little louder."""
+    """The lane a dozen times, each a little louder: peaks enough for a tail."""
     return [replace(lane, alarms=tuple(replace(a, score=a.score * 1.01**i) for a in lane.alarms)) for i in range(12)]
