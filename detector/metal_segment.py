@@ -120,8 +120,11 @@ class MetalSegment:
         given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None and self._stage.decided:
-            self._settled = int(self._track.at(self._stage.decided - 1)[1])
-            rows = g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
+            # an alarm lies in the middle of its answer, which may be before the highest reading
+            settled = self._stage.decided - 1 - g.rows(self._profile.metal_alarm.radius_m)
+            if settled >= self._track.base:
+                self._settled = int(self._track.at(settled)[1])
+            rows = 2 * g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
             keep = self._stage.decided - rows
             for kept in (self._track, self._gates, self._readings, self._shares):
                 kept.trim(keep)
@@ -182,7 +185,7 @@ class MetalSegment:
             width = cell % len(response.widths_m)
             half, reach = int(response.halves[width]), int(response.halves.max())
             first = max(0, peak.row - reach)
-            gates = self._gates.cut(first, peak.row + reach + 1)
+            gates = self._gates.cut(first, self._at_hand(peak.row, reach))
             gates = gates[:, coil * g.values : (coil + 1) * g.values]
             soil = self._chain.search.state.nominal[coil]
             features = metal_shape(
@@ -198,7 +201,7 @@ class MetalSegment:
                 g.axis if g.kind is StreamKind.METAL_CW else (),
                 soil[0] if len(soil) else None,
             )
-            located = self._locate(peak.row, coil, response.filters[width], half)
+            located = self._locate(peak, coil, response.filters[width], half)
             if located is not None:
                 for name, value in located.features.items():
                     features[FEATURES.index(name)] = value
@@ -212,11 +215,26 @@ class MetalSegment:
             alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms
 
-    def _locate(self, row: int, coil: int, taps: F8, half: int) -> Dipole | None:
-        """Readings of no more ground than every cut of the input has at hand."""
+    def _at_hand(self, row: int, reach: int) -> int:
+        """The end of `reach` readings after a row, as far as every cut of the input has them when it is decided.
+
+        A fast head passes the ground that the decision waits for in fewer readings.
+        """
+        places = self._track.places_m(row, row + reach + 1)
+        steps = np.abs(np.diff(places)) / self._geometry.step_m
+        travelled = np.cumsum(np.where(np.isfinite(steps), steps, 1.0))
+        return row + 1 + int(np.searchsorted(travelled, self._chain.response.ahead_steps, side="right"))
+
+    def _locate(self, peak: Peak, coil: int, taps: F8, half: int) -> Dipole | None:
+        """Where the metal lies from the alarm's place."""
+        row = peak.row
         reach = min(self._geometry.rows(WINDOW_M), self._chain.response.latency)
         first = max(0, row - reach)
-        readings = self._readings.cut(first, row + reach + 1)
+        readings = self._readings.cut(first, self._at_hand(row, reach))
         places = self._track.places_m(first, first + len(readings))
         coils, soil = self._profile.metal.coils, self._chain.search.state.nominal[coil]
-        return locate(readings, row - first, coil, taps, half, places, self._geometry, coils, soil)
+        found = locate(readings, row - first, coil, taps, half, places, self._geometry, coils, soil)
+        if found is None:
+            return None
+        there, alarmed = self._track.places_m(row, row + 1)[0], self._track.places_m(peak.middle, peak.middle + 1)[0]
+        return replace(found, along_m=found.along_m + float(there - alarmed))

@@ -334,8 +334,8 @@ def _fault(status: HeadStatus, utc_ns: int) -> Event:
 _WARMING_M: Final = 4.0
 """Of made-up ground: longer than what any stage of the shipped profiles looks round at."""
 
-_MOST_WARMING: Final = 20_000
-"""Records of it at most, of a head that samples very densely."""
+_MOST_WARMING: Final = 4_000_000
+"""Values of it at most, of a head that samples very densely: 32 MB."""
 
 
 def warm_up(device: DeviceDescription, profile: Profile, model: Model) -> None:
@@ -348,7 +348,7 @@ def warm_up(device: DeviceDescription, profile: Profile, model: Model) -> None:
     rng = np.random.default_rng(0)
     for stream in device.streams:
         step = stream.step_m or profile.nominal_speed_m_per_s / stream.rate_hz
-        n = min(_MOST_WARMING, round(_WARMING_M / step))
+        n = min(max(1, _MOST_WARMING // (stream.channels * stream.values)), round(_WARMING_M / step))
         noise = rng.normal(size=(n, stream.channels, stream.values))
         noise[n // 2 : n // 2 + max(1, round(0.1 / step)), :, stream.values // 2 :] += 50.0
         seq = np.arange(n, dtype=np.int64)

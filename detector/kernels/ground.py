@@ -13,6 +13,9 @@ from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
+_QUIET = 0.25
+"""Share of a segment's first rows that is taken for ground whatever else lies there."""
+
 
 @njit(cache=True, nogil=True)
 def reduce_rows(rows: F8, basis: F8, coils: int) -> F8:
@@ -107,14 +110,22 @@ def _along(factor: F8, z: F8, decays: F8, opposite: float, white: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
-def start_soil(rows: F8, taught: F8, soil: F8) -> None:
+def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, soil: F8) -> None:
     """First idea of the soil's covariance from the first deviations (n, C * r), into soil (C, F, r, r).
 
-    A deviation larger than the usual counts as one of the usual size, so that a target among them bends it little.
-    taught : (r, r), what of it may teach.
+    A deviation larger than the quiet ones counts as one of their size. Then, `passes` times: each is weighed by its
+    energy against the covariance of those more than `guard` rows away, w = 1 up to the quarter quantile m, m / e above,
+    and less as 1 / e again beyond `strange` m. So a target among the first rows hardly counts as ground, however
+    strong, unless it fills three quarters of them. Leaving out the rows round a place is what guard cells are for
+    (Finn and Johnson 1968).
+    taught : (r, r), what of a deviation may teach.
     """
     n = rows.shape[0]
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
+    near = min(guard, n // 6)
+    around = np.empty((r, r))
+    factor = np.zeros((r, r))
+    z = np.empty(r)
     for c in range(coils):
         v = np.zeros((n, r))
         size = np.zeros(n)
@@ -123,17 +134,47 @@ def start_soil(rows: F8, taught: F8, soil: F8) -> None:
                 for q in range(r):
                     v[i, p] += taught[p, q] * rows[i, c * r + q]
                 size[i] += v[i, p] * v[i, p]
-        usual = np.median(size)
+        weight = np.empty(n)
         total = np.zeros((r, r))
-        weights = 0.0
-        for i in range(n):
-            w = 1.0 if size[i] <= usual else usual / size[i]
-            weights += w
-            for p in range(r):
-                for q in range(r):
-                    total[p, q] += w * v[i, p] * v[i, q]
+        _weigh(size, math.inf, weight)
+        weights = _spread(v, weight, 0, n, total)
+        for _ in range(passes if n >= 6 * r else 0):
+            for i in range(n):
+                a, b = max(0, i - near), min(n, i + near + 1)
+                own = _spread(v, weight, a, b, around)
+                for p in range(r):
+                    for q in range(r):
+                        around[p, q] = (total[p, q] - around[p, q]) / max(weights - own, 1.0)
+                _lower_factor(around, factor)
+                size[i] = _solve(factor, v[i], z)
+            _weigh(size, strange, weight)
+            weights = _spread(v, weight, 0, n, total)
         for f in range(bank):
             soil[c, f] = total / max(weights, 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _weigh(energy: F8, strange: float, weight: F8) -> None:
+    """Weights (n,) of rows by their energy against the quiet ones'."""
+    usual = np.quantile(energy, _QUIET)
+    for i in range(energy.size):
+        e = energy[i]
+        weight[i] = 1.0 if e <= usual else usual / e
+        if e > strange * usual:
+            weight[i] *= strange * usual / e
+
+
+@njit(cache=True, nogil=True)
+def _spread(v: F8, weight: F8, first: int, last: int, out: F8) -> float:
+    """Weighted sum of v v' over rows first to last - 1, into out (r, r); returns the sum of the weights."""
+    out[:] = 0.0
+    weights = 0.0
+    for i in range(first, last):
+        weights += weight[i]
+        for p in range(v.shape[1]):
+            for q in range(v.shape[1]):
+                out[p, q] += weight[i] * v[i, p] * v[i, q]
+    return weights
 
 
 @njit(cache=True, nogil=True)
@@ -182,8 +223,8 @@ def ground_energy(
     (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
     the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
     bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, as
-    long as less than half of what was passed is strange: what answers as no ground here does is none. What the filter
-    makes of the baseline's doubt, d, counts as ground: + d d'.
+    long as less than half of what was passed is strange: what answers as no ground here does is none. Where the
+    baseline is in doubt, the smaller energy of v and of v less its doubt counts: metal stands out of both baselines.
 
     rows : (n, 2 C r + 1) deviations, their doubt, and one over the readings in each, with the longest filter's half
     before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
@@ -198,6 +239,7 @@ def ground_energy(
     y = np.empty(rows.shape[1] - 1)
     z = np.empty(r)
     white = np.empty(r)
+    other = np.empty(r)
     whole = np.empty((r, r))
     factor = np.empty((r, r))
     for i in range(lo, hi):
@@ -210,10 +252,17 @@ def ground_energy(
                     for q in range(r):
                         if at[0] >= guard:
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
-                        whole[p, q] = left * noise[c, p, q] + cov[p, q] + doubt[p] * doubt[q]
+                        whole[p, q] = left * noise[c, p, q] + cov[p, q]
                 _lower_factor(whole, factor)
                 e = _solve(factor, v, z) / r
                 along = _along(factor, z, decays, opposite, white) / r if len(decays) else e
+                for p in range(r):
+                    other[p] = v[p] - doubt[p]
+                if np.any(doubt != 0.0):
+                    least = _solve(factor, other, z) / r
+                    if len(decays):
+                        least = _along(factor, z, decays, opposite, white) / r
+                    along = min(along, least)
                 out[i - lo, c, f] = along
                 share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
                 old[r] = min(1.0, clip / max(e, 1e-300))

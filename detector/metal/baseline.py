@@ -13,14 +13,17 @@ F8 = NDArray[np.float64]
 _POINTS = 48
 """Points that a line is fitted to: medians of what lies between."""
 
+_STEPS = 8
+"""Fits through the nearer half: more hardly change it."""
+
 
 class Baseline:
     """Rows less their running median over `half` rows to either side, and how far that is in doubt.
 
     Within `half` rows of either end a median over what there is would be that of ground on one side only, and a drift
-    of one noise sigma a metre would look like a target. There the baseline is a robust line (Theil 1950, Sen 1968)
-    through the first or last 2 `half` + 1 rows. That in turn bends where strong metal lies within them, so what line
-    and median disagree on is given too: it is no answer of the place. The first rows wait for 2 `half` rows more.
+    of one noise sigma a metre would look like a target. There the baseline is a line through the quieter half of the
+    first or last 2 `half` + 1 rows. What line and median disagree on is given too: what stands out of one of them only
+    is no answer of the place. The first rows wait for 2 `half` rows more.
 
     Parameters
     ----------
@@ -34,6 +37,8 @@ class Baseline:
         self._ordered: F8 = np.zeros((width, 2 * half + 3))
         self._window = np.zeros(3, np.int64)
         self._begun: list[F8] | None = [] if half else None
+        self.first: F8 = np.empty((0, width))
+        """The first 2 `half` + 1 rows, or all of a shorter stretch, less one line; there with the first deviations."""
 
     def push(self, rows: F8) -> F8:
         """(n, width) to (n', 2 width): deviations, then their doubt, of the rows that can be told now."""
@@ -47,7 +52,8 @@ class Baseline:
         begun = np.concatenate(self._begun)
         self._begun = None
         out = _sure(self._less(*self._line.push(begun)))
-        self._end(out[: self._half], off_line(begun[: 2 * self._half + 1])[: self._half])
+        self.first = off_line(begun[: 2 * self._half + 1])
+        self._end(out[: self._half], self.first[: self._half])
         return out
 
     def finish(self) -> F8:
@@ -58,7 +64,8 @@ class Baseline:
             # too short for a window: one line through all of it
             begun = np.concatenate((np.empty((0, self._width)), *self._begun))
             out = _sure(begun - np.median(begun, axis=0) if len(begun) else begun)
-            self._end(out, off_line(begun))
+            self.first = off_line(begun)
+            self._end(out, self.first)
             return out
         buffer, lo, hi = self._line.finish()
         out = _sure(self._less(buffer, lo, hi))
@@ -78,14 +85,27 @@ def _sure(rows: F8) -> F8:
 
 
 def off_line(rows: F8) -> F8:
-    """(n, width) less a line through most of them: median of slopes over a quarter of the stretch or more."""
-    n = len(rows)
+    """(n, width) less a line through the quieter half of them.
+
+    Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
+    fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
+    (Rousseeuw and Van Driessen 2006).
+    """
+    n, width = rows.shape
     if n == 0:
         return rows
     every = max(1, n // _POINTS)
     points = n // every
-    y = np.median(rows[: points * every].reshape(points, every, -1), axis=1)
+    y = np.median(rows[: points * every].reshape(points, every, width), axis=1)
+    x = every * np.arange(points) + 0.5 * (every - 1)
     i, j = np.triu_indices(points, max(1, points // 4))
-    slope = np.median((y[j] - y[i]) / (every * (j - i))[:, None], axis=0) if len(i) else np.zeros(rows.shape[1])
-    level = rows - slope * np.arange(n)[:, None]
-    return np.asarray(level - np.median(level, axis=0))
+    slope = np.median((y[j] - y[i]) / (x[j] - x[i])[:, None], axis=0) if len(i) else np.zeros(width)
+    level = np.median(y - slope * x[:, None], axis=0)
+    for _ in range(_STEPS if points >= 8 else 0):
+        near = np.argsort(np.abs(y - level - slope * x[:, None]), axis=0, kind="stable")[: (points + 1) // 2]
+        at, here = x[near], np.take_along_axis(y, near, axis=0)
+        middle, height = at.mean(axis=0), here.mean(axis=0)
+        spread = ((at - middle) ** 2).sum(axis=0)
+        slope = ((at - middle) * (here - height)).sum(axis=0) / np.maximum(spread, 1e-300)
+        level = height - slope * middle
+    return np.asarray(rows - level - slope * np.arange(n)[:, None])

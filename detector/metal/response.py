@@ -23,6 +23,9 @@ _MEANS_PER_SIGMA = 4.0
 _MOST_SLOWER = 4
 """Times the nominal readings that a cell may hold: a head that stands still gives cells all the same."""
 
+_START_PASSES = 3
+"""Over the first ground of a segment, to find which of it is no ground."""
+
 _REACH = 3.0
 """Standard deviations that a filter reaches to either side: 0.3 % of it is cut off."""
 
@@ -83,6 +86,8 @@ class Response:
         self._taps, self._reach = _lobes(sigma_rows / self._every)
         longest = int(self._reach.max())
         half = max(1, round(settings.baseline_m / step)) if moves else 0
+        self.ahead_steps = (half + longest - 1) * self._every
+        """Nominal steps of travel after a reading that its energy has waited for at least."""
         most = 2 * half + longest
         self.latency = math.ceil((most + 1.5) * self._every) if self._every > 1 else most
         """Readings at the nominal speed that the first one waits; later ones wait `baseline_m` less."""
@@ -97,6 +102,7 @@ class Response:
         self._start_cells = max(half, longest) + 1
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
+        self._wide = max(1, round(wide / step))
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._first: list[F8] = []
@@ -166,7 +172,7 @@ class Response:
         n = len(deviations)
         out = np.column_stack((deviations, self._counts[:n]))
         self._counts = self._counts[n:]
-        if self._at[0] == 0:
+        if not self._moves and self._at[0] == 0:
             self._first.append(deviations[:, : deviations.shape[1] // 2])
         return out
 
@@ -174,8 +180,12 @@ class Response:
         if hi <= lo:
             return
         if self._at[0] == 0:
-            # the ground ahead that the first place waits for in any case tells what soil is worth here
-            start_soil(np.concatenate(self._first)[: self._start_cells], self._taught, self._soil)
+            # the ground that the first place waits for in any case tells what soil is worth here
+            start_soil(
+                self._baseline.first if self._moves else np.concatenate(self._first)[: self._start_cells],
+                self._taught, self._wide, self._strange,
+                _START_PASSES if self._moves else 0, self._soil,
+            )  # fmt: skip
             self._first.clear()
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,

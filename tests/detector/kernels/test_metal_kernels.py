@@ -162,11 +162,21 @@ def test_one_strong_target_hardly_teaches_the_ground(rng: np.random.Generator) -
 def test_the_first_idea_of_the_ground_is_that_of_its_filters(rng: np.random.Generator) -> None:
     rows = np.outer(rng.normal(size=400), [1.0, 2.0])
     soil = np.zeros((1, 2, 2, 2))
-    start_soil(rows, np.eye(2), soil)
+    start_soil(rows, np.eye(2), 20, 10.0, 0, soil)
     assert soil[0, 1] == pytest.approx(soil[0, 0])
     assert soil[0, 0, 0, 1] == pytest.approx(2.0 * soil[0, 0, 0, 0])
-    # a row beyond the usual size counts as a usual one: less than the mean square, of its order
-    assert 0.1 < soil[0, 0, 0, 0] < 1.0
+    # a row beyond the quiet ones counts as one of them: less than the mean square
+    assert 0.05 < soil[0, 0, 0, 0] < 1.0
+
+
+def test_strong_metal_in_the_first_ground_is_not_taken_for_ground(rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(200, 3)) * [5.0, 1.0, 1.0]
+    clean, taught = np.zeros((1, 1, 3, 3)), np.zeros((1, 1, 3, 3))
+    start_soil(rows, np.eye(3), 25, 10.0, 3, clean)
+    rows[40:110] += 300.0 * np.outer(np.exp(-0.5 * ((np.arange(70) - 35) / 15) ** 2), [1.0, 1.0, 0.5])
+    start_soil(rows, np.eye(3), 25, 10.0, 3, taught)
+    across = np.array([0.0, 1.0, 0.0])
+    assert across @ taught[0, 0] @ across < 3.0 * (across @ clean[0, 0] @ across)
 
 
 @pytest.mark.parametrize("cut", [[], [1], [40, 41, 90], [13, 26]])
