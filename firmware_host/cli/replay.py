@@ -77,7 +77,8 @@ class _Turns(Listener):
         recorded = {(t.stream_id, t.from_seq): t for t in recording.tracked_soils()}
         replayed = {(t.stream_id, t.from_seq): t for t in self.found}
         keys = recorded.keys() | replayed.keys() if recording.closed else recorded.keys()
-        odd = sorted(k for k in keys if recorded.get(k) != replayed.get(k))
+        # as text, in which what is not a number equals itself
+        odd = sorted(k for k in keys if repr(recorded.get(k)) != repr(replayed.get(k)))
         if not odd:
             return ""
         return (
