@@ -16,6 +16,9 @@ _POINTS = 48
 _STEPS = 8
 """Fits through the nearer half: more hardly change it."""
 
+_AS_NOISE = 4.0
+"""Median absolute deviations, 2.7 standard deviations, up to which a point counts as one of the line's."""
+
 
 class Baseline:
     """Rows less their running median over `half` rows to either side, and how far that is in doubt.
@@ -101,11 +104,14 @@ def off_line(rows: F8) -> F8:
     i, j = np.triu_indices(points, max(1, points // 4))
     slope = np.median((y[j] - y[i]) / (x[j] - x[i])[:, None], axis=0) if len(i) else np.zeros(width)
     level = np.median(y - slope * x[:, None], axis=0)
-    for _ in range(_STEPS if points >= 8 else 0):
-        near = np.argsort(np.abs(y - level - slope * x[:, None]), axis=0, kind="stable")[: (points + 1) // 2]
-        at, here = x[near], np.take_along_axis(y, near, axis=0)
-        middle, height = at.mean(axis=0), here.mean(axis=0)
-        spread = ((at - middle) ** 2).sum(axis=0)
-        slope = ((at - middle) * (here - height)).sum(axis=0) / np.maximum(spread, 1e-300)
+    for k in range(_STEPS if points >= 8 else 0):
+        off = np.abs(y - level - slope * x[:, None])
+        usual = np.median(off, axis=0)
+        # at last all that lie as near as noise does: half of them alone would make a noisy line
+        within = off <= (_AS_NOISE * usual if k == _STEPS - 1 else usual)
+        weight = within / within.sum(axis=0)
+        middle, height = (weight * x[:, None]).sum(axis=0), (weight * y).sum(axis=0)
+        arm = weight * (x[:, None] - middle)
+        slope = (arm * (y - height)).sum(axis=0) / np.maximum((arm * (x[:, None] - middle)).sum(axis=0), 1e-300)
         level = height - slope * middle
     return np.asarray(rows - level - slope * np.arange(n)[:, None])
