@@ -73,12 +73,13 @@ def test_a_session_on_emulated_firmware_gives_what_its_physics_says(tmp_path: Pa
     # the sum of two uniform numbers, cut to whole counts
     sigma = VOLT * np.sqrt(NOISE**2 / 6 + 1 / 12)
     figure = results["noise"].figures[0]
-    assert figure.low <= sigma <= figure.high
+    # 95 % bounds miss one time in twenty: twice as wide ones hardly ever
+    assert abs(sigma - (figure.low + figure.high) / 2) <= figure.high - figure.low
     # physics.c: a coil of 10 cm, 5 cm over the ground, a target with a time constant of 100 us
     fall = 0.1**2 / (0.1**2 + (DEPTH_M + 0.05) ** 2 + (SPACING_M / 2) ** 2)
     gates = np.array(device.streams[0].axis)
     true = VOLT * float(np.linalg.norm(400_000 * fall**3 * np.exp(-gates / 100e-6)))
     item = results["static"].figure("response of the item")
-    assert item.low <= true <= item.high
+    assert abs(true - (item.low + item.high) / 2) <= item.high - item.low
     assert len(results["latency"].samples["round trip"]) == 100
     assert report.firmware == "1.0"
