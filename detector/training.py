@@ -22,6 +22,7 @@ from detector.decide.training import (
     fit_model,
     fit_tail,
     signal_peaks,
+    tail_data,
     untrained,
 )
 from detector.detections import CLASSES, FEATURES, Detection, LabelClass, TrueObject
@@ -232,7 +233,7 @@ def train(name: str, lanes: Sequence[Collected], profile: Profile, provenance: M
         return refit(name, lanes, tails, profile, provenance)
     # the classifier learns from alarms as new ground gives them: judged by forests that never saw their lane
     data = refit(name, seen, {**tails, "radar": Tail(**look["tail"])}, profile, provenance)
-    return {**data, "tails": untrained(tails)["tails"], "second_look": look}
+    return {**data, "tails": {s: tail_data(t) for s, t in tails.items()}, "second_look": look}
 
 
 def look_again(lanes: Sequence[Collected]) -> tuple[dict[str, Any] | None, dict[str, Any], list[Collected]]:

@@ -106,16 +106,20 @@ def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]
     return STRANGE_LAND * ranked[k - 1] if k else 0.0
 
 
+def pairs_in_order(value: F8, higher: NDArray[np.bool_]) -> float:
+    """Share of pairs in which the one of `higher` has the higher value, ties half (Mann and Whitney 1947)."""
+    n, m = int(higher.sum()), int((~higher).sum())
+    return (float(stats.rankdata(value)[higher].sum()) - n * (n + 1) / 2) / (n * m)
+
+
 def held_out_figures(p: F8, label: I8, limit: float) -> dict[str, Any]:
     """What the held-out judgements were worth: for the record that a model carries."""
     mine = label == 0
-    ranks = stats.rankdata(p[:, 0])
     m, c = int(mine.sum()), int((~mine).sum())
-    auc = (float(ranks[mine].sum()) - m * (m + 1) / 2) / (m * c)
     called = p[:, 0] < limit
     return {
         "alarms": len(label),
-        "auc_mine_clutter": round(auc, 4),
+        "auc_mine_clutter": round(pairs_in_order(p[:, 0], mine), 4),
         "log_loss": round(-float(np.mean(np.log(p[np.arange(len(label)), label]))), 4),
         "clutter_called_clutter": [int(np.sum(called & ~mine)), c],
         "mines_called_clutter": [int(np.sum(called & mine)), m],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
+from detector.decide.calibrating import pairs_in_order
+from detector.decide.classifier import model_hash
 from detector.decide.evidence import sensor_model_from
 from detector.decide.growing import grow
 from detector.decide.second_look import CLASSES, LOOK_FEATURES, MOST_WEIGHT, SecondLook
-from detector.decide.training import FOLDS, NOVEL_SHARE, fit_tail
+from detector.decide.training import FOLDS, NOVEL_SHARE, fit_tail, tail_data
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -83,7 +83,7 @@ def fit_second_look(
     limit = round(float(np.quantile(distance[taught & (label == 0)], 1.0 - NOVEL_SHARE)), 4)
     ratio = np.zeros(len(score))
     for k, (part, prior) in enumerate(parts):
-        look = _with(part, prior, limit, 1.0)
+        look = _of_unit_weight(part, prior, limit)
         for i in np.flatnonzero(fold == k):
             ratio[i] = look.shift(features[i])
     weight = _weight(score[taught], ratio[taught], label[taught])
@@ -94,7 +94,7 @@ def fit_second_look(
         "classes": list(CLASSES),
         "prior": prior,
         "weight": weight,
-        "tail": {name: round(getattr(tail, name), 6) for name in ("level", "scale", "rate_per_m")},
+        "tail": tail_data(tail),
         "part": {**part, "novelty_limit": limit},
     }
     told = {
@@ -102,19 +102,19 @@ def fit_second_look(
         "bare_ground": int(np.count_nonzero(taught & (label == 1))),
         "places": len({c.place for c in candidates}),
         "auc_object_bare_held_out": {
-            "score": round(_auc(score, label, taught), 4),
-            "look": round(_auc(ratio, label, taught), 4),
-            "both": round(_auc(looked, label, taught), 4),
+            "score": round(pairs_in_order(score[taught], label[taught] == 0), 4),
+            "look": round(pairs_in_order(ratio[taught], label[taught] == 0), 4),
+            "both": round(pairs_in_order(looked[taught], label[taught] == 0), 4),
         },
-        "sha256": hashlib.sha256(json.dumps(stored, sort_keys=True, separators=(",", ":")).encode()).hexdigest(),
+        "sha256": model_hash(stored),
     }
     return stored, told, looked
 
 
-def _with(part: dict[str, Any], prior: float, limit: float, weight: float) -> SecondLook:
-    """A look without a threshold of its own yet."""
+def _of_unit_weight(part: dict[str, Any], prior: float, limit: float) -> SecondLook:
+    """A look without a weight and a threshold of its own yet."""
     model = sensor_model_from({**part, "novelty_limit": limit}, len(CLASSES))
-    return SecondLook(model, prior, weight, Tail(0.0, 1.0, 1.0), {})
+    return SecondLook(model, prior, 1.0, Tail(0.0, 1.0, 1.0), {})
 
 
 def _weight(score: F8, ratio: F8, label: I8) -> float:
@@ -125,10 +125,3 @@ def _weight(score: F8, ratio: F8, label: I8) -> float:
     of_score, of_ratio = (float(v) for v in on.coef_[0])
     # where the score says nothing by itself, the look may weigh what it is allowed to
     return MOST_WEIGHT if of_score <= 0.0 else round(min(MOST_WEIGHT, max(0.0, of_ratio / of_score)), 3)
-
-
-def _auc(value: F8, label: I8, taught: NDArray[np.bool_]) -> float:
-    """Share of pairs of an object and bare ground in which the object is higher."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(label[taught] == 0, value[taught]))

@@ -87,6 +87,11 @@ def fit_tail(scores: Sequence[float], clean_m: float, least_per_m: float = LEAST
     return Tail(level=level, scale=float(np.mean(above - level)), rate_per_m=len(above) / clean_m)
 
 
+def tail_data(tail: Tail) -> dict[str, float]:
+    """A tail as a model stores it."""
+    return {"level": round(tail.level, 6), "scale": round(tail.scale, 6), "rate_per_m": round(tail.rate_per_m, 6)}
+
+
 def signal_peaks(signals: Sequence[Signal], radius_m: float) -> list[tuple[float, float]]:
     """(x m, strength) of the signals that are the strongest of their channel within +-radius_m.
 
@@ -192,10 +197,7 @@ def _as_data(
             "weight": {s: round(w, 6) for s, w in fused.weight.items()},
             "silent": {s: np.round(v, 6).tolist() for s, v in fused.silent.items()},
         },
-        "tails": {
-            s: {"level": round(t.level, 6), "scale": round(t.scale, 6), "rate_per_m": round(t.rate_per_m, 6)}
-            for s, t in tails.items()
-        },
+        "tails": {s: tail_data(t) for s, t in tails.items()},
         "sensors": parts,
         "provenance": provenance,
     }

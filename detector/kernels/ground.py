@@ -110,6 +110,13 @@ def _along(factor: F8, z: F8, decays: F8, opposite: float, white: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _energies(factor: F8, v: F8, decays: F8, opposite: float, z: F8, white: F8) -> tuple[float, float]:
+    """Of an output v (r,): in all directions, and along the decays; the same where there are none."""
+    e = _solve(factor, v, z)
+    return e, _along(factor, z, decays, opposite, white) if len(decays) else e
+
+
+@njit(cache=True, nogil=True)
 def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, soil: F8) -> None:
     """First idea of the soil's covariance from the first deviations (n, C * r), into soil (C, F, r, r).
 
@@ -254,16 +261,15 @@ def ground_energy(
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
                         whole[p, q] = left * noise[c, p, q] + cov[p, q]
                 _lower_factor(whole, factor)
-                e = _solve(factor, v, z) / r
-                along = _along(factor, z, decays, opposite, white) / r if len(decays) else e
+                e, along = _energies(factor, v, decays, opposite, z, white)
+                doubted = False
                 for p in range(r):
                     other[p] = v[p] - doubt[p]
-                if np.any(doubt != 0.0):
-                    least = _solve(factor, other, z) / r
-                    if len(decays):
-                        least = _along(factor, z, decays, opposite, white) / r
-                    along = min(along, least)
-                out[i - lo, c, f] = along
+                    doubted |= doubt[p] != 0.0
+                if doubted:
+                    along = min(along, _energies(factor, other, decays, opposite, z, white)[1])
+                e /= r
+                out[i - lo, c, f] = along / r
                 share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
                 old[r] = min(1.0, clip / max(e, 1e-300))
                 if e > strange and share[c, f] < 0.5:

@@ -99,13 +99,11 @@ class Response:
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
         self._baseline = Baseline(half, geometry.channels * r)
         self._line = DelayLine(longest, longest, 2 * geometry.channels * r + 1)
-        self._start_cells = max(half, longest) + 1
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
-        self._first: list[F8] = []
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
         # in static mode what stays is a target that is looked at
@@ -172,8 +170,6 @@ class Response:
         n = len(deviations)
         out = np.column_stack((deviations, self._counts[:n]))
         self._counts = self._counts[n:]
-        if not self._moves and self._at[0] == 0:
-            self._first.append(deviations[:, : deviations.shape[1] // 2])
         return out
 
     def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
@@ -181,12 +177,9 @@ class Response:
             return
         if self._at[0] == 0:
             # the ground that the first place waits for in any case tells what soil is worth here
-            start_soil(
-                self._baseline.first if self._moves else np.concatenate(self._first)[: self._start_cells],
-                self._taught, self._wide, self._strange,
-                _START_PASSES if self._moves else 0, self._soil,
-            )  # fmt: skip
-            self._first.clear()
+            own = rows[: self._line.ahead + 1, : self._channels * self._basis.shape[1]]
+            first, passes = (self._baseline.first, _START_PASSES) if self._moves else (np.ascontiguousarray(own), 0)
+            start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
             self._taught, self._pace, self._clip, self._strange, self._strange_pace,

@@ -147,8 +147,7 @@ def dual_scene(
     antennas = radar_array.antenna_places(wish.antennas)
     across = None if wish.plain else _across(np.random.default_rng(across_seed), len(objects), coils, antennas)
     if sensors in ("dual", "metal"):
-        make = _metal if isinstance(coils, metal_lane.MetalHead) else _wave
-        block, metal_db, matched = make(metal_rng, coils, soil, objects, length_m, speed, height, across)  # type: ignore[arg-type]
+        block, metal_db, matched = _metal(metal_rng, coils, soil, objects, length_m, speed, height, across)
         blocks.append(block)
     if sensors in ("dual", "radar"):
         block, radar_db = _radar(
@@ -237,7 +236,7 @@ def _radar(
 
 def _metal(
     rng: np.random.Generator,
-    head: metal_lane.MetalHead,
+    head: _Coils,
     soil: Soil,
     objects: Sequence[Buried],
     length_m: float,
@@ -245,41 +244,24 @@ def _metal(
     height: _Height,
     across: F8 | None,
 ) -> tuple[SampleBlock, list[float], list[float]]:
-    x = np.arange(0.0, length_m, speed / head.rate_hz)
+    step = speed / head.rate_hz
+    x = np.arange(0.0, length_m, step)
     h = height(x, head.height_m)
-    ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across)
-    counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
+    if isinstance(head, metal_lane.MetalHead):
+        kind, axis, values = StreamKind.METAL_PI, head.coil.gates_s, len(head.coil.gates_s)
+        ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across)
+        counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
+        sigma = metal_lane.gate_noise(head)
+    else:
+        assert across is not None
+        kind, axis, values = StreamKind.METAL_CW, head.coil.frequencies_hz, 2 * len(head.coil.frequencies_hz)
+        ground, seen = wave_lane.wave_lane(rng, head, soil, objects, x, h, across)
+        counts, volts = wave_lane.wave_converted(rng, head, x / speed, ground + seen.sum(axis=0))
+        sigma = wave_lane.wave_noise(head)
     stream = StreamDescription(
-        stream_id=0, name="metal", kind=StreamKind.METAL_PI, channels=len(head.across_m),
-        values=len(head.coil.gates_s), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
-        axis=head.coil.gates_s,
+        stream_id=0, name="metal", kind=kind, channels=len(head.across_m), values=values, sample_type="int32",
+        rate_hz=head.rate_hz, scale=volts, unit="V", axis=axis,
     )  # fmt: skip
-    sigma = metal_lane.gate_noise(head)
-    step = speed / head.rate_hz
-    return _block(stream, x, speed, counts), _stands_out(seen, sigma), matched_db(seen, ground, sigma, step)
-
-
-def _wave(
-    rng: np.random.Generator,
-    head: wave_lane.WaveCoils,
-    soil: Soil,
-    objects: Sequence[Buried],
-    length_m: float,
-    speed: float,
-    height: _Height,
-    across: F8 | None,
-) -> tuple[SampleBlock, list[float], list[float]]:
-    assert across is not None
-    x = np.arange(0.0, length_m, speed / head.rate_hz)
-    ground, seen = wave_lane.wave_lane(rng, head, soil, objects, x, height(x, head.height_m), across)
-    counts, volts = wave_lane.wave_converted(rng, head, x / speed, ground + seen.sum(axis=0))
-    stream = StreamDescription(
-        stream_id=0, name="metal", kind=StreamKind.METAL_CW, channels=len(head.across_m),
-        values=2 * len(head.coil.frequencies_hz), sample_type="int32", rate_hz=head.rate_hz, scale=volts, unit="V",
-        axis=head.coil.frequencies_hz,
-    )  # fmt: skip
-    sigma = wave_lane.wave_noise(head)
-    step = speed / head.rate_hz
     return _block(stream, x, speed, counts), _stands_out(seen, sigma), matched_db(seen, ground, sigma, step)
 
 
