@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
+from detector.antennas import Antennas, Judged
+from detector.cores import threads_for
+from detector.decide.alarm import Alarm, Peak, Tail
 from detector.decide.features import radar_shape
 from detector.decide.looked_scores import LookedScores
-from detector.decide.search import UNFITTED, SearchStage
+from detector.decide.search import UNFITTED
 from detector.decide.second_look import SecondLook
-from detector.delay_line import Rows
 from detector.detections import FEATURES
 from detector.errors import ProfileError
 from detector.profile import Profile
-from detector.radar.chain import RadarChain, RadarOutput
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
@@ -38,6 +38,7 @@ class RadarSegment:
     """Settled up to `settled_tick`; `watchers` is read whenever a stage has run.
 
     look : what the model has learned of candidates, None if nothing; the profile says whether it counts
+    threads : that the antennas are shared out to; by size and environment unless given. The bits are the same.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RadarSegment:
         tails: Mapping[str, Tail],
         watchers: Mapping[str, list[Watcher]],
         look: SecondLook | None = None,
+        threads: int | None = None,
     ) -> None:
         stepped: Stepped | None = None
         if stream.kind is StreamKind.RADAR_SFCW:
@@ -99,25 +101,27 @@ class RadarSegment:
         self._track = Track()
         self._watchers = watchers
         self._stepped = stepped is not None
-        self.chain = RadarChain(profile.radar, g, stream.dtype, stream.values, stepped, self.watcher)
-        self._stage: AlarmStage | None = None
-        self._search: SearchStage | None = None
-        self._bscan = Rows(g.width, np.float32)
+        self._threads = threads_for(g.width) if threads is None else threads
+        self._antennas = Antennas(
+            stream, profile, g, stepped, self._threshold, self._threshold - (self._look.reach if self._look else 0.0),
+            lambda stage: bool(watchers.get(stage)), self._show, self._threads,
+        )  # fmt: skip
         self._before = 0
         self._silent = 0
         self._settled: int | None = None
-        self._chunk = max(1, _CHUNK_SAMPLES // g.width)
-        self._early = dict(
-            zip(self.chain.latencies, accumulate(self.chain.latencies.values()), strict=True)
-        ) | {"ascans": 0, "search": 0, "strength": 0}
-        self._early["energy"] = self._early["speed"] = self.chain.latency
+        self._chunk = max(1, _CHUNK_SAMPLES * self._threads // g.width)
+        early = self._antennas.latencies
+        self._early = dict(zip(early, accumulate(early.values()), strict=True)) | {
+            "ascans": 0, "search": 0, "strength": 0
+        }  # fmt: skip
+        self._early["energy"] = self._early["speed"] = self._antennas.latency
 
     @property
     def latencies(self) -> dict[str, int]:
         """A-scans that each stage of the decision holds back."""
         alarm, step = self._profile.radar_alarm, self.geometry.step_m
         return {
-            **self.chain.latencies,
+            **self._antennas.latencies,
             "cfar": round(alarm.ahead_m / step),
             "peak": max(1, round(alarm.radius_m / step)),
         }
@@ -138,7 +142,7 @@ class RadarSegment:
 
     @property
     def untested(self) -> int:
-        return self._silent + (self._stage.untested if self._stage else 0)
+        return self._silent + self._antennas.untested
 
     def watcher(self, stage: str, first: int = -1) -> Callable[[NDArray[Any]], None] | None:
         """Who must be given the rows of that stage, None if nobody watches; first : number of the first row."""
@@ -157,9 +161,14 @@ class RadarSegment:
 
         return show
 
+    def _show(self, stage: str, rows: NDArray[Any]) -> None:
+        show = self.watcher(stage)
+        if show is not None:
+            show(rows)
+
     def process(self, block: SampleBlock) -> Given:
         given = Given()
-        if self._stage is None:
+        if not self._antennas.begun:
             dead = self._dead(block)
             if dead:
                 given.marks.append(self._never_lived(block[:dead]))
@@ -182,14 +191,8 @@ class RadarSegment:
     def _piece(self, block: SampleBlock) -> Given:
         self._before = self._track.end
         self._track.append(block)
-        out = self.chain.process(block.raw)
-        if self._stage is None or self._search is None:
-            g, cells = self.geometry, self.chain.floor.size
-            least = self._threshold - (self._look.reach if self._look else 0.0)
-            self._stage = AlarmStage(self._profile.radar_alarm, g.step_m, cells, self._threshold, g.channels, least)
-            self._stage.seen = self._peak_scored
-            self._search = SearchStage(self._profile.radar_search, g.step_m, cells, g.channels)
-        scores = self._search.process(out.search, self.chain.floor)
+        out = self._antennas.process(block.raw)
+        scores = out.search
         delay = self.search_delay
         show = self.watcher("strength")
         if show is not None:
@@ -199,34 +202,29 @@ class RadarSegment:
             signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar", delay),
             [(block.seq, out.marks)],
         )
-        self._after(self._stage.decided)
+        self._after(self._antennas.decided)
         return given
 
     def finish(self) -> Given:
-        if self._stage is None:
+        if not self._antennas.begun:
             return Given()
         self._before = self._track.end
-        given = Given(self._alarms(self.chain.finish()) + self._describe(self._stage.finish()))
-        self._looked.settle(self._stage.decided, last=True)
+        given = Given(self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle()))
+        self._looked.settle(self._antennas.decided, last=True)
         return given
-
-    def _peak_scored(self, first: int, scores: NDArray[Any]) -> None:
-        own = scores[:, : self.geometry.channels]
-        if self._look is None:
-            self._scored(first, own)
-        else:
-            self._looked.append(own)
 
     def _scored(self, first: int, scores: NDArray[Any]) -> None:
         show = self.watcher("score", first)
         if show is not None:
             show(scores / self._threshold)
 
-    def _alarms(self, out: RadarOutput) -> list[Alarm]:
-        assert self._stage is not None
-        self._bscan.append(out.bscan)
-        alarms = self._describe(self._stage.process(out.energy, self.chain.floor))
-        self._looked.settle(self._stage.decided)
+    def _alarms(self, out: Judged) -> list[Alarm]:
+        if self._look is None:
+            self._scored(out.first, out.scores)
+        else:
+            self._looked.append(out.scores)
+        alarms = self._describe(out.peaks)
+        self._looked.settle(self._antennas.decided)
         return alarms
 
     def _after(self, decided: int) -> None:
@@ -234,7 +232,7 @@ class RadarSegment:
             self._settled = int(self._track.at(decided - 1)[1])
         keep = decided - self.geometry.rows(self._profile.radar_alarm.radius_m) - self._patch - 1
         self._track.trim(min(keep, self._looked.next) if self._look else keep)
-        self._bscan.trim(keep)
+        self._antennas.trim(keep)
 
     @property
     def _patch(self) -> int:
@@ -243,17 +241,16 @@ class RadarSegment:
         return min(self.geometry.rows(_PATCH_M), late["prescreener"] + late["cfar"] + late["peak"])
 
     def _describe(self, peaks: list[Peak]) -> list[Alarm]:
-        chain, g = self.chain, self.geometry
+        antennas, g = self._antennas, self.geometry
         alarms = []
         for peak in peaks:
             channel = peak.group
             first = max(0, peak.row - self._patch)
-            patch = self._bscan.cut(first, peak.row + self._patch + 1)
-            patch = patch[:, channel * g.samples : (channel + 1) * g.samples].astype(np.float64)
-            bin_first, bin_length = chain.bins.span(channel, peak.cell)
-            surface = int(chain.surface[channel])
+            patch = antennas.patch(channel, first, peak.row + self._patch + 1).astype(np.float64)
+            bin_first, bin_length = antennas.span(channel, peak.cell)
+            surface = antennas.surface(channel)
             beside = max(2, round(g.period_samples))
-            pulse = chain.first_scan[channel, max(0, surface - beside) : surface + beside + 1].astype(np.float64)
+            pulse = antennas.first_scan(channel)[max(0, surface - beside) : surface + beside + 1].astype(np.float64)
             shape = radar_shape(
                 patch,
                 peak.row - first,

@@ -97,10 +97,22 @@ class RadarOutput:
     """(n', channels * bins) energy per depth bin."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What all antennas of a segment have in common; its first record shows it."""
+
+    factor: float
+    """By which samples are scaled, 1 for counts."""
+    loudest: float
+    """Strongest surface echo, in the chain's amplitudes."""
+    room: int
+    """Of :class:`DepthBins`."""
+
+
 class RadarChain:
     """Stepped-frequency transform if the head needs it, then the profile's stages in order, then the prescreener.
 
-    One instance serves one unbroken segment of one stream, all antennas together.
+    One instance serves one unbroken segment of one stream: all antennas together, or some of them.
 
     Parameters
     ----------
@@ -108,6 +120,7 @@ class RadarChain:
     dtype, width : of a channel's record as it comes
     stepped : the transform, or None for an impulse head
     watch : asked by stage name who watches, whenever a stage has run
+    beginning : what these antennas share with others of the segment; their own first record shows it unless given
     """
 
     def __init__(
@@ -118,6 +131,7 @@ class RadarChain:
         width: int,
         stepped: Stepped | None = None,
         watch: Watch | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         self._s = settings
         self.geometry = geometry
@@ -133,9 +147,10 @@ class RadarChain:
         # without a filter in front, the samples still have to become float32
         self._entry = None if self._steps[:1] and self._steps[0] in _FILTERS else Filters(None, None, geometry)
         self._front: FrontEnd | None = None
-        self._factor = 1.0
+        self._given = beginning
+        self._factor = 1.0 if beginning is None else beginning.factor
         self._offset = 32768.0 if dtype == np.uint16 and stepped is None else 0.0
-        self._scaled = geometry.lsb > 0.0
+        self._scaled = geometry.lsb > 0.0 or beginning is not None
         self._surface: I8 | None = None
         self._time_zero: Alignment | None = None
         self._height: Height | None = None
@@ -172,6 +187,11 @@ class RadarChain:
         if self._surface is None:
             raise RuntimeError("the chain has not seen an A-scan yet")
         return self._surface
+
+    @property
+    def beginning(self) -> Beginning:
+        """Known once the first A-scan has been seen."""
+        return Beginning(self._factor, self._loudest, self.bins.room)
 
     @property
     def bins(self) -> DepthBins:
@@ -276,7 +296,8 @@ class RadarChain:
     def _find(self, x: F4) -> None:
         if self._surface is None:
             self._surface = find_surfaces(x[0], self._s.time_zero, self.geometry)
-            self._loudest = float(np.max(np.abs(x[0, np.arange(len(self._surface)), self._surface])))
+            echoes = np.abs(x[0, np.arange(len(self._surface)), self._surface])
+            self._loudest = float(np.max(echoes)) if self._given is None else self._given.loudest
 
     def _align(self, x: F4) -> tuple[F4, U1]:
         if self._time_zero is None:
@@ -301,7 +322,8 @@ class RadarChain:
         self._curve = np.ones((g.channels, g.samples), np.float32)
         if "gain" in self._s.stages:
             self._curve = gain_curve(self._s.gain, g, surface)
-        self._prescreener = Prescreener(self._s.prescreener, g, surface, self._s.height.antenna_m)
+        room = self._given.room if self._given is not None else None
+        self._prescreener = Prescreener(self._s.prescreener, g, surface, self._s.height.antenna_m, room)
         bins = self._prescreener.bins
         self._causal = CausalEnergy(self._s.search, g, bins, self._curve, self._loudest)
         # a count's quantisation noise; floating-point samples have none, so 100 dB under the surface echo

@@ -37,9 +37,14 @@ class PrescreenerSettings(Settings):
 
 
 class DepthBins:
-    """Where the depth bins of each channel lie; they overlap by half and are equally many in all channels."""
+    """Where the depth bins of each channel lie; they overlap by half and are equally many in all channels.
 
-    def __init__(self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8) -> None:
+    room : strides that every antenna of the head has below its first bin; as these channels have unless given
+    """
+
+    def __init__(
+        self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8, room: int | None = None
+    ) -> None:
         g, s = geometry, settings
         self.stride = g.stride
         self.length = max(2, round(s.bin_periods * g.period_samples / self.stride))
@@ -51,9 +56,9 @@ class DepthBins:
         last = np.full(g.channels, g.samples)
         if s.max_depth_ns > 0:
             last = np.minimum(last, surface + round(s.max_depth_ns * 1e-9 / g.dt_s))
-        room = int(np.min(last - self.first)) // self.stride
+        self.room = int(np.min(last - self.first)) // self.stride if room is None else room
         self.starts: I8 = np.arange(
-            0, max(1, room - self.length + 1), max(1, self.length // 2), dtype=np.int64
+            0, max(1, self.room - self.length + 1), max(1, self.length // 2), dtype=np.int64
         )
         """(B,) first stride of each bin after `first`."""
         self.strides = int(self.starts[-1]) + self.length
@@ -82,11 +87,12 @@ class Prescreener:
     """
 
     def __init__(
-        self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8, antenna_m: float = 0.0
-    ) -> None:
+        self, settings: PrescreenerSettings, geometry: RadarGeometry, surface: I8, antenna_m: float = 0.0,
+        room: int | None = None,
+    ) -> None:  # fmt: skip
         g, s = geometry, settings
         self.latency = prescreener_latency(s, g)
-        self.bins = DepthBins(s, g, surface)
+        self.bins = DepthBins(s, g, surface, room)
         self._s, self._g = s, g
         slow, fast = sorted((s.slow_m_per_ns, s.fast_m_per_ns))
         self.speeds_m_per_s: F8 = 1e9 / np.linspace(1 / fast, 1 / slow, s.speeds)
