@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
+
+from detector.cores import THREADS, cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +46,8 @@ def in_order(ask: Callable[[T], R], items: Sequence[T], jobs: int, died: Callabl
 
 def _answers(ask: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R]:
     """Answers in order, up to the first that a dead process owed."""
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=multiprocessing.get_context("spawn"))
+    processes = min(jobs, len(items))
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _with_its_share, (processes,))
     waiting: deque[Future[R]] = deque()
     rest = iter(items)
     try:
@@ -57,3 +61,8 @@ def _answers(ask: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[R
         return
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _with_its_share(processes: int) -> None:
+    """Of so many processes each works with its share of the cores, unless it was told how many threads."""
+    os.environ.setdefault(THREADS, str(max(1, cores() // processes)))

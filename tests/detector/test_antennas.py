@@ -92,7 +92,8 @@ def answers(block: SampleBlock, profile: Profile, threads: int, sizes: list[int]
     tapped: dict[str, list[np.ndarray]] = {}
 
     def keep(tap) -> None:
-        assert tap.values.shape[1] == C and len(tap.seq) == len(tap.values)
+        assert tap.values.shape[1] == C
+        assert len(tap.seq) == len(tap.values)
         tapped.setdefault(tap.stage, []).append(tap.values)
 
     watchers: dict[str, list] = {}
@@ -137,7 +138,7 @@ def test_those_antennas_differ_in_all_that_the_first_record_shows_of_the_head() 
     block = block_of("float32")
     head = RadarSegment(block.stream, Profile(), MODEL.tails, {}, threads=1)
     groups = RadarSegment(block.stream, Profile(), MODEL.tails, {}, threads=2)
-    with mock.patch.object(antennas.Antennas, "_beginning", lambda self, raw: None):
+    with mock.patch.object(antennas.Antennas, "_beginning", return_value=None):
         for segment in (head, groups):
             segment.process(block)
     (whole,) = head._antennas._groups
@@ -145,7 +146,8 @@ def test_those_antennas_differ_in_all_that_the_first_record_shows_of_the_head() 
         own = [getattr(group.chain.beginning, fact) for group in groups._antennas._groups]
         assert own != 2 * [getattr(whole.chain.beginning, fact)], fact
     alarms, _, signals, *_ = answers(block, PROFILES["default"], 2, [40])
-    assert alarms != b"[]" and signals != b"[]"
+    assert alarms != b"[]"
+    assert signals != b"[]"
 
 
 def _alive() -> list[threading.Thread]:
