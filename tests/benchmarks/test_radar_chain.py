@@ -10,13 +10,17 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from scipy import ndimage, signal
 
+from detector import antennas
+from detector.cores import cores
 from detector.decide.alarm import AlarmSettings, AlarmStage
 from detector.decide.classifier import Model
 from detector.decide.search import SearchSettings, SearchStage
@@ -32,6 +36,7 @@ from detector.radar.prescreener import Prescreener
 from detector.radar.search import CausalEnergy
 from detector.radar.time_zero import find_surfaces, time_zero
 from detector.radar.trust import Trust
+from detector.radar_segment import RadarSegment
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
 
 pytestmark = pytest.mark.benchmark
@@ -223,6 +228,81 @@ def test_up_to_the_prescreener_against_a_pass_over_a_hundred_thousand_ascans() -
         print(f"  {name:14s} {seconds / raw.size * 1e9:6.2f} ns/sample, {passes:5.1f} memory passes")
     # the goal of 4 is not reached: 6.5 to 8 were measured; the margin is for memory that is fast beside its core
     assert took["in one kernel"] < 13 * took["memory pass"]
+
+
+def thread_seconds(fn: Callable[[], Any]) -> float:
+    start = time.thread_time()
+    fn()
+    return time.thread_time() - start
+
+
+def in_two(pool: ThreadPoolExecutor, mine: Callable[[], Any], other: Callable[[], Any]) -> float:
+    """Processor seconds of the thread that took more."""
+    waiting = pool.submit(thread_seconds, other)
+    return max(thread_seconds(mine), waiting.result())
+
+
+def through_the_segment(block: SampleBlock, model: Model, threads: int) -> float:
+    """All to the alarm, on so many threads; processor seconds of whichever took longest, piece by piece, and joins."""
+    segment = RadarSegment(block.stream, Profile(), model.tails, {}, model.second_look, threads)
+    spent: dict[int, list[float]] = {}
+    process = antennas._Group.process
+
+    def timed(group: antennas._Group, raw: np.ndarray) -> antennas.Judged:
+        start = time.thread_time()
+        out = process(group, raw)
+        spent.setdefault(group.at, []).append(time.thread_time() - start)
+        return out
+
+    with mock.patch.object(antennas._Group, "process", timed):
+        own = thread_seconds(lambda: [segment.process(block[at : at + 42]) for at in range(0, len(block), 42)])
+    segment.finish()
+    return own - sum(spent[0]) + sum(max(piece) for piece in zip(*spent.values(), strict=True))
+
+
+def test_one_thread_and_two(model: Model) -> None:
+    """Wall time shows what a second thread brings only where a core is free for it, processor time anywhere."""
+    raw = ascans(504)
+    _, block = head(raw)
+    copy, half = np.empty(raw.shape, np.float32), CHANNELS // 2
+    whole = ToGain(raw, RadarSettings())
+    halves = [ToGain(np.ascontiguousarray(raw[:, c : c + half]), RadarSettings()) for c in (0, half)]
+    pool = ThreadPoolExecutor(1)
+
+    def half_to_gain(number: int) -> None:
+        for at in range(0, len(raw), halves[number].step):
+            # as the chain takes the samples of a group of antennas
+            part = raw[at : at + halves[number].step, number * half : (number + 1) * half]
+            halves[number].front.process(np.ascontiguousarray(part), 0.0, 1.0)
+
+    middle = len(raw) // 2
+    runs: dict[str, Callable[[], float]] = {
+        "memory pass, 1": lambda: thread_seconds(lambda: np.copyto(copy, raw)),
+        "memory pass, 2": lambda: in_two(
+            pool, lambda: np.copyto(copy[:middle], raw[:middle]), lambda: np.copyto(copy[middle:], raw[middle:])
+        ),
+        "to gain, 1": lambda: thread_seconds(lambda: whole.fused(raw)),
+        "to gain, 2": lambda: in_two(pool, lambda: half_to_gain(0), lambda: half_to_gain(1)),
+        "whole, 1": lambda: through_the_segment(block, model, 1),
+        "whole, 2": lambda: through_the_segment(block, model, 2),
+    }
+    took: dict[str, list[tuple[float, float, float]]] = {name: [] for name in runs}
+    for n in range(8):
+        for name, fn in runs.items():
+            wall, together = time.perf_counter(), time.process_time()
+            longest = fn()
+            if n:
+                took[name].append((time.perf_counter() - wall, longest, time.process_time() - together))
+    pool.shutdown()
+    print(f"\n{CHANNELS} channels x {SAMPLES} samples, int16, {cores()} cores; ns/sample, medians")
+    print("                     wall   longer thread   both together   passes of one thread   A-scans/s")
+    middles = {name: np.median(t, axis=0) / raw.size * 1e9 for name, t in took.items()}
+    for name, (wall, longest, together) in middles.items():
+        passes = longest / middles["memory pass, 1"][1]
+        print(f"  {name:14s} {wall:9.2f} {longest:15.2f} {together:15.2f} {passes:22.1f} {1e9 / longest / SAMPLES:11.0f}")
+    # sharing out costs little: processor time, which does not hang on how many cores are free
+    assert middles["whole, 2"][2] < 1.5 * middles["whole, 1"][2]
+    assert middles["whole, 2"][1] < 0.8 * middles["whole, 1"][1]
 
 
 def test_cost_up_to_the_prescreener_against_channels_samples_and_block_size() -> None:
