@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from detector.errors import ProfileError
+from detector.errors import GroundsweepError
 
 THREADS: Final = "GROUNDSWEEP_THREADS"
 """Environment variable: the most threads that one radar stream is worked on with; 1 = the caller's alone."""
@@ -27,13 +27,13 @@ def cores() -> int:
 def threads_for(width: int) -> int:
     """Threads for a stream whose records have that many samples over all antennas, at least 1.
 
-    Raises ProfileError if the environment asks for what is no number of threads.
+    Raises GroundsweepError if the environment asks for what is no number of threads.
     """
     told = os.environ.get(THREADS, "")
     most = min(_MEASURED, cores())
     if told:
         if not told.isdecimal() or not 1 <= int(told) <= 256:
-            raise ProfileError(
+            raise GroundsweepError(
                 f"The environment variable {THREADS} is {told!r}; it must be a whole number of threads from 1 to 256. "
                 "Set it so, or leave it out."
             )

@@ -101,15 +101,15 @@ class RadarSegment:
         self._track = Track()
         self._watchers = watchers
         self._stepped = stepped is not None
-        self._threads = threads_for(g.width) if threads is None else threads
+        threads = min(g.channels, threads_for(g.width) if threads is None else threads)
         self._antennas = Antennas(
             stream, profile, g, stepped, self._threshold, self._threshold - (self._look.reach if self._look else 0.0),
-            lambda stage: bool(watchers.get(stage)), self._show, self._threads,
+            lambda stage: bool(watchers.get(stage)), self._show, threads,
         )  # fmt: skip
         self._before = 0
         self._silent = 0
         self._settled: int | None = None
-        self._chunk = max(1, _CHUNK_SAMPLES * self._threads // g.width)
+        self._chunk = max(1, _CHUNK_SAMPLES * threads // g.width)
         early = self._antennas.latencies
         self._early = dict(zip(early, accumulate(early.values()), strict=True)) | {
             "ascans": 0, "search": 0, "strength": 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from detector import antennas
 from detector.cores import THREADS, threads_for
 from detector.decide.classifier import load_model
-from detector.errors import ProfileError
+from detector.errors import GroundsweepError
 from detector.pipeline import Pipeline
 from detector.profile import Profile, parse_profile
 from detector.radar_segment import RadarSegment
@@ -221,5 +221,5 @@ def test_only_wide_heads_are_shared_out_and_the_environment_bounds_it(monkeypatc
 def test_a_number_of_threads_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
     monkeypatch.setenv(THREADS, told)
     stream = block_of("int16").stream
-    with pytest.raises(ProfileError, match=f"{THREADS} is '{told}'.*from 1 to 256"):
+    with pytest.raises(GroundsweepError, match=f"{THREADS} is '{told}'.*from 1 to 256"):
         Pipeline(DeviceDescription("array", "A-1", "0", 1e6, (stream,)), Profile(), MODEL)
