@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
-from detector.decide.features import radar_shape
+from detector.decide.features import RadarShape, radar_shape
 from detector.decide.looked_scores import LookedScores
 from detector.decide.search import UNFITTED, SearchStage
 from detector.decide.second_look import SecondLook
@@ -103,6 +103,7 @@ class RadarSegment:
         self._stage: AlarmStage | None = None
         self._search: SearchStage | None = None
         self._bscan = Rows(g.width, np.float32)
+        self._looks: dict[tuple[int, int], tuple[RadarShape, float]] = {}
         self._before = 0
         self._silent = 0
         self._settled: int | None = None
@@ -186,7 +187,10 @@ class RadarSegment:
         if self._stage is None or self._search is None:
             g, cells = self.geometry, self.chain.floor.size
             least = self._threshold - (self._look.reach if self._look else 0.0)
-            self._stage = AlarmStage(self._profile.radar_alarm, g.step_m, cells, self._threshold, g.channels, least)
+            stands = self._stands if self._look else None
+            self._stage = AlarmStage(
+                self._profile.radar_alarm, g.step_m, cells, self._threshold, g.channels, least, stands
+            )
             self._stage.seen = self._peak_scored
             self._search = SearchStage(self._profile.radar_search, g.step_m, cells, g.channels)
         scores = self._search.process(out.search, self.chain.floor)
@@ -235,40 +239,55 @@ class RadarSegment:
         keep = decided - self.geometry.rows(self._profile.radar_alarm.radius_m) - self._patch - 1
         self._track.trim(min(keep, self._looked.next) if self._look else keep)
         self._bscan.trim(keep)
+        self._looks = {k: v for k, v in self._looks.items() if k[0] >= keep}
 
     @property
     def _patch(self) -> int:
-        """Half width of the feature patch; never more than has come in when an alarm is reported."""
+        """Half width of the feature patch; never more than has come in when the alarm stage scores a row."""
         late = self.latencies
-        return min(self.geometry.rows(_PATCH_M), late["prescreener"] + late["cfar"] + late["peak"])
+        return min(self.geometry.rows(_PATCH_M), late["prescreener"] + late["cfar"])
+
+    def _shape(self, row: int, channel: int, cell: int, score: float) -> RadarShape:
+        chain, g = self.chain, self.geometry
+        first = max(0, row - self._patch)
+        patch = self._bscan.cut(first, row + self._patch + 1)
+        patch = patch[:, channel * g.samples : (channel + 1) * g.samples].astype(np.float64)
+        bin_first, bin_length = chain.bins.span(channel, cell)
+        surface = int(chain.surface[channel])
+        beside = max(2, round(g.period_samples))
+        pulse = chain.first_scan[channel, max(0, surface - beside) : surface + beside + 1].astype(np.float64)
+        return radar_shape(
+            patch,
+            row - first,
+            bin_first,
+            bin_length,
+            surface,
+            g.dt_s,
+            g.step_m,
+            score / self._threshold,
+            self._profile.radar.height.antenna_m,
+            1.0 / g.centre_frequency_hz,
+            pulse,
+        )
+
+    def _seen(self, row: int, channel: int, cell: int, score: float) -> tuple[RadarShape, float]:
+        """What stands at a place, and what the second look adds to its score; a place is looked at once."""
+        place = (row, channel)
+        if place not in self._looks:
+            shape = self._shape(row, channel, cell, score)
+            self._looks[place] = (shape, self._look.shift(shape.features) if self._look else 0.0)
+        return self._looks[place]
+
+    def _stands(self, row: int, channel: int, cell: int, score: float) -> bool:
+        return score + self._seen(row, channel, cell, score)[1] >= self._threshold
 
     def _describe(self, peaks: list[Peak]) -> list[Alarm]:
-        chain, g = self.chain, self.geometry
+        g = self.geometry
         alarms = []
         for peak in peaks:
             channel = peak.group
-            first = max(0, peak.row - self._patch)
-            patch = self._bscan.cut(first, peak.row + self._patch + 1)
-            patch = patch[:, channel * g.samples : (channel + 1) * g.samples].astype(np.float64)
-            bin_first, bin_length = chain.bins.span(channel, peak.cell)
-            surface = int(chain.surface[channel])
-            beside = max(2, round(g.period_samples))
-            pulse = chain.first_scan[channel, max(0, surface - beside) : surface + beside + 1].astype(np.float64)
-            shape = radar_shape(
-                patch,
-                peak.row - first,
-                bin_first,
-                bin_length,
-                surface,
-                g.dt_s,
-                g.step_m,
-                peak.score / self._threshold,
-                self._profile.radar.height.antenna_m,
-                1.0 / g.centre_frequency_hz,
-                pulse,
-            )
+            shape, shift = self._seen(peak.row, channel, peak.cell, peak.score)
             if self._look is not None:
-                shift = self._look.shift(shape.features)
                 self._looked.looked(peak.row, channel, shift)
                 peak = replace(peak, score=peak.score + shift)
                 if peak.score < self._threshold:
