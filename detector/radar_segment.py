@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decide.abreast import Abreast
 from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.features import RadarShape, radar_shape
 from detector.decide.looked_scores import LookedScores
@@ -93,6 +94,7 @@ class RadarSegment:
         self._threshold = tail.threshold(profile.radar_alarm.false_alarms_per_m)
         reach = 2 * max(1, round(profile.radar_alarm.radius_m / g.step_m))
         self._looked = LookedScores(g.channels, reach, self._scored)
+        self._abreast = Abreast(profile.radar_abreast, g.channels, g.step_m, 1.0 / fc)
         self._search_threshold = max(
             1e-3, tails.get("radar-search", UNFITTED).threshold(profile.radar_search.false_alarms_per_m)
         )
@@ -121,6 +123,7 @@ class RadarSegment:
             **self.chain.latencies,
             "cfar": round(alarm.ahead_m / step),
             "peak": max(1, round(alarm.radius_m / step)),
+            "abreast": self._abreast.latency,
         }
 
     @property
@@ -210,7 +213,9 @@ class RadarSegment:
         if self._stage is None:
             return Given()
         self._before = self._track.end
-        given = Given(self._alarms(self.chain.finish()) + self._describe(self._stage.finish()))
+        given = Given(self._alarms(self.chain.finish()))
+        given.alarms += self._abreast.process(self._describe(self._stage.finish()), self._stage.decided)
+        given.alarms += self._abreast.finish()
         self._looked.settle(self._stage.decided, last=True)
         return given
 
@@ -229,15 +234,15 @@ class RadarSegment:
     def _alarms(self, out: RadarOutput) -> list[Alarm]:
         assert self._stage is not None
         self._bscan.append(out.bscan)
-        alarms = self._describe(self._stage.process(out.energy, self.chain.floor))
+        found = self._describe(self._stage.process(out.energy, self.chain.floor))
         self._looked.settle(self._stage.decided)
-        return alarms
+        return self._abreast.process(found, self._stage.decided)
 
     def _after(self, decided: int) -> None:
-        if decided:
-            self._settled = int(self._track.at(decided - 1)[1])
+        if self._abreast.decided > self._track.base:
+            self._settled = int(self._track.at(self._abreast.decided - 1)[1])
         keep = decided - self.geometry.rows(self._profile.radar_alarm.radius_m) - self._patch - 1
-        self._track.trim(min(keep, self._looked.next) if self._look else keep)
+        self._track.trim(min(keep, self._abreast.decided - 1, self._looked.next if self._look else keep))
         self._bscan.trim(keep)
         self._looks = {k: v for k, v in self._looks.items() if k[0] >= keep}
 
@@ -281,7 +286,7 @@ class RadarSegment:
     def _stands(self, row: int, channel: int, cell: int, score: float) -> bool:
         return score + self._seen(row, channel, cell, score)[1] >= self._threshold
 
-    def _describe(self, peaks: list[Peak]) -> list[Alarm]:
+    def _describe(self, peaks: list[Peak]) -> list[tuple[int, Alarm]]:
         g = self.geometry
         alarms = []
         for peak in peaks:
@@ -298,5 +303,5 @@ class RadarSegment:
             pick = 0.25 * shape.speed_m_per_s / g.centre_frequency_hz
             sigma = float(np.hypot(depth * self._profile.radar.velocity_sigma, pick))
             describe = alarm_at(peak, self._track, "radar", channel, g.step_m, self._threshold)
-            alarms.append(describe(shape.features, shape.two_way_s, depth, sigma))
+            alarms.append((peak.row, describe(shape.features, shape.two_way_s, depth, sigma)))
         return alarms

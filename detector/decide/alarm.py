@@ -96,6 +96,15 @@ class Alarm:
     """(len(FEATURES),) with this sensor's entries filled."""
     metal: MetalDescription | None = None
     """What the answer is like, for people; None of a radar."""
+    first_channel: int = -1
+    """First and ..."""
+    last_channel: int = -1
+    """... last antenna that it was joined of; -1 where it is that of `channel` alone."""
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """First and last channel that it covers."""
+        return (self.channel, self.channel) if self.first_channel < 0 else (self.first_channel, self.last_channel)
 
 
 @dataclass(frozen=True, slots=True)
