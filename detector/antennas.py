@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 Watched = Callable[[str], bool]
 """Whether anybody watches the stage of that name."""
+Stands = Callable[[int, int, int, float], bool]
+"""Of :class:`AlarmStage`; asked from the thread of the antenna in question, about rows whose B-scan is held."""
 Show = Callable[[str, NDArray[Any]], None]
 """Told a watched stage's name and its rows, (n, channels, width), of all antennas."""
 
@@ -59,12 +61,12 @@ class _Group:
 
     def __init__(
         self, at: int, stream: StreamDescription, profile: Profile, geometry: RadarGeometry, stepped: Stepped | None,
-        threshold: float, least: float, watched: Watched, beginning: Beginning | None,
+        threshold: float, least: float, watched: Watched, stands: Stands | None, beginning: Beginning | None,
     ) -> None:  # fmt: skip
         self.at, self.geometry = at, geometry
         self.seen: dict[str, NDArray[Any]] = {}
         """Rows of watched stages since it was last emptied."""
-        self._watched = watched
+        self._watched, self._stands = watched, stands
         self.chain = RadarChain(profile.radar, geometry, stream.dtype, stream.values, stepped, self._watcher, beginning)
         self.bscan = Rows(geometry.width, np.float32)
         self.stage: AlarmStage | None = None
@@ -89,7 +91,8 @@ class _Group:
         out = self.chain.process(raw[:, self.at : self.at + g.channels])
         if self.stage is None or self._search is None:
             p, cells = self._profile, self.chain.floor.size
-            self.stage = AlarmStage(p.radar_alarm, g.step_m, cells, self._threshold, g.channels, self._least)
+            stands = self._stands_here if self._stands is not None else None
+            self.stage = AlarmStage(p.radar_alarm, g.step_m, cells, self._threshold, g.channels, self._least, stands)
             self.stage.seen = self._scored
             self._search = SearchStage(p.radar_search, g.step_m, cells, g.channels)
         search = self._search.process(out.search, self.chain.floor)
@@ -108,6 +111,10 @@ class _Group:
         assert self.stage is not None
         self.bscan.append(out.bscan)
         return self.stage.process(out.energy, self.chain.floor)
+
+    def _stands_here(self, row: int, own: int, cell: int, score: float) -> bool:
+        assert self._stands is not None
+        return self._stands(row, self.at + own, cell, score)
 
     def _scored(self, first: int, scores: F8) -> None:
         self._first, self._scores = first, scores
@@ -129,18 +136,18 @@ class Antennas:
     Parameters
     ----------
     geometry : of all of them
-    threshold, least : of :class:`AlarmStage`
+    threshold, least, stands : of :class:`AlarmStage`
     watched, show : who watches; `show` is called from the caller's thread, when all antennas are through
     groups : into which the antennas are shared out, each in a thread of its own, of which one is the caller's
     """
 
     def __init__(
         self, stream: StreamDescription, profile: Profile, geometry: RadarGeometry, stepped: Stepped | None,
-        threshold: float, least: float, watched: Watched, show: Show, groups: int,
+        threshold: float, least: float, watched: Watched, show: Show, groups: int, stands: Stands | None = None,
     ) -> None:  # fmt: skip
         self._stream, self._profile, self._geometry, self._stepped = stream, profile, geometry, stepped
         self._threshold, self._least = threshold, least
-        self._watched, self._show = watched, show
+        self._watched, self._show, self._stands = watched, show, stands
         groups = max(1, min(groups, geometry.channels))
         self._bounds = [geometry.channels * i // groups for i in range(groups + 1)]
         self._begun = groups == 1
@@ -151,7 +158,7 @@ class Antennas:
         return [
             _Group(
                 a, self._stream, self._profile, replace(self._geometry, channels=b - a), self._stepped,
-                self._threshold, self._least, self._watched, beginning,
+                self._threshold, self._least, self._watched, self._stands, beginning,
             )
             for a, b in pairwise(self._bounds)
         ]  # fmt: skip

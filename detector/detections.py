@@ -134,6 +134,8 @@ DETECTION_DTYPE: Final = np.dtype(
         ("model_hash", "S64"),
         ("radar_llr", "<f8"),
         ("metal_llr", "<f8"),
+        ("radar_first_channel", "<i4"),
+        ("radar_last_channel", "<i4"),
     ]
 )
 """One detection as a fixed-size row: what a recording keeps and what replay compares byte by byte."""
@@ -190,12 +192,22 @@ class Detection:
     not alarm; NaN where it did not look. The two add up, with the prior, to `probability`."""
     metal_llr: float = float("nan")
     """Likewise the metal detector."""
+    radar_first_channel: int = -1
+    """First and ..."""
+    radar_last_channel: int = -1
+    """... last antenna under which it lies: its extent across. -1 where radar did not see it, or the file is older."""
 
     @property
     def seen_by(self) -> str:
         """'metal+radar', 'metal' or 'radar'."""
         parts = [n for n, s in (("metal", self.metal_peak_seq), ("radar", self.radar_peak_seq)) if s >= 0]
         return "+".join(parts)
+
+    @property
+    def antennas(self) -> str:
+        """'2 to 4' where it lies under several antennas of an array, else ''."""
+        first, last = self.radar_first_channel, self.radar_last_channel
+        return f"{first} to {last}" if first != last else ""
 
     def to_row(self) -> NDArray[Any]:
         """This detection as a 0-d array of DETECTION_DTYPE."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from detector.decide.abreast import AbreastSettings
 from detector.decide.alarm import AlarmSettings
 from detector.decide.fusion import FusionSettings
 from detector.decide.search import SearchSettings
@@ -39,6 +40,7 @@ class Profile(Settings):
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
     radar_second_look: SecondLookSettings = SecondLookSettings()
+    radar_abreast: AbreastSettings = AbreastSettings()
     radar_search: SearchSettings = SearchSettings(measure="log-ratio")
     fusion: FusionSettings = FusionSettings()
 

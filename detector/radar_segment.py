@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from detector.antennas import Antennas, Judged
 from detector.cores import threads_for
+from detector.decide.abreast import Abreast
 from detector.decide.alarm import Alarm, Peak, Tail
-from detector.decide.features import radar_shape
+from detector.decide.features import RadarShape, radar_shape
 from detector.decide.looked_scores import LookedScores
 from detector.decide.search import UNFITTED
 from detector.decide.second_look import SecondLook
@@ -95,6 +96,7 @@ class RadarSegment:
         self._threshold = tail.threshold(profile.radar_alarm.false_alarms_per_m)
         reach = 2 * max(1, round(profile.radar_alarm.radius_m / g.step_m))
         self._looked = LookedScores(g.channels, reach, self._scored)
+        self._abreast = Abreast(profile.radar_abreast, g.channels, g.step_m, 1.0 / fc)
         self._search_threshold = max(
             1e-3, tails.get("radar-search", UNFITTED).threshold(profile.radar_search.false_alarms_per_m)
         )
@@ -104,8 +106,9 @@ class RadarSegment:
         threads = min(g.channels, threads_for(g.width) if threads is None else threads)
         self._antennas = Antennas(
             stream, profile, g, stepped, self._threshold, self._threshold - (self._look.reach if self._look else 0.0),
-            lambda stage: bool(watchers.get(stage)), self._show, threads,
+            lambda stage: bool(watchers.get(stage)), self._show, threads, self._stands if self._look else None,
         )  # fmt: skip
+        self._looks: dict[tuple[int, int], tuple[RadarShape, float]] = {}
         self._before = 0
         self._silent = 0
         self._settled: int | None = None
@@ -124,6 +127,7 @@ class RadarSegment:
             **self._antennas.latencies,
             "cfar": round(alarm.ahead_m / step),
             "peak": max(1, round(alarm.radius_m / step)),
+            "abreast": self._abreast.latency,
         }
 
     @property
@@ -210,6 +214,7 @@ class RadarSegment:
             return Given()
         self._before = self._track.end
         given = Given(self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle()))
+        given.alarms += self._abreast.finish()
         self._looked.settle(self._antennas.decided, last=True)
         return given
 
@@ -223,49 +228,64 @@ class RadarSegment:
             self._scored(out.first, out.scores)
         else:
             self._looked.append(out.scores)
-        alarms = self._describe(out.peaks)
+        found = self._describe(out.peaks)
         self._looked.settle(self._antennas.decided)
-        return alarms
+        return self._abreast.process(found, self._antennas.decided)
 
     def _after(self, decided: int) -> None:
-        if decided:
-            self._settled = int(self._track.at(decided - 1)[1])
+        if self._abreast.decided > self._track.base:
+            self._settled = int(self._track.at(self._abreast.decided - 1)[1])
         keep = decided - self.geometry.rows(self._profile.radar_alarm.radius_m) - self._patch - 1
-        self._track.trim(min(keep, self._looked.next) if self._look else keep)
+        self._track.trim(min(keep, self._abreast.decided - 1, self._looked.next if self._look else keep))
         self._antennas.trim(keep)
+        self._looks = {k: v for k, v in self._looks.items() if k[0] >= keep}
 
     @property
     def _patch(self) -> int:
-        """Half width of the feature patch; never more than has come in when an alarm is reported."""
+        """Half width of the feature patch; never more than has come in when the alarm stage scores a row."""
         late = self.latencies
-        return min(self.geometry.rows(_PATCH_M), late["prescreener"] + late["cfar"] + late["peak"])
+        return min(self.geometry.rows(_PATCH_M), late["prescreener"] + late["cfar"])
 
-    def _describe(self, peaks: list[Peak]) -> list[Alarm]:
+    def _shape(self, row: int, channel: int, cell: int, score: float) -> RadarShape:
         antennas, g = self._antennas, self.geometry
+        first = max(0, row - self._patch)
+        patch = antennas.patch(channel, first, row + self._patch + 1).astype(np.float64)
+        bin_first, bin_length = antennas.span(channel, cell)
+        surface = antennas.surface(channel)
+        beside = max(2, round(g.period_samples))
+        pulse = antennas.first_scan(channel)[max(0, surface - beside) : surface + beside + 1].astype(np.float64)
+        return radar_shape(
+            patch,
+            row - first,
+            bin_first,
+            bin_length,
+            surface,
+            g.dt_s,
+            g.step_m,
+            score / self._threshold,
+            self._profile.radar.height.antenna_m,
+            1.0 / g.centre_frequency_hz,
+            pulse,
+        )
+
+    def _seen(self, row: int, channel: int, cell: int, score: float) -> tuple[RadarShape, float]:
+        """What stands at a place, and what the second look adds to its score; a place is looked at once."""
+        place = (row, channel)
+        if place not in self._looks:
+            shape = self._shape(row, channel, cell, score)
+            self._looks[place] = (shape, self._look.shift(shape.features) if self._look else 0.0)
+        return self._looks[place]
+
+    def _stands(self, row: int, channel: int, cell: int, score: float) -> bool:
+        return score + self._seen(row, channel, cell, score)[1] >= self._threshold
+
+    def _describe(self, peaks: list[Peak]) -> list[tuple[int, Alarm]]:
+        g = self.geometry
         alarms = []
         for peak in peaks:
             channel = peak.group
-            first = max(0, peak.row - self._patch)
-            patch = antennas.patch(channel, first, peak.row + self._patch + 1).astype(np.float64)
-            bin_first, bin_length = antennas.span(channel, peak.cell)
-            surface = antennas.surface(channel)
-            beside = max(2, round(g.period_samples))
-            pulse = antennas.first_scan(channel)[max(0, surface - beside) : surface + beside + 1].astype(np.float64)
-            shape = radar_shape(
-                patch,
-                peak.row - first,
-                bin_first,
-                bin_length,
-                surface,
-                g.dt_s,
-                g.step_m,
-                peak.score / self._threshold,
-                self._profile.radar.height.antenna_m,
-                1.0 / g.centre_frequency_hz,
-                pulse,
-            )
+            shape, shift = self._seen(peak.row, channel, peak.cell, peak.score)
             if self._look is not None:
-                shift = self._look.shift(shape.features)
                 self._looked.looked(peak.row, channel, shift)
                 peak = replace(peak, score=peak.score + shift)
                 if peak.score < self._threshold:
@@ -276,5 +296,5 @@ class RadarSegment:
             pick = 0.25 * shape.speed_m_per_s / g.centre_frequency_hz
             sigma = float(np.hypot(depth * self._profile.radar.velocity_sigma, pick))
             describe = alarm_at(peak, self._track, "radar", channel, g.step_m, self._threshold)
-            alarms.append(describe(shape.features, shape.two_way_s, depth, sigma))
+            alarms.append((peak.row, describe(shape.features, shape.two_way_s, depth, sigma)))
         return alarms

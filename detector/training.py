@@ -159,7 +159,8 @@ def tails_of(lanes: Sequence[Collected]) -> dict[str, Tail]:
 def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
     """The detections of a collected lane under that model's thresholds: alarms above them, fused and judged.
 
-    The same as running the lane again, except for the first and last record of an alarm.
+    The same as running the lane again, except for the first and last record of an alarm, and for the lower neighbour
+    of a peak that the second look votes down: only the highest of near peaks are collected.
     """
     look = model.second_look if profile.radar_second_look.use == "yes" else None
     radar = model.tails["radar"] if look is None else look.tail

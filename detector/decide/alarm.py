@@ -96,6 +96,15 @@ class Alarm:
     """(len(FEATURES),) with this sensor's entries filled."""
     metal: MetalDescription | None = None
     """What the answer is like, for people; None of a radar."""
+    first_channel: int = -1
+    """First and ..."""
+    last_channel: int = -1
+    """... last antenna that it was joined of; -1 where it is that of `channel` alone."""
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """First and last channel that it covers."""
+        return (self.channel, self.channel) if self.first_channel < 0 else (self.first_channel, self.last_channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,9 @@ class AlarmStage:
     """CFAR on log energy per cell, top cells averaged, local peaks reported.
 
     Score = mean over the `top` largest cells of ln(energy / figure of the ground around).
-    Latency: `ahead_m` plus `radius_m` in rows. One instance serves one segment of one stream.
+    Latency: `ahead_m` plus `radius_m` in rows. One instance serves one segment of one stream. Where more than its score
+    decides, a peak that does not stand hides no lower one beside it that is above the threshold by itself: that is
+    reported too.
     Source: Rohling 1983 (OS-CFAR); Torrione, Throckmorton and Collins 2006 (depth-binned energies).
 
     Parameters
@@ -129,6 +140,8 @@ class AlarmStage:
     threshold : score at which a place alarms, see :class:`Tail`
     groups : antennas whose cells are scored apart
     least : score from which a peak is reported, where more than its score decides; the threshold unless given
+    stands : where more than its score decides, told a row, its group, cell and score: whether an alarm there would
+        stand. Of the same place it says the same, whenever it is asked
     """
 
     def __init__(
@@ -139,8 +152,10 @@ class AlarmStage:
         threshold: float,
         groups: int = 1,
         least: float | None = None,
+        stands: Callable[[int, int, int, float], bool] | None = None,
     ) -> None:
         self._s = settings
+        self._stands = stands
         self.threshold = threshold
         self._least = threshold if least is None else least
         self._groups = groups
@@ -214,7 +229,13 @@ class AlarmStage:
         edge = 0.5 * self.threshold
         for group in range(self._groups):
             score = np.ascontiguousarray(buffer[:, group])
-            for row in local_peaks(score, lo, hi, self._radius, self._least):
+            rows = local_peaks(score, lo, hi, self._radius, self._least)
+            if self._stands is not None:
+                cells = buffer[:, self._groups + group]
+                crests = local_peaks(score, lo, hi, 1, self.threshold)
+                beside = [r for r in np.setdiff1d(crests, rows) if self._uncovered(score, cells, int(r), base, group)]
+                rows = np.sort(np.append(rows, np.array(beside, np.int64)))
+            for row in rows:
                 first = last = int(row)
                 while first > max(0, row - self._radius) and score[first - 1] > edge:
                     first -= 1
@@ -227,6 +248,29 @@ class AlarmStage:
                 )
         self.decided += hi - lo
         return peaks
+
+    def _uncovered(self, score: F8, cells: F8, row: int, base: int, group: int) -> bool:
+        """Whether all that is higher within the radius of a crest belongs to crests that do not stand.
+
+        A crest at the very radius cannot be told from a flank of what lies beyond, and covers it.
+        """
+        assert self._stands is not None
+        first, last = max(0, row - self._radius), min(len(score) - 1, row + self._radius)
+        higher = np.zeros(len(score), dtype=bool)
+        higher[first:row] = score[first:row] >= score[row]
+        higher[row + 1 : last + 1] = score[row + 1 : last + 1] > score[row]
+        for crest in local_peaks(score, first + 1, last, 1, float(score[row])):
+            if not higher[crest]:
+                continue
+            if self._stands(base + int(crest), group, int(cells[crest]), float(score[crest])):
+                return False
+            low = high = int(crest)
+            while low > first and score[low - 1] <= score[low]:
+                low -= 1
+            while high < last and score[high + 1] <= score[high]:
+                high += 1
+            higher[low : high + 1] = False
+        return not higher.any()
 
     def _middle(self, score: F8, row: int) -> int:
         """Middle of the rows round a peak, within the radius, whose energy is a quarter of the peak's or more.

@@ -157,6 +157,8 @@ class Fusion:
             novelty=verdict.novelty,
             radar_llr=verdict.llr[0],
             metal_llr=verdict.llr[1],
+            radar_first_channel=radar.channels[0] if radar else -1,
+            radar_last_channel=radar.channels[1] if radar else -1,
             features=tuple(float(f) for f in features),
             profile_hash=self._profile_hash,
             model_hash=self._model.hash,

@@ -17,6 +17,11 @@ _MOST_TEXT: Final = 64 << 20
 """Headers, lists of fixes and descriptions are text; a day of NMEA at 10 Hz is under 64 MiB."""
 
 
+CUT: Final = "it may have been cut off"
+FEWER: Final = "are here"
+"""In a note: a file that ends in the middle of a trace; a header that says another number of traces."""
+
+
 def size_of(path: Path, most: int = MOST_BYTES) -> int:
     """Bytes of a regular file.
 
@@ -65,7 +70,12 @@ def records_in(path: Path, data: bytes, start: int, dtype: np.dtype[Any]) -> NDA
 def cut_off(data: bytes, start: int, dtype: np.dtype[Any]) -> str:
     """For a note: that a file ends in the middle of a trace; '' if it does not."""
     rest = (len(data) - start) % dtype.itemsize
-    return f" Its last {rest} bytes are no whole trace: it may have been cut off." if rest else ""
+    return f" Its last {rest} bytes are no whole trace: {CUT}." if rest else ""
+
+
+def fewer(header: Path, stated: int, n: int) -> str:
+    """For a note: that a header says another number of traces than there are; '' if it does not."""
+    return f" {header.name} says {stated} traces, {n} {FEWER}." if stated != n else ""
 
 
 def twin(path: Path, *suffixes: str) -> Path | None:

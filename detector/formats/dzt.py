@@ -72,11 +72,15 @@ def read_dzt(path: Path) -> ForeignRecording:
     raw = records_in(path, data, start, scan)
     n = len(raw)
     rate = float(scans_per_s) if 0.01 < scans_per_s < 1e5 else 50.0
-    step = 1.0 / scans_per_m if 0.01 < scans_per_m < 1e5 else 0.0
+    step = 1.0 / abs(scans_per_m) if 0.01 < abs(scans_per_m) < 1e5 else 0.0
     beside = twin(path, ".dzg")
     utc_ns, positions = placed_in_time(read_nmea_fixes(beside, 0) if beside else [], n, rate)
     x_m = np.arange(n) * step if step else None
     guessed = ""
+    if not step:
+        guessed = " The header gives no scans per metre: marks in the scans place nothing."
+    elif scans_per_m < 0:
+        guessed = " Its distance counts backwards: places are counted from the first scan on."
     alike = len({c.range_ns for c in channels}) == 1
     groups = [list(range(n_channels))] if alike else [[c] for c in range(n_channels)]
     blocks: list[SampleBlock] = []

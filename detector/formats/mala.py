@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from detector.errors import FormatError
-from detector.formats.bounded import cut_off, read_bytes, read_text, records_in, twin
+from detector.formats.bounded import cut_off, fewer, read_bytes, read_text, records_in, twin
 from detector.formats.fixes import placed_in_time, read_cor
 from detector.formats.foreign import ForeignRecording, dominant_frequency, radar_labels, whole_block
 from detector.samples import DeviceDescription, Event, Int64Array, Severity, StreamDescription, StreamKind
@@ -59,8 +59,8 @@ def read_mala(path: Path) -> ForeignRecording:
     n = len(raw)
     interval_s = window_ns * 1e-9 / nsamp
     assumed = cut_off(content, 0, trace)
-    if (stated := fields.get("LAST TRACE", "")).isdigit() and int(stated) != n:
-        assumed += f" {header.name} says {stated} traces, {n} are here."
+    if (stated := fields.get("LAST TRACE", "")).isdecimal():
+        assumed += fewer(header, int(stated), n)
     if signed_step < 0:
         assumed += " Its distance counts backwards: places are counted from the first trace on."
     if mhz == 0.0:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from detector.errors import FormatError
-from detector.formats.bounded import cut_off, read_bytes, read_text, records_in, twin
+from detector.formats.bounded import cut_off, fewer, read_bytes, read_text, records_in, twin
 from detector.formats.fixes import placed_in_time, read_nmea_fixes
 from detector.formats.foreign import ForeignRecording, left_out, radar_labels, whole_block
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
@@ -95,9 +95,9 @@ def read_dt1(path: Path) -> ForeignRecording:
     x_m = traces["position"].astype(np.float64) * metres
     block = whole_block(stream, traces["samples"], 1e6, x_m if step > 0 else None, utc_ns)
     times = "Times and places are those of the .GPS beside it." if utc_ns is not None else "Times are nominal."
-    cut = cut_off(content, 0, traces.dtype)
-    if n != stated:
-        cut += f" {header.name} says {stated} traces, {n} are here."
-    note = f"Sensors & Software DT1 {data.name}, positions in {unit}. {times}{cut}{left_out(block, n)}"
+    cut = cut_off(content, 0, traces.dtype) + fewer(header, stated, n)
+    back = " Its positions count backwards." if step > 0 and n > 1 and np.nanmedian(np.diff(x_m)) < 0 else ""
+    written = "" if metres == 1.0 else f", positions in {unit} made into metres"
+    note = f"Sensors & Software DT1 {data.name}{written}. {times}{back}{cut}{left_out(block, n)}"
     device = DeviceDescription(f"Sensors & Software {mhz:g} MHz", path.stem, "", 1e6, (stream,))
     return ForeignRecording(device, (block,), radar_labels(data, stream.step_m), note, positions)

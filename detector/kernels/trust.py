@@ -17,21 +17,30 @@ FROZEN: Final = 2
 """Bits of detector.samples.Mark that this pass sets; a test holds them equal."""
 
 
+LIVE: Final = 0.8
+"""A value that changes in so many of its readings is live: white noise of 1.5 counts does, and every floating-point
+one."""
+
+
 @njit(cache=True, nogil=True)
 def raw_marks(
-    rows: F8, low: float, high: float, last: F8, repeats: I8, steps: F8, lsb: float, few: int, many: int
-) -> U1:
+    rows: F8, low: float, high: float, last: F8, repeats: I8, alone: I8, active: F8, steps: F8, lsb: float, few: int,
+    many: int,
+) -> U1:  # fmt: skip
     """Marks of rows (n, W), from the rows up to each.
 
-    last : (W,) row before, NaN at the start; repeats : (C,) rows that repeated so far; steps : (C,) running
-    mean step of each coil's first value between successive rows that differ, updated; lsb : size of a count,
-    0 for floating point; few : repeats that are too many where noise moves the values by two counts or more;
-    many : repeats that are too many for any sensor. low, high : ends of the range, themselves saturated.
+    last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,) each
+    value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each coil's
+    first value between successive rows that differ; all updated; lsb : size of a count, 0 for floating point; few :
+    repeats that are too many where noise moves the values by two counts or more; many : repeats that are too many for
+    any sensor, and for a value whose neighbours in its coil are live. low, high : ends of the range, themselves
+    saturated.
     """
     n, width = rows.shape
     n_c = repeats.size
     g = width // n_c
     marks = np.zeros(n, np.uint8)
+    pace = 1.0 / max(8.0, 0.25 * many)
     for i in range(n):
         row = rows[i]
         out = 0
@@ -43,7 +52,10 @@ def raw_marks(
         for c in range(n_c):
             moved = 0
             for j in range(c * g, (c + 1) * g):
-                moved += int(row[j] != last[j])
+                changed = int(row[j] != last[j])
+                moved += changed
+                alone[j] = 0 if changed else alone[j] + 1
+                active[j] += pace * (changed - active[j])
             if moved == 0:
                 repeats[c] += 1
             else:
@@ -55,8 +67,31 @@ def raw_marks(
             live = lsb > 0.0 and steps[c] >= 2.0 * lsb
             if repeats[c] >= many or (live and repeats[c] >= few):
                 marks[i] |= FROZEN
+            elif one_stuck(alone[c * g : (c + 1) * g], active[c * g : (c + 1) * g], many):
+                marks[i] |= FROZEN
         last[:] = row
     return marks
+
+
+@njit(cache=True, nogil=True)
+def one_stuck(alone: I8, active: F8, many: int) -> bool:
+    """Whether a value of a coil stands still for `many` rows between live ones.
+
+    Noise changes little from one gate or frequency to the next. A late gate whose noise is less than a count may stand
+    still for long, beside one that hardly moves; beside live ones on either side, as far as there is a side, none does.
+    """
+    g = alone.size
+    for j in range(g):
+        if alone[j] < many:
+            continue
+        left, right = j - 1, j + 1
+        while left >= 0 and alone[left] >= many:
+            left -= 1
+        while right < g and alone[right] >= many:
+            right += 1
+        if (left >= 0 or right < g) and (left < 0 or active[left] >= LIVE) and (right == g or active[right] >= LIVE):
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)

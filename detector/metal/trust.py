@@ -53,7 +53,8 @@ class RawTrust:
 
     A reading is saturated when any value stands at an end of the converter's range or is no number. A coil is
     frozen when all its values repeat to the last bit: after `frozen_records` if its first value used to move by two
-    counts or more from one reading to the next, and after `frozen_s` in any case, floating point included.
+    counts or more from one reading to the next, and after `frozen_s` in any case, floating point included. A value that
+    alone stands still for `frozen_s` between live ones of its coil is a stuck converter's: the coil is frozen then.
     """
 
     def __init__(self, settings: TrustSettings, geometry: MetalGeometry) -> None:
@@ -64,13 +65,16 @@ class RawTrust:
         self._last: F8 = np.full(geometry.width, np.nan)
         self._good: F8 = np.zeros(geometry.width)
         self._repeats = np.zeros(geometry.channels, np.int64)
+        self._alone = np.zeros(geometry.width, np.int64)
+        self._active: F8 = np.zeros(geometry.width)
         self._steps: F8 = np.zeros(geometry.channels)
 
     def process(self, rows: F8) -> U1:
         """(n, width) readings as received to (n,) marks."""
         marks: U1 = raw_marks(
-            rows, self._low, self._high, self._last, self._repeats, self._steps, self._lsb, self._few, self._many
-        )
+            rows, self._low, self._high, self._last, self._repeats, self._alone, self._active, self._steps, self._lsb,
+            self._few, self._many,
+        )  # fmt: skip
         return marks
 
     def held(self, rows: F8) -> F8:

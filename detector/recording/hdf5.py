@@ -279,7 +279,7 @@ def rows_of(
 ) -> NDArray[Any]:
     """(n,) of dtype: a compound table read whole; columns that we do not know are left out.
 
-    newer : columns of numbers that an older file may lack, or hold fewer of a row; what it lacks is NaN.
+    newer : columns of numbers that an older file may lack, or hold fewer of a row; what it lacks is NaN, or -1.
 
     Raises
     ------
@@ -309,7 +309,7 @@ def rows_of(
     out = np.zeros(len(stored), dtype)
     for column in dtype.names or ():
         if column in newer and (column not in stored.dtype.names or stored.dtype[column] != dtype[column]):
-            out[column] = np.nan
+            out[column] = np.nan if dtype[column].base.kind == "f" else -1
             if column in stored.dtype.names:
                 out[column][:, : stored[column].shape[1]] = stored[column]
         else:

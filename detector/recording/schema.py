@@ -268,7 +268,10 @@ ADDED_IN: Final = {
 }
 """Minor version of the schema that brought a table; files older than that have none, and are whole."""
 
-NEWER_COLUMNS: Final = {"detections": ("features", "radar_llr", "metal_llr"), "metal": LOCATED}
+NEWER_COLUMNS: Final = {
+    "detections": ("features", "radar_llr", "metal_llr", "radar_first_channel", "radar_last_channel"),
+    "metal": LOCATED,
+}
 """Columns that older files lack, or hold fewer of a row. Features are only ever added at the end."""
 
 TABLE_NOTES: Final = {
@@ -338,6 +341,8 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "model_hash": "SHA-256 of the model's numbers, hex",
         "radar_llr": "natural log; likelihood ratio of mine against clutter that radar adds, NaN where it did not look",
         "metal_llr": "natural log; likewise of the metal detector",
+        "radar_first_channel": "antenna, from 0; first of those under which it lies, -1 where radar did not see it",
+        "radar_last_channel": "antenna, from 0; last of those under which it lies, -1 where radar did not see it",
     },
     "labels": {
         "detection_id": "see detections",

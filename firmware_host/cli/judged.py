@@ -16,8 +16,16 @@ STEPS_M: Final = (0.005, 0.05)
 """Their distances between A-scans."""
 
 
-def unlike_known_heads(device: DeviceDescription, profile_name: str) -> list[str]:
-    """Sentences on radars that the shipped thresholds and classifier do not know, with the profile to take."""
+SLAB: Final = (0.8e9, 0.012, 15e-9)
+"""Antennas that are rolled over concrete: from this centre frequency on, with at most this step (m), where there is one,
+and this time window (s)."""
+
+
+def unlike_known_heads(device: DeviceDescription, profile_name: str, foreign: bool = False) -> list[str]:
+    """Sentences on radars that the shipped thresholds and classifier do not know, with the profile to take.
+
+    foreign : whether a file of another program described them; its radar may be no mine detector's
+    """
     out = []
     for s in device.streams:
         if s.kind.is_metal:
@@ -32,12 +40,33 @@ def unlike_known_heads(device: DeviceDescription, profile_name: str) -> list[str
                 f"{s.name}: a record every {100 * s.step_m:.3g} cm. The shipped numbers were made on "
                 f"{100 * STEPS_M[0]:g} to {100 * STEPS_M[1]:g} cm: small objects may lie between the records."
             )
-        if 0 < s.centre_frequency_hz <= 0.9e9 and profile_name == "handheld-dual":
+        if profile_name != "handheld-dual":
+            continue
+        if foreign and _rolls_over_slabs(device, s):
+            steps = f", a record every {1000 * s.step_m:.2g} mm" if s.step_m else ""
+            window_ns = s.values * s.sampling_interval_s * 1e9
+            out.append(
+                f"{s.name}: {s.centre_frequency_hz / 1e9:.2g} GHz{steps}, {window_ns:.2g} ns: over a slab of concrete? "
+                f"Profile {profile_name} looks for mines; bars and pipes in a slab are --profile concrete's."
+            )
+        elif 0 < s.centre_frequency_hz <= 0.9e9:
             out.append(
                 f"{s.name}: profile {profile_name} looks for mines. Where pipes and cables are sought, take "
                 "--profile utility-gpr."
             )
     return out
+
+
+def _rolls_over_slabs(device: DeviceDescription, s: StreamDescription) -> bool:
+    """Simulators draw mine lanes with such antennas too; only instruments' files speak of slabs."""
+    least_hz, most_m, most_s = SLAB
+    return (
+        s.kind is StreamKind.RADAR
+        and not device.model.startswith("gprMax")
+        and s.centre_frequency_hz >= least_hz
+        and s.step_m <= most_m
+        and s.values * s.sampling_interval_s <= most_s
+    )
 
 
 def what_was_judged(

@@ -325,7 +325,7 @@ def virtual(
 @contextlib.contextmanager
 def _virtual_process(file: Path, speed: float) -> Iterator[str]:
     """A virtual head in a process of its own; gives its port."""
-    command = [sys.executable, "-m", "firmware_host.cli.main", "virtual", str(file), "--speed", str(speed)]
+    command = [sys.executable, "-m", "firmware_host.cli.entry", "virtual", str(file), "--speed", str(speed)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None

@@ -213,7 +213,7 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
     console.print(detection_table(found))
     for text in what_was_judged(device, summary.coverage, profile, foreign):
         console.print(text, markup=False, soft_wrap=True)
-    for text in unlike_known_heads(device, profile.name):
+    for text in unlike_known_heads(device, profile.name, foreign is not None):
         console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     if recording is None or not recording.profile_hash:
         console.print("This file holds no detections of ours to compare with.")

@@ -102,7 +102,7 @@ def detection_table(
             Text(f"{_LEVEL_SHAPE[d.level]} {LEVELS[d.level]}", style=_LEVEL_STYLE[d.level]),
             where(d.x_m, d.t_peak_s).strip(),
             d.decision,
-            d.seen_by,
+            d.seen_by + f" (antennas {d.antennas})" * bool(d.antennas),
             f"{d.score:.2f}",
             depth,
             f"{d.probability[0]:.2f}",

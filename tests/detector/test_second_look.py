@@ -253,3 +253,37 @@ def test_the_metal_detector_is_never_touched(recordings: Path, looking: Model) -
     ]
     assert len(metal[0]) >= 2
     assert metal[0] == metal[1] == metal[2]
+
+
+class Deaf(SecondLook):
+    """Votes down, as far as it takes, whatever stands higher than `weight` thresholds."""
+
+    def shift(self, features: np.ndarray) -> float:
+        return -10.0 if features[FEATURES.index("radar_score")] >= self.weight else 0.0
+
+
+def test_a_peak_that_is_voted_down_hides_no_lower_one_beside_it(scene: Scene, looking: Model) -> None:
+    radius = round(PROFILE.radar_alarm.radius_m / scene.device.streams[0].step_m)
+
+    def places(ceiling: float) -> tuple[set[int], np.ndarray]:
+        deaf = Deaf(look_of(looking).part, 0.0, ceiling, Tail(0.6, 0.2, 0.2), {})
+        alarms, _, trace = run(scene.device, [scene.blocks[0][:600]], replace(looking, second_look=deaf))
+        return {a.peak_seq for a in alarms}, trace[:, 1]
+
+    usual, score = places(1e9)
+    uncovered = 0
+    for high in sorted(usual):
+        inner = range(max(1, high - radius + 1), min(len(score) - 1, high + radius))
+        crests = [q for q in inner if q != high and score[q] >= 1.0 and score[q] > max(score[q - 1], score[q + 1])]
+        if not crests:
+            continue
+        best = max(crests, key=lambda q: score[q])
+        if any(score[q] >= score[best] for q in range(best - radius, best + radius + 1) if abs(q - high) > radius):
+            continue  # it is the flank of something else too
+        now, _ = places(0.5 * (score[high] + score[best]))
+        assert high not in now
+        assert best in now
+        uncovered += 1
+        if uncovered == 3:
+            break
+    assert uncovered >= 1

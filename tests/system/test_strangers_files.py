@@ -65,6 +65,42 @@ def test_a_radar_unlike_all_known_heads_is_told_and_the_profile_to_take(tmp_path
     assert "--profile utility-gpr" not in run(0, "replay", file, "--profile", "utility-gpr")
 
 
+def rad(folder: Path, antenna: str, step_m: float, window_ns: float, name: str = "a") -> Path:
+    """A MALA pair with the samples of :func:`ascans`."""
+    data = np.round(20_000 * ascans()).astype("<i2")
+    (folder / f"{name}.rd3").write_bytes(data.tobytes())
+    (folder / f"{name}.rad").write_text(
+        f"SAMPLES:{M}\r\nTIMEWINDOW:{window_ns}\r\nDISTANCE INTERVAL:{step_m}\r\nANTENNAS:{antenna}\r\n"
+        f"LAST TRACE:{N}\r\n"
+    )
+    return folder / f"{name}.rd3"
+
+
+def test_a_radar_that_is_rolled_over_slabs_is_told_the_profile_for_them(tmp_path: Path) -> None:
+    slab, ground = rad(tmp_path, "1.6 GHz", 0.0085, 8.0), rad(tmp_path, "1.2 GHz", 0.02, 20.0, "b")
+    for said in (run(0, "replay", slab), run(0, "score", slab)):
+        assert "1.6 GHz, a record every 8.5 mm, 8 ns: over a slab of concrete?" in said
+        assert "--profile concrete" in said
+    assert "concrete" not in run(0, "replay", slab, "--profile", "concrete")
+    assert "concrete" not in run(0, "replay", ground)
+    # what a simulator drew is a mine lane, and a recording of ours is that of a mine detector
+    assert "concrete" not in run(0, "replay", lane(tmp_path / "c.h5", ascans(), [], step=0.0085, hz=1.6e9))
+    run(0, "import", slab, tmp_path / "ours.h5")
+    assert "concrete" not in run(0, "replay", tmp_path / "ours.h5", "--profile", "handheld-dual")
+
+
+def test_score_says_that_a_file_was_cut_off(tmp_path: Path) -> None:
+    file = rad(tmp_path, "1.2 GHz", 0.02, 20.0)
+    assert "not whole" not in run(0, "score", file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    said = run(0, "score", file)
+    assert "It is not whole" in said
+    assert "may have been cut off" in said
+    file.write_bytes(whole[: 100 * 2 * M])
+    assert f"a.rad says {N} traces, 100 are here" in run(0, "score", file)
+
+
 def test_a_file_without_places_says_what_lengths_are_guessed_from(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", ascans())
     (tmp_path / "a.json").write_text(json.dumps({"kind": "radar", "sampling_interval_s": DT, "rate_hz": 25.0}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,6 +43,43 @@ def test_a_mala_wheel_that_was_not_used_places_nothing(tmp_path: Path, made: Sim
     r = mala(tmp_path, made, ("FREQUENCY:", "DISTANCE FLAG:0\r\nTIME FLAG:1\r\nFREQUENCY:"))
     assert r.device.streams[0].step_m == 0.0
     assert np.isnan(r.blocks[0].odometer_m).all()
+
+
+@pytest.mark.parametrize(("scans_per_m", "step_m", "said"), [
+    (-50.0, 0.02, "counts backwards"), (50.0, 0.02, ""), (0.0, 0.0, "no scans per metre")
+])  # fmt: skip
+def test_a_gssi_wheel_may_turn_backwards_or_be_missing_and_is_told(
+    tmp_path: Path, made: SimpleNamespace, scans_per_m: float, step_m: float, said: str
+) -> None:
+    path = tmp_path / "a.dzt"
+    made.dzt(path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<f", data, 14, scans_per_m)
+    path.write_bytes(data)
+    r = read_foreign(path)
+    assert r.device.streams[0].step_m == step_m
+    n = len(r.blocks[0])
+    assert np.allclose(r.blocks[0].odometer_m, step_m * np.arange(n) if step_m else np.nan, equal_nan=True)
+    assert said in r.note
+    assert bool(said) == ("backwards" in r.note or "place nothing" in r.note)
+
+
+def test_positions_of_a_dt1_that_count_backwards_stay_as_they_are_and_are_told(
+    tmp_path: Path, made: SimpleNamespace
+) -> None:
+    path = tmp_path / "a.dt1"
+    made.dt1(path)
+    forth = read_foreign(path)
+    data = bytearray(path.read_bytes())
+    n = len(forth.blocks[0])
+    places = [struct.unpack_from("<f", data, i * (len(data) // n) + 4)[0] for i in range(n)]
+    for i, place in enumerate(reversed(places)):
+        struct.pack_into("<f", data, i * (len(data) // n) + 4, place)
+    path.write_bytes(data)
+    back = read_foreign(path)
+    assert np.array_equal(back.blocks[0].odometer_um, forth.blocks[0].odometer_um[::-1])
+    assert "count backwards" in back.note
+    assert "backwards" not in forth.note
 
 
 @pytest.mark.parametrize("kind", ["dzt", "dt1", "mala", "segy"])

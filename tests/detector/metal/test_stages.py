@@ -160,6 +160,49 @@ def test_one_frozen_coil_of_three_is_enough(rng: np.random.Generator) -> None:
     assert np.all(marks[210:] & Mark.FROZEN)
 
 
+@pytest.mark.parametrize("gate", [0, 3, 7])
+@pytest.mark.parametrize("lsb", [1.0, 0.0])
+def test_a_gate_that_stands_still_between_live_ones_is_frozen_after_a_second_until_it_moves(
+    rng: np.random.Generator, gate: int, lsb: float
+) -> None:
+    x = rng.normal(scale=10.0, size=(2000, 16))
+    x = np.round(x) if lsb else x
+    x[300:1500, 8 + gate] = x[300, 8 + gate]
+    marks = RawTrust(TrustSettings(), pulse_geometry(coils=2, lsb=lsb)).process(x) & Mark.FROZEN
+    first, last = np.flatnonzero(marks)[[0, -1]]
+    assert 800 <= first <= 805  # one second
+    assert 1495 <= last < 1500
+    assert marks[first : last + 1].all()
+    x[:, 8 + gate] = 0.0
+    never = RawTrust(TrustSettings(), pulse_geometry(coils=2, lsb=lsb)).process(x) & Mark.FROZEN
+    assert not never[:499].any()
+    assert never[505:].all()
+    x[:, 8:] = 0.0  # the whole coil
+    assert (RawTrust(TrustSettings(), pulse_geometry(coils=2, lsb=lsb)).process(x)[505:] & Mark.FROZEN).all()
+
+
+@pytest.mark.parametrize("fall", [0.9, 0.7, 0.5, 0.4])
+def test_late_gates_whose_noise_is_below_a_count_are_not_called_frozen(rng: np.random.Generator, fall: float) -> None:
+    noise = 4.0 * fall ** np.arange(8)
+    x = rng.normal(size=(20_000, 8)) * noise
+    x += 300.0 * np.sin(np.arange(20_000) / 200.0)[:, None] * fall ** np.arange(8) * (np.arange(20_000) > 5000)[:, None]
+    x = np.round(x)
+    assert not np.any(RawTrust(TrustSettings(), pulse_geometry(lsb=1.0)).process(x) & Mark.FROZEN)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_any_cut_marks_a_stuck_gate_alike(sizes: list[int], seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    x = np.round(draw.normal(scale=5.0, size=(1500, 16)))
+    for start, gate in zip(draw.integers(0, 900, 3), draw.integers(0, 16, 3), strict=True):
+        x[start : start + draw.integers(400, 700), gate] = 7.0
+    geometry = pulse_geometry(coils=2, lsb=1.0)
+    whole = RawTrust(TrustSettings(), geometry).process(x)
+    push = RawTrust.process
+    np.testing.assert_array_equal(in_pieces(RawTrust(TrustSettings(), geometry), x, sizes, push, None), whole)
+
+
 def test_phases_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ProfileError, match="3 frequencies"):
         PhaseRotation(PhaseSettings(reference_deg=(1.0, 2.0)), wave_geometry())

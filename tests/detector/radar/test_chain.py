@@ -197,6 +197,23 @@ def test_marks_name_the_antenna_and_the_reason() -> None:
     assert not marks[clean].any()
 
 
+@pytest.mark.parametrize("value", [0, 1200, -32768])
+def test_an_antenna_that_never_lived_is_marked_and_its_neighbours_are_not(value: int) -> None:
+    raw = records()
+    raw[:, 1] = value
+    marks = RadarChain(RadarSettings(), geometry(), raw.dtype, M).process(raw).marks
+    assert (marks[2:, 1] & Mark.FROZEN).all()
+    assert not np.delete(marks, 55, axis=0)[:, [0, 2]].any()
+
+
+def test_an_antenna_that_gives_noise_alone_is_marked() -> None:
+    raw, rng = records(), np.random.default_rng(1)
+    raw[:, 1] = np.round(rng.normal(scale=3.0, size=(N, M))).astype(np.int16)
+    marks = RadarChain(RadarSettings(), geometry(), raw.dtype, M).process(raw).marks
+    assert np.count_nonzero(marks[:, 1]) > 0.9 * N
+    assert not np.delete(marks, 55, axis=0)[:, [0, 2]].any()
+
+
 def test_a_head_that_was_stuck_is_trusted_again_when_it_lives() -> None:
     raw = np.concatenate([records()[:50]] * 7)
     raw[60:300] = 0
