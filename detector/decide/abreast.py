@@ -31,9 +31,9 @@ class Abreast:
     """Joins alarms of neighbouring antennas to the strongest of them, as water runs up a hill.
 
     An alarm that has a stronger one beside it, under a neighbouring antenna, near along the track and in time, goes
-    with the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across. Between
-    two objects the score falls: each keeps its summit. What is too far from the summit it runs to stands by itself. No
-    alarm is dropped: each is an alarm or lies in the extent of one.
+    with the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across.
+    Between two objects the score falls: each keeps its summit. What is too far from the summit it runs to stands by
+    itself. No alarm is dropped: each is an alarm or lies in the extent of one.
 
     Latency: (reach in antennas + 1) times `along_m` in rows; none of a single antenna. The fate of an alarm depends on
     those within that distance only, so that no cut of the input changes it.

@@ -29,11 +29,11 @@ def raw_marks(
 ) -> U1:  # fmt: skip
     """Marks of rows (n, W), from the rows up to each.
 
-    last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,) each
-    value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each
-    coil's first value between successive rows that differ; all updated; lsb : size of a count, 0 for floating point; few :
-    repeats that are too many where noise moves the values by two counts or more; many : repeats that are too many for
-    any sensor, and for a value whose neighbours in its coil are live. low, high : ends of the range, themselves
+    last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,)
+    each value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each
+    coil's first value between successive rows that differ; all updated; lsb : size of a count, 0 for floating point;
+    few : repeats that are too many where noise moves the values by two counts or more; many : repeats that are too many
+    for any sensor, and for a value whose neighbours in its coil are live. low, high : ends of the range, themselves
     saturated.
     """
     n, width = rows.shape
