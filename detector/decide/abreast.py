@@ -30,13 +30,13 @@ class AbreastSettings(Settings):
 class Abreast:
     """Joins alarms of neighbouring antennas to the strongest of them, as water runs up a hill.
 
-    An alarm that has a stronger one beside it, under a neighbouring antenna, near along the track and in time, goes with
-    the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across. Between
-    two objects the score falls: each keeps its summit. What is too far from the summit it runs to stands by itself. No
-    alarm is dropped: each is an alarm or lies in the extent of one.
+    An alarm that has a stronger one beside it, under a neighbouring antenna, near along the track and in time, goes
+    with the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across.
+    Between two objects the score falls: each keeps its summit. What is too far from the summit it runs to stands by
+    itself. No alarm is dropped: each is an alarm or lies in the extent of one.
 
-    Latency: (`reach` + 1) times `along_m` in rows; none of a single antenna. The fate of an alarm depends on those within
-    that distance only, so that no cut of the input changes it.
+    Latency: (reach in antennas + 1) times `along_m` in rows; none of a single antenna. The fate of an alarm depends on
+    those within that distance only, so that no cut of the input changes it.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class Abreast:
         places = np.array(settings.across_m, np.float64)
         if places.size and places.size != channels:
             raise ProfileError(
-                f"radar_abreast.across_m has {places.size} places, the stream {channels} antennas. Give one of each, in "
-                "the order of the stream, or none."
+                f"radar_abreast.across_m has {places.size} places, the stream {channels} antennas. Give one of each, "
+                "in the order of the stream, or none."
             )
         self._places = places
         self._reach_m = settings.reach_m

@@ -29,11 +29,11 @@ def raw_marks(
 ) -> U1:  # fmt: skip
     """Marks of rows (n, W), from the rows up to each.
 
-    last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,) each
-    value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each coil's
-    first value between successive rows that differ; all updated; lsb : size of a count, 0 for floating point; few :
-    repeats that are too many where noise moves the values by two counts or more; many : repeats that are too many for
-    any sensor, and for a value whose neighbours in its coil are live. low, high : ends of the range, themselves
+    last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,)
+    each value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each
+    coil's first value between successive rows that differ; all updated; lsb : size of a count, 0 for floating point;
+    few : repeats that are too many where noise moves the values by two counts or more; many : repeats that are too many
+    for any sensor, and for a value whose neighbours in its coil are live. low, high : ends of the range, themselves
     saturated.
     """
     n, width = rows.shape
@@ -65,9 +65,8 @@ def raw_marks(
                 if step >= 0.0:
                     steps[c] += (step - steps[c]) / 64.0
             live = lsb > 0.0 and steps[c] >= 2.0 * lsb
-            if repeats[c] >= many or (live and repeats[c] >= few):
-                marks[i] |= FROZEN
-            elif one_stuck(alone[c * g : (c + 1) * g], active[c * g : (c + 1) * g], many):
+            whole = repeats[c] >= many or (live and repeats[c] >= few)
+            if whole or one_stuck(alone[c * g : (c + 1) * g], active[c * g : (c + 1) * g], many):
                 marks[i] |= FROZEN
         last[:] = row
     return marks

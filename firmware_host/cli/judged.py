@@ -17,8 +17,8 @@ STEPS_M: Final = (0.005, 0.05)
 
 
 SLAB: Final = (0.8e9, 0.012, 15e-9)
-"""Antennas that are rolled over concrete: from this centre frequency on, with at most this step (m), where there is one,
-and this time window (s)."""
+"""Antennas that are rolled over concrete: from this centre frequency on, with at most this step (m), where there is
+one, and this time window (s)."""
 
 
 def unlike_known_heads(device: DeviceDescription, profile_name: str, foreign: bool = False) -> list[str]:

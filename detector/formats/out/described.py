@@ -87,7 +87,8 @@ def _properties(d: Detection, labels: list[Label], sigma_m: float) -> dict[str, 
     }
     out.update({f"p_{name}": number(p) for name, p in zip(CLASSES, d.probability, strict=True)})
     for name in ("radar_first_seq", "radar_peak_seq", "radar_last_seq", "radar_channel", "radar_first_channel",
-                 "radar_last_channel", "metal_first_seq", "metal_peak_seq", "metal_last_seq", "metal_channel"):  # fmt: skip
+                 "radar_last_channel", "metal_first_seq", "metal_peak_seq", "metal_last_seq",
+                 "metal_channel"):  # fmt: skip
         value = getattr(d, name)
         out[name] = value if value >= 0 else None
     out |= {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def reported(scores: np.ndarray, voted_down: set[int], cuts: list[int] | None = 
     energy = np.exp(scores)[:, None]
     bounds = [0, *(cuts or []), len(scores)]
     peaks: list[Peak] = []
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         peaks += stage.process(energy[a:b], np.full(1, 1e-9))
     peaks += stage.finish()
     return [p.row for p in peaks if p.row not in voted_down and p.score >= THRESHOLD]
@@ -76,5 +78,5 @@ def test_any_cut_reports_the_same_and_no_standing_peak_is_lost(data: st.DataObje
         near = [q for q in range(max(0, r - RADIUS), min(n, r + RADIUS + 1)) if q != r]
         if s[r] >= THRESHOLD and all(s[q] < s[r] for q in near):
             assert r in whole
-    for a, b in zip(whole[:-1], whole[1:], strict=True):
+    for a, b in pairwise(whole):
         assert b - a > RADIUS

@@ -58,6 +58,7 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
                 assert (found.features[68], found.radar_llr, found.metal_llr) == (68, -0.5, 1.25)
                 assert len(found.features) == len(FEATURES)
                 assert np.isnan(found.features[69:]).all()
+            assert (found.radar_first_channel, found.radar_last_channel, found.antennas) == (-1, -1, "")
             assert r.labels()[0].label is LabelClass.MINE
         if path.stem not in ("1.0", "1.1"):
             assert r.coverage()[0].received == 9
