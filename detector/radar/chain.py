@@ -53,8 +53,8 @@ class RadarSettings(Settings):
     )
     depth_speed_m_per_ns: float = quantity(
         0.07, "m/ns", 0.0, 0.3,
-        "half of it times an echo's time is its depth: air under a raised antenna bends hyperbolas, so that their speed is"
-        " too high. 0 = as the hyperbola says, for antennas that lie on the ground",
+        "half of it times an echo's time is its depth: air under a raised antenna bends hyperbolas, so that their speed"
+        " comes out too high. 0 = as the hyperbola says, for antennas that lie on the ground",
     )  # fmt: skip
     velocity_sigma: float = quantity(0.35, "1", 0.01, 1.0, "relative uncertainty of that speed, for the depth interval")
     stages: tuple[Stage, ...] = choice(
