@@ -291,9 +291,10 @@ class RadarSegment:
                 if peak.score < self._threshold:
                     continue
                 shape.features[_SCORE] = peak.score / self._threshold
-            depth = 0.5 * shape.speed_m_per_s * shape.two_way_s
+            speed = 1e9 * self._profile.radar.depth_speed_m_per_ns or shape.speed_m_per_s
+            depth = 0.5 * speed * shape.two_way_s
             # the surface echo and the ground bounce under a raised antenna differ by up to half a period
-            pick = 0.25 * shape.speed_m_per_s / g.centre_frequency_hz
+            pick = 0.25 * speed / g.centre_frequency_hz
             sigma = float(np.hypot(depth * self._profile.radar.velocity_sigma, pick))
             describe = alarm_at(peak, self._track, "radar", channel, g.step_m, self._threshold)
             alarms.append((peak.row, describe(shape.features, shape.two_way_s, depth, sigma)))

@@ -51,9 +51,12 @@ class RadarSettings(Settings):
     centre_frequency_mhz: float = quantity(
         0.0, "MHz", 0.0, 10000.0, "0 = as the head says; set it where the head or file does not"
     )
-    velocity_sigma: float = quantity(
-        0.15, "1", 0.01, 1.0, "relative uncertainty of the wave speed, for the depth interval"
-    )
+    depth_speed_m_per_ns: float = quantity(
+        0.07, "m/ns", 0.0, 0.3,
+        "half of it times an echo's time is its depth: air under a raised antenna bends hyperbolas, so that their speed"
+        " comes out too high. 0 = as the hyperbola says, for antennas that lie on the ground",
+    )  # fmt: skip
+    velocity_sigma: float = quantity(0.35, "1", 0.01, 1.0, "relative uncertainty of that speed, for the depth interval")
     stages: tuple[Stage, ...] = choice(
         ("dewow", "bandpass", "time_zero", "background", "gain"),
         "what an A-scan passes before the prescreener, in order; a stage that is not listed is left out",
