@@ -75,6 +75,29 @@ def stack_places(
 
 
 @njit(cache=True, nogil=True)
+def stack_taper(half: int, step: float, apertures: F8) -> tuple[F4, I8, F8]:
+    """Raised cosine over each stack sample's own half aperture.
+
+    apertures : (T,) half aperture, m, never falling with T. Returns weights (half + 1, T), for each distance the first
+    of the T that reaches it (half + 1,), and the sum of the squared weights over both sides (T,).
+    """
+    n_t = apertures.size
+    taper = np.zeros((half + 1, n_t), np.float32)
+    begins = np.full(half + 1, n_t, np.int64)
+    power = np.zeros(n_t)
+    for d in range(half + 1):
+        for t in range(n_t - 1, -1, -1):
+            # it would be zero one record beyond the aperture
+            share = d * step / (apertures[t] + step)
+            if share >= 1.0:
+                break
+            taper[d, t] = np.float32(0.5 + 0.5 * np.cos(np.pi * share))
+            begins[d] = t
+            power[t] += float(taper[d, t]) * float(taper[d, t]) * (1.0 if d == 0 else 2.0)
+    return taper, begins, power
+
+
+@njit(cache=True, nogil=True)
 def focused_energy(
     rows: F4,
     lo: int,
@@ -84,15 +107,17 @@ def focused_energy(
     part: F4,
     inside: I8,
     ends: I8,
-    taper: F8,
+    taper: F4,
+    begins: I8,
+    power: F8,
     n_bins: int,
     length: int,
 ) -> tuple[F8, I8]:
     """Mean square of the diffraction stack per depth bin, greatest over the speeds tried.
 
     rows : (n, channels, m), of which one channel is taken; outputs for rows lo to hi - 1; whole, part,
-    inside, ends : of :func:`stack_places`; taper : (half + 1,); bins are `length` stack samples long and
-    start every half of that.
+    inside, ends : of :func:`stack_places`; taper, begins, power : of :func:`stack_taper`; bins are `length` stack
+    samples long and start every half of that.
     Returns energy (hi - lo, B), unit white noise giving 1, and the index of the speed that gave it.
     """
     n, _, m = rows.shape
@@ -104,53 +129,62 @@ def focused_energy(
     hop = max(1, length // 2)
     square = np.zeros((hop, n_t // hop + 1), np.float32)
     total = np.empty(n_bins, np.float32)
+    weight = np.empty(n_t)
+    share = np.empty(n_t, np.float32)
     # where neighbouring stack samples are neighbours in the A-scan too, stretches add up faster than samples
     stretches = n_t > 1 and whole[0, 0, 1] == whole[0, 0, 0] + np.uint32(1)
     for i in range(lo, hi):
         stack[:] = np.float32(0.0)
-        weight = 0.0
+        amid = i >= n_d - 1 and i + n_d <= n
+        for t in range(n_t):
+            weight[t] = power[t] if amid else 0.0
         for d in range(n_d):
             before, after = i - d >= 0, i + d < n and d > 0
-            if not before and not after:
+            first = begins[d]
+            if first >= n_t or not (before or after):
                 break
-            w = np.float32(taper[d])
-            weight += taper[d] * taper[d] * (int(before) + int(after))
+            w = taper[d]
+            if not amid:
+                sides = float(int(before) + int(after))
+                for t in range(first, n_t):
+                    weight[t] += sides * (float(w[t]) * float(w[t]))
             # both sides of the hyperbola share their delays
             if before and after:
                 a, b = rows[i - d, channel], rows[i + d, channel]
                 for k in range(m):
-                    pair[k] = w * (a[k] + b[k])
+                    pair[k] = a[k] + b[k]
             else:
                 a = rows[i - d, channel] if before else rows[i + d, channel]
                 for k in range(m):
-                    pair[k] = w * a[k]
+                    pair[k] = a[k]
             for v in range(n_v):
                 place, more, sum_ = whole[v, d], part[v, d], stack[v]
-                t = 0
+                t = first
                 while stretches and t < inside[v, d]:
                     e = ends[v, d, t]
                     near = pair[place[t] :]
-                    some, most = sum_[t:e], more[t:e]
+                    some, most, much = sum_[t:e], more[t:e], w[t:e]
                     for j in range(e - t):
-                        some[j] += near[j] + most[j] * (near[j + 1] - near[j])
+                        some[j] += much[j] * (near[j] + most[j] * (near[j + 1] - near[j]))
                     t = e
-                for t in range(0 if stretches else inside[v, d]):
+                for t in range(first if not stretches else inside[v, d], inside[v, d]):
                     p = place[t]
-                    sum_[t] += pair[p] + more[t] * (pair[p + np.uint32(1)] - pair[p])
-        share = 1.0 / (length * weight)
+                    sum_[t] += w[t] * (pair[p] + more[t] * (pair[p + np.uint32(1)] - pair[p]))
+        for t in range(n_t):
+            share[t] = np.float32(1.0 / (length * weight[t]))
         for v in range(n_v):
             one = stack[v]
             for h in range(hop):
                 part_ = square[h]
                 for q in range((n_t - h + hop - 1) // hop):
-                    part_[q] = one[q * hop + h] * one[q * hop + h]
+                    part_[q] = share[q * hop + h] * (one[q * hop + h] * one[q * hop + h])
             total[:] = np.float32(0.0)
             for j in range(length):
                 part_ = square[j % hop, j // hop :]
                 for b in range(n_bins):
                     total[b] += part_[b]
             for b in range(n_bins):
-                e2 = float(total[b]) * share
+                e2 = float(total[b])
                 if e2 > energy[i - lo, b]:
                     energy[i - lo, b] = e2
                     which[i - lo, b] = v

@@ -16,7 +16,7 @@ from detector.kernels.cfar import (
 )
 from detector.kernels.clutter import leading_directions, start_level, subtract_mean, subtract_median
 from detector.kernels.fast_time import filter_ascans, filter_room
-from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time
+from detector.kernels.focus import focused_energy, predicted_energy, stack_places, stack_taper, two_way_time
 from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 from detector.kernels.patch import semblance
 from detector.kernels.radar_trust import at_the_ends, repeats, roughness, too_noisy
@@ -257,7 +257,8 @@ def test_diffraction_stack_pulls_a_hyperbola_to_its_apex(rng, stride: int) -> No
     for i in range(n):
         rows[i, 0] += ricker(k, np.hypot((apex - surface) * dt, 2 * (i - 30) * step / v) / dt + surface, 8.0)
     tables, samples = places(m, surface, dt, step, 15, [1e8, 1.5e8], stride)
-    energy, which = focused_energy(rows.astype(np.float32), 0, n, 0, *tables, np.ones(16), 24, 20 // stride)
+    taper = stack_taper(15, step, np.full(len(samples), 15 * step))
+    energy, which = focused_energy(rows.astype(np.float32), 0, n, 0, *tables, *taper, 24, 20 // stride)
     row, cell = np.unravel_index(np.argmax(energy[:, 2:]), energy[:, 2:].shape)
     cell += 2
     assert abs(row - 30) <= 1
@@ -266,13 +267,46 @@ def test_diffraction_stack_pulls_a_hyperbola_to_its_apex(rng, stride: int) -> No
     assert energy[row, cell] > 20 * energy[row + 20, cell]
 
 
-def test_stack_of_white_noise_has_unit_energy(rng) -> None:
-    rows = rng.normal(size=(400, 1, 200)).astype(np.float32)
+def test_stack_of_white_noise_has_unit_energy_at_every_depth_and_at_the_ends(rng) -> None:
+    rows = rng.normal(size=(4000, 1, 200)).astype(np.float32)
     # without moveout every row adds at the same sample: no interpolation, so the gain is exact
     samples = np.arange(199)
     tables = stack_places(200, 0.0, 1e-10, 0.01, 7, np.array([1e15]), 0.0, samples)
-    energy, _ = focused_energy(rows, 7, 393, 0, *tables, np.hanning(19)[9:17], 8, 40)
-    assert energy.mean() == pytest.approx(1.0, rel=0.1)
+    taper = stack_taper(7, 0.01, np.linspace(0.0, 0.07, 199))
+    pieces = [focused_energy(rows[i : i + 20], 0, 20, 0, *tables, *taper, 8, 40)[0] for i in range(0, 4000, 20)]
+    energy = np.stack(pieces)
+    np.testing.assert_allclose(energy.mean(axis=(0, 1)), 1.0, rtol=0.05)
+    np.testing.assert_allclose(energy.mean(axis=(0, 2)), 1.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize(("near", "per_depth"), [(0.09, 0.0), (0.02, 1.0), (0.0, 3.0)])
+def test_the_stack_is_the_sum_that_its_formula_says(rng, stride: int, near: float, per_depth: float) -> None:
+    n, m, surface, dt, step, half, length = 30, 120, 12, 1e-10, 0.015, 6, 8
+    rows = rng.normal(size=(n, 2, m)).astype(np.float32)
+    speeds = [0.8e8, 1.2e8]
+    tables, samples = places(m, surface, dt, step, half, speeds, stride)
+    apertures = np.minimum(half * step, near + per_depth * 0.5e8 * dt * (samples - surface))
+    n_bins = (len(samples) - length) // (length // 2) + 1
+    taper = stack_taper(half, step, apertures)
+    energy, which = focused_energy(rows, 3, 28, 1, *tables, *taper, n_bins, length)
+
+    def stacked(i: int, v: float) -> np.ndarray:
+        total, power = np.zeros(len(samples)), np.zeros(len(samples))
+        for j in range(n):
+            far = abs(i - j) * step
+            weight = np.where(far < apertures + step, 0.5 + 0.5 * np.cos(np.pi * far / (apertures + step)), 0.0)
+            weight *= abs(i - j) <= half
+            at = surface + np.hypot((samples - surface) * dt, 2 * far / v) / dt
+            total += weight * np.where(at < m - 1, np.interp(at, np.arange(m), rows[j, 1]), 0.0)
+            power += weight**2
+        return total**2 / power
+
+    for i in range(3, 28):
+        squares = np.stack([stacked(i, v) for v in speeds])
+        bins = np.stack([squares[:, b : b + length].mean(axis=1) for b in range(0, n_bins * 4, 4)], axis=1)
+        np.testing.assert_allclose(energy[i - 3], bins.max(axis=0), rtol=2e-4)
+        np.testing.assert_array_equal(which[i - 3], bins.argmax(axis=0))
 
 
 @pytest.mark.parametrize("height", [0.02, 0.1, 0.4])
