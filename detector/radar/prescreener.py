@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.focus import focused_energy, predicted_energy, stack_places, stack_taper
+from detector.kernels.focus import focused_energy, predicted_energy, stack_places, stack_weights
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, choice, quantity
 
@@ -111,12 +111,10 @@ class Prescreener:
                 if top not in alike:
                     samples = self.bins.samples(c)
                     apertures = half_apertures(s, g, samples - top, float(np.median(self.speeds_m_per_s)))
-                    alike[top] = (
-                        *stack_places(
-                            g.samples, float(top), g.dt_s, g.step_m, half, self.speeds_m_per_s, antenna_m, samples
-                        ),
-                        *stack_taper(half, g.step_m, apertures),
+                    whole, part, inside, ends = stack_places(
+                        g.samples, float(top), g.dt_s, g.step_m, half, self.speeds_m_per_s, antenna_m, samples
                     )
+                    alike[top] = whole, inside, ends, *stack_weights(g.step_m, apertures, part)
                 self._stacks.append(alike[top])
         self._guard = round(s.guard_m / g.step_m)
         self._weights = np.full((g.channels, len(self.bins), 2 * s.order), 0.5 / s.order)
@@ -145,7 +143,7 @@ class Prescreener:
                         bins.length, self._weights[c], self._power[c], self._s.pace,
                     )  # fmt: skip
                 else:
-                    energy[:, c], which[:, c] = focused_energy(
+                    energy[:, c], which[:, c] = focused_energy(  # type: ignore[call-arg]
                         rows, lo, hi, c, *self._stacks[c], len(bins), bins.length
                     )
         cells = g.channels * len(bins)
