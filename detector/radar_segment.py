@@ -75,7 +75,8 @@ class RadarSegment:
                 "Let the head send longer A-scans."
             )
         periods = samples * dt_s * fc
-        if periods < max(2.0, profile.radar.prescreener.bin_periods):
+        bins = profile.radar.prescreener
+        if periods < max(2.0, bins.bin_periods + bins.bin_ns * 1e-9 * fc):
             raise ProfileError(
                 f"The A-scans of {stream.name!r} are {samples * dt_s * 1e9:.3g} ns long, {periods:.2g} periods of "
                 f"{fc / 1e6:g} MHz: too short for a surface and an echo below it. Check the units of interval and "

@@ -75,24 +75,54 @@ def stack_places(
 
 
 @njit(cache=True, nogil=True)
+def stack_weights(step: float, apertures: F8, part: F4) -> tuple[F4, F4, I8, F8]:
+    """Raised cosine over each stack sample's own half aperture, shared out between the two samples beside an echo.
+
+    apertures : (T,) half aperture, m, never falling with T; part : of :func:`stack_places`. Returns the weights of the
+    earlier and of the later sample (V, half + 1, T) each, for each distance the first of the T that reaches it
+    (half + 1,), and the sum of the squared tapers over both sides (T,).
+    """
+    n_v, n_d, n_t = part.shape
+    earlier = np.zeros((n_v, n_d, n_t), np.float32)
+    later = np.zeros((n_v, n_d, n_t), np.float32)
+    begins = np.full(n_d, n_t, np.int64)
+    power = np.zeros(n_t)
+    for d in range(n_d):
+        for t in range(n_t - 1, -1, -1):
+            # it would be zero one record beyond the aperture
+            share = d * step / (apertures[t] + step)
+            if share >= 1.0:
+                break
+            taper = 0.5 + 0.5 * np.cos(np.pi * share)
+            begins[d] = t
+            power[t] += taper * taper * (1.0 if d == 0 else 2.0)
+            for v in range(n_v):
+                earlier[v, d, t] = np.float32(taper * (1.0 - part[v, d, t]))
+                later[v, d, t] = np.float32(taper * part[v, d, t])
+    return earlier, later, begins, power
+
+
+@njit(cache=True, nogil=True)
 def focused_energy(
     rows: F4,
     lo: int,
     hi: int,
     channel: int,
     whole: U4,
-    part: F4,
     inside: I8,
     ends: I8,
-    taper: F8,
+    earlier: F4,
+    later: F4,
+    begins: I8,
+    power: F8,
     n_bins: int,
     length: int,
 ) -> tuple[F8, I8]:
     """Mean square of the diffraction stack per depth bin, greatest over the speeds tried.
 
-    rows : (n, channels, m), of which one channel is taken; outputs for rows lo to hi - 1; whole, part,
-    inside, ends : of :func:`stack_places`; taper : (half + 1,); bins are `length` stack samples long and
-    start every half of that.
+    rows : (n, channels, m), of which one channel is taken; outputs for rows lo to hi - 1; whole, inside, ends : of
+    :func:`stack_places`; earlier, later, begins, power : of :func:`stack_weights`; bins are `length` stack samples
+    long and start every half of that.
     Returns energy (hi - lo, B), unit white noise giving 1, and the index of the speed that gave it.
     """
     n, _, m = rows.shape
@@ -104,53 +134,62 @@ def focused_energy(
     hop = max(1, length // 2)
     square = np.zeros((hop, n_t // hop + 1), np.float32)
     total = np.empty(n_bins, np.float32)
+    weight = np.empty(n_t)
+    share = np.empty(n_t, np.float32)
     # where neighbouring stack samples are neighbours in the A-scan too, stretches add up faster than samples
     stretches = n_t > 1 and whole[0, 0, 1] == whole[0, 0, 0] + np.uint32(1)
     for i in range(lo, hi):
         stack[:] = np.float32(0.0)
-        weight = 0.0
+        amid = i >= n_d - 1 and i + n_d <= n
+        for t in range(n_t):
+            weight[t] = power[t] if amid else 0.0
         for d in range(n_d):
             before, after = i - d >= 0, i + d < n and d > 0
-            if not before and not after:
+            first = begins[d]
+            if first >= n_t or not (before or after):
                 break
-            w = np.float32(taper[d])
-            weight += taper[d] * taper[d] * (int(before) + int(after))
+            if not amid:
+                sides = float(int(before) + int(after))
+                for t in range(first, n_t):
+                    taper = float(earlier[0, d, t]) + float(later[0, d, t])
+                    weight[t] += sides * (taper * taper)
             # both sides of the hyperbola share their delays
             if before and after:
                 a, b = rows[i - d, channel], rows[i + d, channel]
                 for k in range(m):
-                    pair[k] = w * (a[k] + b[k])
+                    pair[k] = a[k] + b[k]
             else:
                 a = rows[i - d, channel] if before else rows[i + d, channel]
                 for k in range(m):
-                    pair[k] = w * a[k]
+                    pair[k] = a[k]
             for v in range(n_v):
-                place, more, sum_ = whole[v, d], part[v, d], stack[v]
-                t = 0
+                place, here, next_, sum_ = whole[v, d], earlier[v, d], later[v, d], stack[v]
+                t = first
                 while stretches and t < inside[v, d]:
                     e = ends[v, d, t]
                     near = pair[place[t] :]
-                    some, most = sum_[t:e], more[t:e]
+                    some, one, two = sum_[t:e], here[t:e], next_[t:e]
                     for j in range(e - t):
-                        some[j] += near[j] + most[j] * (near[j + 1] - near[j])
+                        some[j] += one[j] * near[j] + two[j] * near[j + 1]
                     t = e
-                for t in range(0 if stretches else inside[v, d]):
+                for t in range(first if not stretches else inside[v, d], inside[v, d]):
                     p = place[t]
-                    sum_[t] += pair[p] + more[t] * (pair[p + np.uint32(1)] - pair[p])
-        share = 1.0 / (length * weight)
+                    sum_[t] += here[t] * pair[p] + next_[t] * pair[p + np.uint32(1)]
+        for t in range(n_t):
+            share[t] = np.float32(1.0 / (length * weight[t]))
         for v in range(n_v):
-            one = stack[v]
+            echo = stack[v]
             for h in range(hop):
                 part_ = square[h]
                 for q in range((n_t - h + hop - 1) // hop):
-                    part_[q] = one[q * hop + h] * one[q * hop + h]
+                    part_[q] = share[q * hop + h] * (echo[q * hop + h] * echo[q * hop + h])
             total[:] = np.float32(0.0)
             for j in range(length):
                 part_ = square[j % hop, j // hop :]
                 for b in range(n_bins):
                     total[b] += part_[b]
             for b in range(n_bins):
-                e2 = float(total[b]) * share
+                e2 = float(total[b])
                 if e2 > energy[i - lo, b]:
                     energy[i - lo, b] = e2
                     which[i - lo, b] = v

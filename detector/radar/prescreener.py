@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.focus import focused_energy, predicted_energy, stack_places
+from detector.kernels.focus import focused_energy, predicted_energy, stack_places, stack_weights
 from detector.radar.geometry import RadarGeometry
 from detector.settings import Settings, choice, quantity
 
@@ -22,7 +22,13 @@ class PrescreenerSettings(Settings):
         "focus",
         "focus: coherent sum along hyperbolas; energy: the A-scan's own; lms: error of an adaptive prediction",
     )
-    aperture_m: float = quantity(0.15, "m", 0.0, 3.0, "half aperture of the diffraction stack (focus)")
+    aperture_m: float = quantity(0.25, "m", 0.0, 3.0, "largest half aperture of the diffraction stack (focus)")
+    near_aperture_m: float = quantity(
+        0.06, "m", 0.0, 3.0, "half aperture at the surface; as large as aperture_m for one at all depths (focus)"
+    )
+    aperture_per_depth: float = quantity(
+        1.5, "1", 0.0, 20.0, "half aperture gained per metre of depth: the legs of a deep echo are longer (focus)"
+    )
     slow_m_per_ns: float = quantity(0.08, "m/ns", 0.03, 0.3, "slowest wave speed tried: wet clay 0.06 (focus)")
     fast_m_per_ns: float = quantity(0.15, "m/ns", 0.03, 0.3, "fastest wave speed tried: dry sand 0.15 (focus)")
     speeds: int = quantity(3, "1", 1, 12, "wave speeds tried, spread evenly in 1/v (focus)")
@@ -32,7 +38,12 @@ class PrescreenerSettings(Settings):
     first_periods: float = quantity(
         0.45, "periods of the centre frequency", 0.0, 10.0, "first depth bin, after the surface echo"
     )
-    bin_periods: float = quantity(0.75, "periods of the centre frequency", 0.25, 10.0, "length of a depth bin")
+    bin_periods: float = quantity(
+        0.3, "periods of the centre frequency", 0.0, 10.0, "length of a depth bin: the pulse's share of an echo"
+    )
+    bin_ns: float = quantity(
+        0.3, "ns", 0.0, 20.0, "further length: time through the object, which is the same for every antenna"
+    )
     max_depth_ns: float = quantity(0.0, "ns", 0.0, 2000.0, "last bin, after the surface echo; 0 = whole A-scan")
 
 
@@ -47,7 +58,7 @@ class DepthBins:
     ) -> None:
         g, s = geometry, settings
         self.stride = g.stride
-        self.length = max(2, round(s.bin_periods * g.period_samples / self.stride))
+        self.length = max(2, round((s.bin_periods * g.period_samples + s.bin_ns * 1e-9 / g.dt_s) / self.stride))
         """Of a bin, in strides."""
         reach = self.length * self.stride
         delay = max(1, round(s.first_periods * g.period_samples))
@@ -80,7 +91,8 @@ class Prescreener:
     """Energy per depth bin, by one of three methods.
 
     *focus*: coherent sum along hyperbolas for a few wave speeds. It gains about sqrt(A-scans) in
-    signal-to-noise ratio and pulls the tails of an echo together to its apex. Latency: `aperture_m`.
+    signal-to-noise ratio and pulls the tails of an echo together to its apex. The aperture grows with depth up to
+    `aperture_m`, which is the latency.
     *energy*: of the A-scan itself. Latency 0. *lms*: of what an adaptive prediction from the ground on
     both sides leaves. Latency: guard and order. Sources: diffraction stack, Schneider 1978; depth-binned
     energy and LMS, Torrione, Throckmorton and Collins 2006.
@@ -97,18 +109,19 @@ class Prescreener:
         slow, fast = sorted((s.slow_m_per_ns, s.fast_m_per_ns))
         self.speeds_m_per_s: F8 = 1e9 / np.linspace(1 / fast, 1 / slow, s.speeds)
         half = self.latency if s.method == "focus" else 0
-        self._places = []
+        self._stacks = []
         if s.method != "lms":
-            alike: dict[int, tuple[NDArray[np.uint32], F4, I8, I8]] = {}
+            alike: dict[int, tuple[Any, ...]] = {}
             for c in range(g.channels):
                 top = int(surface[c])
                 if top not in alike:
-                    alike[top] = stack_places(
-                        g.samples, float(top), g.dt_s, g.step_m, half, self.speeds_m_per_s, antenna_m,
-                        self.bins.samples(c),
-                    )  # fmt: skip
-                self._places.append(alike[top])
-        self._taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(half + 1) / (half + 1))
+                    samples = self.bins.samples(c)
+                    apertures = half_apertures(s, g, samples - top, float(np.median(self.speeds_m_per_s)))
+                    whole, part, inside, ends = stack_places(
+                        g.samples, float(top), g.dt_s, g.step_m, half, self.speeds_m_per_s, antenna_m, samples
+                    )
+                    alike[top] = whole, inside, ends, *stack_weights(g.step_m, apertures, part)
+                self._stacks.append(alike[top])
         self._guard = round(s.guard_m / g.step_m)
         self._weights = np.full((g.channels, len(self.bins), 2 * s.order), 0.5 / s.order)
         self._power = np.full((g.channels, len(self.bins)), -1.0)
@@ -136,11 +149,21 @@ class Prescreener:
                         bins.length, self._weights[c], self._power[c], self._s.pace,
                     )  # fmt: skip
                 else:
-                    energy[:, c], which[:, c] = focused_energy(
-                        rows, lo, hi, c, *self._places[c], self._taper, len(bins), bins.length
+                    energy[:, c], which[:, c] = focused_energy(  # type: ignore[call-arg]
+                        rows, lo, hi, c, *self._stacks[c], len(bins), bins.length
                     )
         cells = g.channels * len(bins)
         return energy.reshape(n, cells), which.reshape(n, cells)
+
+
+def half_apertures(settings: PrescreenerSettings, geometry: RadarGeometry, below: I8, speed_m_per_s: float) -> F8:
+    """Half aperture of the stack at samples so far below the surface, m, never above `aperture_m`.
+
+    below : (T,) samples; speed_m_per_s : turns their time into depth
+    """
+    depth = 0.5 * speed_m_per_s * geometry.dt_s * np.maximum(below, 0)
+    most = settings.aperture_m if settings.method == "focus" else 0.0
+    return np.asarray(np.minimum(most, settings.near_aperture_m + settings.aperture_per_depth * depth))
 
 
 def prescreener_latency(settings: PrescreenerSettings, geometry: RadarGeometry) -> int:

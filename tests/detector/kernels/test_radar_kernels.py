@@ -16,7 +16,7 @@ from detector.kernels.cfar import (
 )
 from detector.kernels.clutter import leading_directions, start_level, subtract_mean, subtract_median
 from detector.kernels.fast_time import filter_ascans, filter_room
-from detector.kernels.focus import focused_energy, predicted_energy, stack_places, two_way_time
+from detector.kernels.focus import focused_energy, predicted_energy, stack_places, stack_weights, two_way_time
 from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 from detector.kernels.patch import semblance
 from detector.kernels.radar_trust import at_the_ends, repeats, roughness, too_noisy
@@ -244,9 +244,10 @@ def test_a_kept_order_equals_a_sort(rng) -> None:
         np.testing.assert_array_equal(ordered[: len(values)], np.sort(values))
 
 
-def places(m: int, surface: int, dt: float, step: float, half: int, speeds: list[float], stride: int = 1):
-    samples = np.arange(surface, m - 1, stride)
-    return stack_places(m, float(surface), dt, step, half, np.array(speeds), 0.0, samples), samples
+def stack_tables(m: int, surface: int, dt: float, step: float, speeds: list[float], samples, apertures):
+    half = round(apertures.max() / step)
+    whole, part, inside, ends = stack_places(m, float(surface), dt, step, half, np.array(speeds), 0.0, samples)
+    return whole, inside, ends, *stack_weights(step, apertures, part)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -256,8 +257,9 @@ def test_diffraction_stack_pulls_a_hyperbola_to_its_apex(rng, stride: int) -> No
     k = np.arange(m)
     for i in range(n):
         rows[i, 0] += ricker(k, np.hypot((apex - surface) * dt, 2 * (i - 30) * step / v) / dt + surface, 8.0)
-    tables, samples = places(m, surface, dt, step, 15, [1e8, 1.5e8], stride)
-    energy, which = focused_energy(rows.astype(np.float32), 0, n, 0, *tables, np.ones(16), 24, 20 // stride)
+    samples = np.arange(surface, m - 1, stride)
+    tables = stack_tables(m, surface, dt, step, [1e8, 1.5e8], samples, np.full(len(samples), 15 * step))
+    energy, which = focused_energy(rows.astype(np.float32), 0, n, 0, *tables, 24, 20 // stride)
     row, cell = np.unravel_index(np.argmax(energy[:, 2:]), energy[:, 2:].shape)
     cell += 2
     assert abs(row - 30) <= 1
@@ -266,13 +268,45 @@ def test_diffraction_stack_pulls_a_hyperbola_to_its_apex(rng, stride: int) -> No
     assert energy[row, cell] > 20 * energy[row + 20, cell]
 
 
-def test_stack_of_white_noise_has_unit_energy(rng) -> None:
-    rows = rng.normal(size=(400, 1, 200)).astype(np.float32)
+def test_stack_of_white_noise_has_unit_energy_at_every_depth_and_at_the_ends(rng) -> None:
+    rows = rng.normal(size=(4000, 1, 200)).astype(np.float32)
     # without moveout every row adds at the same sample: no interpolation, so the gain is exact
     samples = np.arange(199)
-    tables = stack_places(200, 0.0, 1e-10, 0.01, 7, np.array([1e15]), 0.0, samples)
-    energy, _ = focused_energy(rows, 7, 393, 0, *tables, np.hanning(19)[9:17], 8, 40)
-    assert energy.mean() == pytest.approx(1.0, rel=0.1)
+    tables = stack_tables(200, 0, 1e-10, 0.01, [1e15], samples, np.linspace(0.0, 0.07, 199))
+    pieces = [focused_energy(rows[i : i + 20], 0, 20, 0, *tables, 8, 40)[0] for i in range(0, 4000, 20)]
+    energy = np.stack(pieces)
+    np.testing.assert_allclose(energy.mean(axis=(0, 1)), 1.0, rtol=0.05)
+    np.testing.assert_allclose(energy.mean(axis=(0, 2)), 1.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize(("near", "per_depth"), [(0.09, 0.0), (0.02, 1.0), (0.0, 3.0)])
+def test_the_stack_is_the_sum_that_its_formula_says(rng, stride: int, near: float, per_depth: float) -> None:
+    n, m, surface, dt, step, half, length = 30, 120, 12, 1e-10, 0.015, 6, 8
+    rows = rng.normal(size=(n, 2, m)).astype(np.float32)
+    speeds = [0.8e8, 1.2e8]
+    samples = np.arange(surface, m - 1, stride)
+    apertures = np.minimum(half * step, near + per_depth * 0.5e8 * dt * (samples - surface))
+    n_bins = (len(samples) - length) // (length // 2) + 1
+    tables = stack_tables(m, surface, dt, step, speeds, samples, apertures)
+    energy, which = focused_energy(rows, 3, 28, 1, *tables, n_bins, length)
+
+    def stacked(i: int, v: float) -> np.ndarray:
+        total, power = np.zeros(len(samples)), np.zeros(len(samples))
+        for j in range(n):
+            far = abs(i - j) * step
+            weight = np.where(far < apertures + step, 0.5 + 0.5 * np.cos(np.pi * far / (apertures + step)), 0.0)
+            weight *= abs(i - j) <= half
+            at = surface + np.hypot((samples - surface) * dt, 2 * far / v) / dt
+            total += weight * np.where(at < m - 1, np.interp(at, np.arange(m), rows[j, 1]), 0.0)
+            power += weight**2
+        return total**2 / power
+
+    for i in range(3, 28):
+        squares = np.stack([stacked(i, v) for v in speeds])
+        bins = np.stack([squares[:, b : b + length].mean(axis=1) for b in range(0, n_bins * 4, 4)], axis=1)
+        np.testing.assert_allclose(energy[i - 3], bins.max(axis=0), rtol=2e-4)
+        np.testing.assert_array_equal(which[i - 3], bins.argmax(axis=0))
 
 
 @pytest.mark.parametrize("height", [0.02, 0.1, 0.4])
