@@ -27,12 +27,9 @@ def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
         taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, 24)
         responses = np.exp(-axis / taus[:, None])
     elif geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == g:
-        wt = axis * (np.geomspace(0.1 / axis[-1], 10.0 / axis[0], 24)[:, None])
-        responses = np.zeros((25, g))
-        # a conductor answers thin along +Q, thick along -I (a diamagnet); a core of ferrite along +I
-        responses[:24, 0::2] = -(wt**2) / (1.0 + wt**2)
-        responses[:24, 1::2] = wt / (1.0 + wt**2)
-        responses[24, 0::2] = 1.0
+        # and a core of ferrite, which answers along +I
+        ferrite = np.tile((1.0, 0.0), len(axis))
+        responses = np.concatenate((_relaxations(axis, 24), ferrite[None]))
     else:
         return np.eye(g)
     if g <= ranks:
@@ -50,11 +47,25 @@ def reduced_noise(factor: F8, basis: F8) -> F8:
 
 
 def decay_directions(geometry: MetalGeometry, basis: F8) -> F8:
-    """(T, r) answers in those coordinates of metal with one time constant each, from a third of the first gate to three
-    times the last. Steel and thick metal, in which many meet, lie between them. None of a head without gates: (0, r).
+    """(T, r) answers in those coordinates of metal with one time constant each. Steel and thick metal, in which many
+    meet, lie between them. None of a head that does not say its axis: (0, r).
+
+    Pulse induction: from a third of the first gate to three times the last. Continuous wave: from a tenth of the highest
+    to ten times the lowest angular frequency's inverse. Of a core that answers in phase alone there is none: so does soil.
     """
     axis = np.array(geometry.axis, dtype=np.float64)
+    if geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == geometry.values:
+        return np.ascontiguousarray(_relaxations(axis, _DECAYS) @ basis)
     if geometry.kind is not StreamKind.METAL_PI or len(axis) != geometry.values:
         return np.empty((0, basis.shape[1]))
     taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, _DECAYS)
     return np.ascontiguousarray(np.exp(-axis / taus[:, None]) @ basis)
+
+
+def _relaxations(frequencies: F8, count: int) -> F8:
+    """(count, 2 F) I and Q of single relaxations: thin conductors answer along +Q, thick ones along -I."""
+    wt = frequencies * (np.geomspace(0.1 / frequencies[-1], 10.0 / frequencies[0], count)[:, None])
+    out = np.empty((count, 2 * len(frequencies)))
+    out[:, 0::2] = -(wt**2) / (1.0 + wt**2)
+    out[:, 1::2] = wt / (1.0 + wt**2)
+    return out
