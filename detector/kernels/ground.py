@@ -66,7 +66,7 @@ def less_median(rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8) 
 
 
 @njit(cache=True, nogil=True)
-def lower_factor(m: F8, factor: F8) -> None:
+def _lower_factor(m: F8, factor: F8) -> None:
     """Cholesky factor of m (r, r); a pivot that rounding has eaten is kept at 1e-12 of its diagonal."""
     r = m.shape[0]
     for p in range(r):
@@ -117,13 +117,6 @@ def _energies(factor: F8, v: F8, decays: F8, opposite: float, z: F8, white: F8) 
 
 
 @njit(cache=True, nogil=True)
-def energy_along(factor: F8, v: F8, decays: F8, opposite: float, z: F8, white: F8) -> float:
-    """Of an output v (r,), whitened into z: the largest energy along one of the decays, or all where there are none."""
-    e, along = _energies(factor, v, decays, opposite, z, white)
-    return along
-
-
-@njit(cache=True, nogil=True)
 def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, soil: F8) -> None:
     """First idea of the soil's covariance from the first deviations (n, C * r), into soil (C, F, r, r).
 
@@ -159,7 +152,7 @@ def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, so
                 for p in range(r):
                     for q in range(r):
                         around[p, q] = (total[p, q] - around[p, q]) / max(weights - own, 1.0)
-                lower_factor(around, factor)
+                _lower_factor(around, factor)
                 size[i] = _solve(factor, v[i], z)
             _weigh(size, strange, weight)
             weights = _spread(v, weight, 0, n, total)
@@ -230,7 +223,6 @@ def ground_energy(
     soil: F8,
     late: F8,
     at: I8,
-    told: F8,
 ) -> F8:
     """Energy of each coil after each filter, along answers of metal, in units of noise and of what the ground gives.
 
@@ -245,8 +237,7 @@ def ground_energy(
     before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
     noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
     share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
-    weights that have not taught yet; at : (1,) rows so far; all four updated. told : (hi - lo, C F (2 r + 1) + F) is
-    filled for :func:`detector.kernels.around.around_energy`, unless it has no rows.
+    weights that have not taught yet; at : (1,) rows so far; all four updated.
     Returns (hi - lo, C, F).
     """
     coils, bank, r = soil.shape[0], soil.shape[1], soil.shape[2]
@@ -269,7 +260,7 @@ def ground_energy(
                         if at[0] >= guard:
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
                         whole[p, q] = left * noise[c, p, q] + cov[p, q]
-                lower_factor(whole, factor)
+                _lower_factor(whole, factor)
                 e, along = _energies(factor, v, decays, opposite, z, white)
                 doubted = False
                 for p in range(r):
@@ -283,13 +274,6 @@ def ground_energy(
                 old[r] = min(1.0, clip / max(e, 1e-300))
                 if e > strange and share[c, f] < 0.5:
                     old[r] *= strange / e
-                if len(told):
-                    to = (c * bank + f) * (2 * r + 1)
-                    told[i - lo, to + 2 * r] = old[r]
-                    told[i - lo, coils * bank * (2 * r + 1) + f] = left
-                    for p in range(r):
-                        told[i - lo, to + p] = v[p]
-                        told[i - lo, to + r + p] = other[p]
                 for p in range(r):
                     s = 0.0
                     for q in range(r):

@@ -27,9 +27,7 @@ def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
         taus = np.geomspace(axis[0] / 3.0, axis[-1] * 3.0, 24)
         responses = np.exp(-axis / taus[:, None])
     elif geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == g:
-        # and a core of ferrite, which answers along +I
-        ferrite = np.tile((1.0, 0.0), len(axis))
-        responses = np.concatenate((_relaxations(axis, 24), ferrite[None]))
+        return _beside_soil(_relaxations(axis, 24), axis, min(g, ranks))
     else:
         return np.eye(g)
     if g <= ranks:
@@ -38,6 +36,26 @@ def target_basis(geometry: MetalGeometry, ranks: int) -> F8:
     white /= np.linalg.norm(white, axis=1, keepdims=True)
     basis: F8 = np.linalg.svd(white, full_matrices=False)[2][:ranks].T / sigma[:, None]
     return np.ascontiguousarray(basis)
+
+
+def _beside_soil(responses: F8, frequencies: F8, ranks: int) -> F8:
+    """(2 F, r) orthonormal coordinates: along the soil's answers first, then what responses of metal have beside them.
+
+    Soil swings a thousandfold of what metal gives. Where each coordinate has some of it, the median along the sweep
+    shifts in each by another part of these swings once metal lies in its window, and what is left answers as no soil
+    does. So it has coordinates of its own: in phase alike at all frequencies (magnetic), lossy with an in-phase part
+    that falls as ln f, and, of conducting ground, in quadrature as f.
+    """
+    log = np.log(frequencies)
+    soil = np.zeros((3, 2 * len(frequencies)))
+    soil[0, 0::2] = 1.0
+    soil[1, 0::2] = -2.0 / np.pi * (log - log.mean())
+    soil[1, 1::2] = 1.0
+    soil[2, 1::2] = frequencies / frequencies[-1]
+    own = np.linalg.qr(soil.T)[0][:, : min(3, 2 * len(frequencies))]
+    metal = responses / np.linalg.norm(responses, axis=1, keepdims=True)
+    beside = np.linalg.svd(metal - metal @ own @ own.T)[2][: max(0, ranks - own.shape[1])]
+    return np.ascontiguousarray(np.concatenate((own.T, beside))[:ranks].T)
 
 
 def reduced_noise(factor: F8, basis: F8) -> F8:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.around import around_energy
 from detector.kernels.cells import add_cells, draw_cells
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
@@ -41,9 +40,6 @@ class ResponseSettings(Settings):
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
-    wave_ahead_m: float = quantity(
-        1.0, "m", 0.0, 10.0, "continuous waves: ground ahead that tells how soil answers, beside that behind; 0 = behind only"
-    )
     opposite: float = quantity(
         1.0, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = nothing hangs on the sign"
     )
@@ -92,15 +88,14 @@ class Response:
         self._taps, self._reach = _lobes(sigma_rows / self._every)
         longest = int(self._reach.max())
         half = max(1, round(settings.baseline_m / step)) if moves else 0
-        wave = geometry.kind is StreamKind.METAL_CW
-        ahead = round(settings.wave_ahead_m / step) if wave and moves else 0
-        self.ahead_steps = (half + longest - 1 + ahead) * self._every
+        self.ahead_steps = (half + longest - 1) * self._every
         """Nominal steps of travel after a reading that its energy has waited for at least."""
-        most = max(2 * half, half + ahead) + longest
+        most = 2 * half + longest
         self.latency = math.ceil((most + 1.5) * self._every) if self._every > 1 else most
         """Readings at the nominal speed that the first one waits; later ones wait `baseline_m` less."""
         self._channels = geometry.channels
         self.cells = settings.count
+        wave = geometry.kind is StreamKind.METAL_CW
         self._basis = target_basis(geometry, settings.wave_ranks if wave else settings.ranks)
         self._decays = decay_directions(geometry, self._basis)
         r = self._basis.shape[1]
@@ -112,9 +107,6 @@ class Response:
         self._wide = max(1, round(wide / step))
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
-        self._told = geometry.channels * settings.count * (2 * r + 1) + settings.count
-        self._around = DelayLine(guard, ahead, self._told) if ahead else None
-        self._behind: F8 = np.zeros_like(self._soil)
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
         # in static mode what stays is a target that is looked at
@@ -161,9 +153,6 @@ class Response:
         self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
         out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
-        if self._around is not None:
-            self._keep(self._energies(*self._around.finish(), factor))
-            out.append(self._draw_known())
         return np.concatenate((*out, self._draw(self._rows_in)))
 
     def _travel(self, n: int, places_m: F8 | None) -> F8:
@@ -194,26 +183,13 @@ class Response:
             own = rows[: self._line.ahead + 1, : self._channels * self._basis.shape[1]]
             first, passes = (self._baseline.first, _START_PASSES) if self._moves else (np.ascontiguousarray(own), 0)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
-            self._behind[:] = self._soil
-        noise, none = reduced_noise(factor, self._basis), np.empty((0, self._basis.shape[1]))
-        told = np.empty((0, 1)) if self._around is None else np.empty((hi - lo, self._told))
         found = ground_energy(
-            rows, lo, hi, self._taps, self._reach, noise, self._decays if self._around is None else none, self._opposite,
+            rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
             self._taught, self._pace, self._clip, self._strange, self._strange_pace,
-            self._share, self._soil, self._late, self._at, told,
+            self._share, self._soil, self._late, self._at,
         )  # fmt: skip
-        self._keep(found if self._around is None else self._energies(*self._around.push(told), factor))
-
-    def _energies(self, told: F8, lo: int, hi: int, factor: F8) -> F8:
-        assert self._around is not None
-        return around_energy(
-            told, lo, hi, self._around.behind, self._around.ahead, reduced_noise(factor, self._basis), self._decays,
-            self._opposite, self._pace, self._behind,
-        )  # fmt: skip
-
-    def _keep(self, found: F8) -> None:
         n = len(found)
-        self._known = np.concatenate((self._known[-1:], found.reshape(n, self._channels * self.cells)))
+        self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))
         self._known_middles = np.concatenate((self._known_middles[-1:], self._middles[:n]))
         self._middles = self._middles[n:]
 
