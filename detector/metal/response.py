@@ -13,6 +13,7 @@ from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
 from detector.metal.baseline import Baseline
 from detector.metal.geometry import MetalGeometry
+from detector.metal.soil_coordinates import SoilCoordinates
 from detector.samples import StreamKind
 from detector.settings import Settings, quantity
 
@@ -105,6 +106,8 @@ class Response:
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))
+        turns = wave and moves
+        self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if turns else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._pace = min(1.0, step / settings.soil_m)
@@ -150,6 +153,8 @@ class Response:
             middle = np.array([before + 0.5 * (held - 1)])
             self._take(self._part[None] / held, np.array([float(held)]), middle, factor)
             out.append(self._draw_known())
+        if self._turned is not None:
+            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))), factor)
         self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
         out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
@@ -166,11 +171,14 @@ class Response:
     def _take(self, means: F8, count: F8, middle: F8, factor: F8) -> None:
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
-        deviations = self._baseline.push(reduce_rows(means, self._basis, self._channels))
-        self._know(*self._line.push(self._counted(deviations)), factor)
+        rows = reduce_rows(means, self._basis, self._channels)
+        turned = rows if self._turned is None else self._turned.push(rows)
+        self._know(*self._line.push(self._counted(self._baseline.push(turned))), factor)
 
     def _counted(self, deviations: F8) -> F8:
         n = len(deviations)
+        if self._turned is not None:
+            deviations = self._turned.undone(deviations)
         out = np.column_stack((deviations, self._counts[:n]))
         self._counts = self._counts[n:]
         return out
@@ -182,6 +190,8 @@ class Response:
             # the ground that the first place waits for in any case tells what soil is worth here
             own = rows[: self._line.ahead + 1, : self._channels * self._basis.shape[1]]
             first, passes = (self._baseline.first, _START_PASSES) if self._moves else (np.ascontiguousarray(own), 0)
+            if self._turned is not None:
+                first = self._turned.undone(first)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
