@@ -68,8 +68,9 @@ def decay_directions(geometry: MetalGeometry, basis: F8) -> F8:
     """(T, r) answers in those coordinates of metal with one time constant each. Steel and thick metal, in which many
     meet, lie between them. None of a head that does not say its axis: (0, r).
 
-    Pulse induction: from a third of the first gate to three times the last. Continuous wave: from a tenth of the highest
-    to ten times the lowest angular frequency's inverse. Of a core that answers in phase alone there is none: so does soil.
+    Pulse induction: from a third of the first gate to three times the last. Continuous wave: from a tenth of the
+    highest to ten times the lowest frequency's inverse, the thickest of which answers along -I at all frequencies:
+    against it, as ferrite does, is along it too.
     """
     axis = np.array(geometry.axis, dtype=np.float64)
     if geometry.kind is StreamKind.METAL_CW and 2 * len(axis) == geometry.values:

@@ -42,7 +42,7 @@ class ResponseSettings(Settings):
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
     opposite: float = quantity(
-        1.0, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = nothing hangs on the sign"
+        1.0, "1", 0.0, 1.0, "energy that counts of a pulse's answer against the sign of metal's; 1 = nothing hangs on it"
     )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
@@ -64,6 +64,9 @@ class Response:
     response follow, and the energy is that along a decay of metal over the covariance of noise plus ground (adaptive
     matched filter, Robey et al. 1992), which follows the ground behind the head. In static mode no baseline is taken,
     and only the soil's known directions are learned: a target may stay under the head.
+
+    Of continuous waves each coordinate is, before its baseline, less what the soil at hand gives together with those
+    before it (see SoilCoordinates): a median of coordinates that share the soil leaves some of it beside metal.
 
     Filters run on cells of equal distance. Where the head's places are known these are measured, so that a response has
     its width in metres at any speed from a quarter of the nominal one up; where they are not, by the nominal speed. A
@@ -111,7 +114,9 @@ class Response:
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._pace = min(1.0, step / settings.soil_m)
-        self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
+        self._clip, self._strange = settings.clip, settings.strange
+        # steel answers along +I where a thick conductor answers along -I: of a wave both are signs of metal
+        self._opposite = 1.0 if wave else settings.opposite
         # in static mode what stays is a target that is looked at
         self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
         self._share: F8 = np.zeros((geometry.channels, settings.count))

@@ -27,8 +27,8 @@ class SoilCoordinates:
     its window shifts it by another part of the soil's swing in each, and what is left then answers as no soil does,
     up to the window's half length beside the metal. So each coordinate is less its regression on those before it: the
     soil stays in the first ones.
-    The map is unit lower triangular: it can always be undone. An energy over a covariance is the same in all coordinates,
-    so metal among the ground that the map is learned from does not become ground by it.
+    The map is unit lower triangular: it can always be undone. An energy over a covariance is the same in all
+    coordinates, so metal among the ground that the map is learned from does not become ground by it.
 
     It is learned from the first rows of a segment, for which the baseline waits in any case: from their differences
     over `apart` rows, in which a drift does not swing, each weighed as ground (see `start_soil`). Until then rows are
