@@ -42,7 +42,7 @@ class ResponseSettings(Settings):
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
     opposite: float = quantity(
-        1.0, "1", 0.0, 1.0, "share of a pulse's energy that counts against the sign of metal's; 1 = the sign is not used"
+        1.0, "1", 0.0, 1.0, "share of a pulse's energy that counts against the sign of metal's; 1 = sign not used"
     )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
