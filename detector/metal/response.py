@@ -13,6 +13,8 @@ from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
 from detector.metal.baseline import Baseline
 from detector.metal.geometry import MetalGeometry
+from detector.metal.soil_coordinates import SoilCoordinates
+from detector.samples import StreamKind
 from detector.settings import Settings, quantity
 
 F8 = NDArray[np.float64]
@@ -38,8 +40,9 @@ class ResponseSettings(Settings):
         1.0, "m", 0.2, 10.0, "half window of the median along the sweep; costs latency; wider than any target"
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
+    wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
     opposite: float = quantity(
-        1.0, "1", 0.0, 1.0, "energy that counts of an answer against the sign of metal's; 1 = nothing hangs on the sign"
+        1.0, "1", 0.0, 1.0, "share of a pulse's energy that counts against the sign of metal's; 1 = sign not used"
     )
     soil_m: float = quantity(2.0, "m", 0.1, 20.0, "e-folding length of the ground behind that tells how soil answers")
     guard_m: float = quantity(0.15, "m", 0.0, 5.0, "ground just behind that has not taught yet: a target's own extent")
@@ -61,6 +64,9 @@ class Response:
     response follow, and the energy is that along a decay of metal over the covariance of noise plus ground (adaptive
     matched filter, Robey et al. 1992), which follows the ground behind the head. In static mode no baseline is taken,
     and only the soil's known directions are learned: a target may stay under the head.
+
+    Of continuous waves each coordinate is, before its baseline, less what the soil at hand gives together with those
+    before it (see SoilCoordinates): a median of coordinates that share the soil leaves some of it beside metal.
 
     Filters run on cells of equal distance. Where the head's places are known these are measured, so that a response has
     its width in metres at any speed from a quarter of the nominal one up; where they are not, by the nominal speed. A
@@ -93,7 +99,8 @@ class Response:
         """Readings at the nominal speed that the first one waits; later ones wait `baseline_m` less."""
         self._channels = geometry.channels
         self.cells = settings.count
-        self._basis = target_basis(geometry, settings.ranks)
+        wave = geometry.kind is StreamKind.METAL_CW
+        self._basis = target_basis(geometry, settings.wave_ranks if wave else settings.ranks)
         self._decays = decay_directions(geometry, self._basis)
         r = self._basis.shape[1]
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
@@ -102,10 +109,14 @@ class Response:
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))
+        turns = wave and moves
+        self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if turns else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._pace = min(1.0, step / settings.soil_m)
-        self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
+        self._clip, self._strange = settings.clip, settings.strange
+        # steel answers along +I where a thick conductor answers along -I: of a wave both are signs of metal
+        self._opposite = 1.0 if wave else settings.opposite
         # in static mode what stays is a target that is looked at
         self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
         self._share: F8 = np.zeros((geometry.channels, settings.count))
@@ -147,6 +158,8 @@ class Response:
             middle = np.array([before + 0.5 * (held - 1)])
             self._take(self._part[None] / held, np.array([float(held)]), middle, factor)
             out.append(self._draw_known())
+        if self._turned is not None:
+            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))), factor)
         self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
         out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
@@ -163,11 +176,14 @@ class Response:
     def _take(self, means: F8, count: F8, middle: F8, factor: F8) -> None:
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
-        deviations = self._baseline.push(reduce_rows(means, self._basis, self._channels))
-        self._know(*self._line.push(self._counted(deviations)), factor)
+        rows = reduce_rows(means, self._basis, self._channels)
+        turned = rows if self._turned is None else self._turned.push(rows)
+        self._know(*self._line.push(self._counted(self._baseline.push(turned))), factor)
 
     def _counted(self, deviations: F8) -> F8:
         n = len(deviations)
+        if self._turned is not None:
+            deviations = self._turned.undone(deviations)
         out = np.column_stack((deviations, self._counts[:n]))
         self._counts = self._counts[n:]
         return out
@@ -179,6 +195,8 @@ class Response:
             # the ground that the first place waits for in any case tells what soil is worth here
             own = rows[: self._line.ahead + 1, : self._channels * self._basis.shape[1]]
             first, passes = (self._baseline.first, _START_PASSES) if self._moves else (np.ascontiguousarray(own), 0)
+            if self._turned is not None:
+                first = self._turned.undone(first)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
