@@ -78,5 +78,6 @@ def test_any_cut_reports_the_same_and_no_standing_peak_is_lost(data: st.DataObje
         near = [q for q in range(max(0, r - RADIUS), min(n, r + RADIUS + 1)) if q != r]
         if s[r] >= THRESHOLD and all(s[q] < s[r] for q in near):
             assert r in whole
+    # two equal rows at the very radius may be a crest of their own or a peak's flank: then both alarm
     for a, b in pairwise(whole):
-        assert b - a > RADIUS
+        assert b - a >= RADIUS
