@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, dug_objects
+from detector.collected import Collected, collect
+from detector.continuing import dug_objects
 from detector.decide.alarm import Tail
 from detector.decide.classifier import Model
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass
 from detector.errors import ModelError
+from detector.model_change import Comparison, Side, compare
 from detector.profile import load_profile
 from detector.recording.reader import open_recording
+from detector.reference_set import REFERENCE_SEEDS
 from detector.score.paired import mcnemar
-from detector.training import Collected, collect
 
 PROFILE = load_profile("handheld-dual")
 

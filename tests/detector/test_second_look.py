@@ -12,19 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from detector.collected import Collected, collect, decided
 from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import Model, load_model, model_from, model_text
 from detector.decide.second_look import BOUND, LOOK_FEATURES, MOST_WEIGHT, SecondLook, second_look_from
 from detector.decide.training import untrained
 from detector.detections import FEATURES, detection_table
 from detector.errors import ModelError
+from detector.looking_again import look_again
 from detector.pipeline import Pipeline
 from detector.profile import Profile, load_profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.segment import Tapped
 from detector.simulate.scene import Scene, dual_scene
-from detector.training import Collected, collect, decided, look_again
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (pip install 'groundsweep[train]')")
 
