@@ -18,6 +18,9 @@ REFERENCE_SEEDS: Final = range(700_000, 700_024)
 OWN_SEEDS: Final = range(700_100, 700_124)
 """Of a head as the labels come from: other ground."""
 
+_PLAIN_COILS: Final = (1, 3)
+"""Of the pulse-induction heads that plain scenes draw."""
+
 _MOST: Final = 5
 """Coils or antennas abreast that a scene can have."""
 
@@ -68,8 +71,7 @@ def head_like(device: DeviceDescription) -> tuple[Sensors, HeadWish]:
         "dual" if metal and radar else "metal" if metal else "radar",
         HeadWish(
             metal="cw" if waves else "pi",
-            # one pulsed coil is the plain head, whose objects lie under its middle
-            coils=coils if waves or coils > 1 else None,
+            coils=coils if waves or coils not in (0, *_PLAIN_COILS) else None,
             radar="stepped" if stepped else "impulse",
             antennas=max(1, min(_MOST, sum(s.channels for s in radar))),
         ),

@@ -20,6 +20,13 @@ HEADS: tuple[tuple[Sensors, HeadWish], ...] = (
 )
 
 
+def test_a_pulsed_head_of_three_coils_is_among_the_plain_ones() -> None:
+    three = next(
+        s.device for s in (dual_scene(k, 2.0, sensors="metal") for k in range(30)) if s.blocks[0].raw.shape[1] == 3
+    )
+    assert head_like(three) == ("metal", PLAIN)
+
+
 @pytest.mark.parametrize(("sensors", "wish"), HEADS)
 def test_a_head_is_made_again_of_the_kind_that_it_is(sensors: Sensors, wish: HeadWish) -> None:
     assert head_like(dual_scene(5, 2.0, sensors=sensors, wish=wish).device) == (sensors, wish)
