@@ -28,7 +28,7 @@ from detector.score.trial import LaneScore
 from detector.simulate.teaching import teaching_scene, teaching_seeds
 from detector.training import scored, train
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(7200)]
 
 SEEDS = teaching_seeds(8000, 60, 40)
 FOLDS = 3
