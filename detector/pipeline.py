@@ -66,6 +66,16 @@ class Latency:
     """At the stream's nominal record rate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A stream saw nothing between two ticks, both left out: there its sensor did not "not alarm"."""
+
+    stream_id: int
+    sensor: str
+    after_tick: int
+    before_tick: int
+
+
 class Pipeline:
     """All chains of one head.
 
@@ -74,6 +84,7 @@ class Pipeline:
     device : who the head is and what it streams
     profile : every tunable number
     model : classifier and alarm thresholds
+    absent : told of every absence too; one with the same stream and beginning replaces the one before
 
     Raises
     ------
@@ -81,8 +92,15 @@ class Pipeline:
         when the profile does not fit the head's streams.
     """
 
-    def __init__(self, device: DeviceDescription, profile: Profile, model: Model) -> None:
+    def __init__(
+        self,
+        device: DeviceDescription,
+        profile: Profile,
+        model: Model,
+        absent: Callable[[Absence], None] | None = None,
+    ) -> None:
         self._device = device
+        self._told = absent
         self._link_s = profile.fusion.link_s
         self._fusion = Fusion(
             profile.fusion,
@@ -99,6 +117,8 @@ class Pipeline:
 
         def absent(after_tick: int, before_tick: int) -> None:
             self._fusion.absent(stream.stream_id, sensor, after_tick, before_tick)
+            if self._told is not None:
+                self._told(Absence(stream.stream_id, sensor, after_tick, before_tick))
 
         return Runner(stream, profile, model, self._device.tick_hz, self._fusion.link_pass_ticks, absent)
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import Tail
-from detector.decide.evidence import SensorModel, sensor_features, sensor_model_from
+from detector.decide.evidence import SensorModel, sensor_model_from
+from detector.detections import FEATURES
 from detector.settings import Settings, choice
 
 F8 = NDArray[np.float64]
@@ -38,7 +39,7 @@ _ABSOLUTE: Final = ("two_way_ns", "two_way_periods", "thickness_ns", "spectral_c
 training lanes happened to hold their objects, and vote away what lies deeper."""
 
 LOOK_FEATURES: Final = tuple(
-    f for f in sensor_features("radar") if f != "radar_score" and f.removeprefix("radar_") not in _ABSOLUTE
+    f for f in FEATURES if f.startswith("radar_") and f != "radar_score" and f.removeprefix("radar_") not in _ABSOLUTE
 )
 """Shape alone; the score of the peak is added by itself."""
 

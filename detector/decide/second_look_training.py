@@ -40,6 +40,52 @@ class Candidate:
     """Index into CLASSES; -1 beside an object, where nobody can say."""
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Candidates as forests see them that never saw their place."""
+
+    score: F8
+    label: I8
+    taught: NDArray[np.bool_]
+    """Those that forests are grown on."""
+    features: F8
+    limit: float
+    """Of novelty."""
+    ratio: F8
+    """(n,) log likelihood ratio that the look may add, within its bound, before any weight."""
+
+
+def held_out_looks(candidates: Sequence[Candidate], clean_m: float) -> HeldOut | str:
+    """Each candidate looked at by forests of other folds, by place; or why there are none.
+
+    clean_m : metres of ground on which nothing is known to lie
+    """
+    score = np.array([c.score for c in candidates], dtype=np.float64)
+    label = np.array([c.label for c in candidates], dtype=np.int64)
+    fold = np.unique([c.place for c in candidates], return_inverse=True)[1] % FOLDS if candidates else np.empty(0)
+    bare = np.sort(score[label == 1])[::-1]
+    allowed = int(LOOSE_PER_M * clean_m)
+    level = float(bare[allowed]) if allowed < len(bare) else -np.inf
+    taught = (label >= 0) & (score > level)
+    each = [[int(np.count_nonzero(taught & (fold != k) & (label == c))) for c in (0, 1)] for k in range(FOLDS)]
+    if not candidates or min(min(n) for n in each) < LEAST_EACH:
+        return f"fewer than {LEAST_EACH} objects or candidates on bare ground to learn from"
+    features = np.array([c.features for c in candidates])
+    parts = [_grown(features, label, taught & (fold != k)) for k in range(FOLDS)]
+    distance = np.zeros(len(score))
+    for k, (part, _) in enumerate(parts):
+        model = sensor_model_from(part, len(CLASSES))
+        for i in np.flatnonzero((fold == k) & taught & (label == 0)):
+            distance[i] = model.novelty(features[i])
+    limit = round(float(np.quantile(distance[taught & (label == 0)], 1.0 - NOVEL_SHARE)), 4)
+    ratio = np.zeros(len(score))
+    for k, (part, prior) in enumerate(parts):
+        look = _of_unit_weight(part, prior, limit)
+        for i in np.flatnonzero(fold == k):
+            ratio[i] = look.shift(features[i])
+    return HeldOut(score, label, taught, features, limit, ratio)
+
+
 def fit_second_look(
     candidates: Sequence[Candidate], clean_m: float
 ) -> tuple[dict[str, Any] | None, dict[str, Any], F8]:
@@ -57,45 +103,20 @@ def fit_second_look(
     ModelError
         without scikit-learn, which the extra 'train' brings.
     """
-    score = np.array([c.score for c in candidates], dtype=np.float64)
-    label = np.array([c.label for c in candidates], dtype=np.int64)
-    fold = np.unique([c.place for c in candidates], return_inverse=True)[1] % FOLDS if candidates else np.empty(0)
-    bare = np.sort(score[label == 1])[::-1]
-    allowed = int(LOOSE_PER_M * clean_m)
-    level = float(bare[allowed]) if allowed < len(bare) else -np.inf
-    taught = (label >= 0) & (score > level)
-    each = [[int(np.count_nonzero(taught & (fold != k) & (label == c))) for c in (0, 1)] for k in range(FOLDS)]
-    if not candidates or min(min(n) for n in each) < LEAST_EACH:
-        return None, {"why_none": f"fewer than {LEAST_EACH} objects or candidates on bare ground to learn from"}, score
-    features = np.array([c.features for c in candidates])
-
-    def grown(rows: NDArray[np.bool_]) -> tuple[dict[str, Any], float]:
-        part = grow("radar", features[rows], label[rows], np.ones(int(rows.sum())), LOOK_FEATURES, len(CLASSES))
-        n = np.bincount(label[rows])
-        return part, round(float(np.log(n[0] / n[1])), 6)
-
-    parts = [grown(taught & (fold != k)) for k in range(FOLDS)]
-    distance = np.zeros(len(score))
-    for k, (part, _) in enumerate(parts):
-        model = sensor_model_from(part, len(CLASSES))
-        for i in np.flatnonzero((fold == k) & taught & (label == 0)):
-            distance[i] = model.novelty(features[i])
-    limit = round(float(np.quantile(distance[taught & (label == 0)], 1.0 - NOVEL_SHARE)), 4)
-    ratio = np.zeros(len(score))
-    for k, (part, prior) in enumerate(parts):
-        look = _of_unit_weight(part, prior, limit)
-        for i in np.flatnonzero(fold == k):
-            ratio[i] = look.shift(features[i])
+    held = held_out_looks(candidates, clean_m)
+    if isinstance(held, str):
+        return None, {"why_none": held}, np.array([c.score for c in candidates], dtype=np.float64)
+    score, label, taught, ratio = held.score, held.label, held.taught, held.ratio
     weight = _weight(score[taught], ratio[taught], label[taught])
     looked: F8 = score + weight * ratio
     tail = fit_tail(looked[label == 1].tolist(), clean_m)
-    part, prior = grown(taught)
+    part, prior = _grown(held.features, label, taught)
     stored = {
         "classes": list(CLASSES),
         "prior": prior,
         "weight": weight,
         "tail": tail_data(tail),
-        "part": {**part, "novelty_limit": limit},
+        "part": {**part, "novelty_limit": held.limit},
     }
     told = {
         "objects": int(np.count_nonzero(taught & (label == 0))),
@@ -109,6 +130,12 @@ def fit_second_look(
         "sha256": model_hash(stored),
     }
     return stored, told, looked
+
+
+def _grown(features: F8, label: I8, rows: NDArray[np.bool_]) -> tuple[dict[str, Any], float]:
+    part = grow("radar", features[rows], label[rows], np.ones(int(rows.sum())), LOOK_FEATURES, len(CLASSES))
+    n = np.bincount(label[rows])
+    return part, round(float(np.log(n[0] / n[1])), 6)
 
 
 def _of_unit_weight(part: dict[str, Any], prior: float, limit: float) -> SecondLook:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.collected import OPEN, collect
 from detector.detections import TrueObject
 from detector.profile import Profile
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.bounds import clopper_pearson
 from detector.score.matching import HALO_MARGIN_M, is_target
 from detector.score.trial import place_of
-from detector.training import OPEN, collect
 
 DB: float = 10.0 / math.log(10.0)
 """Alarm scores are natural logarithms of an energy ratio."""

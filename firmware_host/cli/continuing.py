@@ -12,18 +12,21 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, continued, dug_objects, held_out
+from detector.collected import Collected, collect
+from detector.continuing import continued, dug_objects, held_out, lessons
 from detector.decide.classifier import Model, load_model, model_from, model_hash, model_text
 from detector.errors import ModelError
+from detector.model_change import Comparison, Side, compare_by_heads
 from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
+from detector.reference_set import ReferenceScene, reference_scenes
 from detector.score.report import finite
-from detector.score.trial import place_of, soil_of
+from detector.score.trial import place_of
 from detector.simulate.teaching import teaching_scene, teaching_seeds
-from detector.training import Collected, collect
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.opening import console
 from firmware_host.cli.reading import reading
+from firmware_host.cli.teaching import collected
 
 SHIPPED = "shipped"
 
@@ -46,13 +49,11 @@ class Wish:
     jobs: int
 
 
-def collected_scene(seed: int, profile_name: str) -> Collected:
-    """A simulated scene under open thresholds."""
-    scene = teaching_scene(seed)
-    lane = collect(
-        f"scene{seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name), scene.soil.name,
-        scene=True,
-    )  # fmt: skip
+def collected_scene(scene: ReferenceScene | int, profile_name: str) -> Collected:
+    """A simulated scene under open thresholds: of the reference set, or a teaching one by its seed."""
+    made = teaching_scene(scene) if isinstance(scene, int) else scene.made()
+    name = f"scene{scene}" if isinstance(scene, int) else scene.name
+    lane = collect(name, made.device, made.blocks, made.truth, load_profile(profile_name), made.soil.name, scene=True)
     assert lane is not None  # a simulated scene has places
     return lane
 
@@ -62,7 +63,6 @@ def collected_file(file: Path, profile: Profile) -> Collected | str:
     with reading(file) as r:
         if isinstance(r, Recording):
             r.refuse_training("teach or judge a model")
-        blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
         objects = tuple(r.truth())
         said = ""
         if not objects:
@@ -71,7 +71,7 @@ def collected_file(file: Path, profile: Profile) -> Collected | str:
             said = f"nothing found at {dug.nothing} places, {dug.opinions} opinions, {dug.without_place} without place"
         if not objects:
             return f"{file.name}: nothing that was dug and named ({said})"
-        lane = collect(file.stem, r.device, blocks, objects, profile, soil_of(r.note))
+        lane = collected(r, file.stem, objects, profile)
     return lane if lane is not None else f"{file.name}: records without a place"
 
 
@@ -83,9 +83,6 @@ def continue_training(wish: Wish) -> None:
     first, count, waves = int(scenes["first"]), int(scenes["count"]), int(scenes.get("waves", 0))
     if wish.base_scenes is not None:
         count, waves = min(count, wish.base_scenes), min(waves, wish.base_scenes)
-    seeds = list(REFERENCE_SEEDS[: wish.reference_scenes])
-    if set(seeds) & set(range(first, first + int(scenes["count"]))):
-        raise ModelError(f"{before.name} learned from scenes of the reference set: it cannot be judged on them.")
     learned = {Path(f).stem for f in before.provenance.get("recordings", [])}
     own = {place_of(f.stem) for f in wish.files}
     if mixed := sorted(f.name for f in wish.reference if place_of(f.stem) in own or f.stem in learned):
@@ -93,9 +90,12 @@ def continue_training(wish: Wish) -> None:
     labelled = _files(wish.files, profile)
     if not labelled:
         raise ModelError("There is nothing to learn from: label what was dug with 'groundsweep label', then train.")
+    judges = reference_scenes(before, [c.device for c in labelled], wish.reference_scenes)
+    if {s.seed for s in judges} & set(teaching_seeds(first, int(scenes["count"]), int(scenes.get("waves", 0)))):
+        raise ModelError(f"{before.name} learned from scenes of the reference set: it cannot be judged on them.")
     reference = _files(wish.reference, profile)
     teachers = teaching_seeds(first, count, waves)
-    made = _scenes([*teachers, *seeds], wish)
+    made = _scenes([*teachers, *judges], wish)
     base, reference = made[: len(teachers)], made[len(teachers) :] + reference
     if missing := sorted(learned - {f.stem for f in wish.files}):
         console.print(
@@ -103,24 +103,25 @@ def continue_training(wish: Wish) -> None:
             f"{', '.join(missing[:4])}... What only they taught is gone; the reference says what that costs.",
             markup=False, soft_wrap=True,
         )  # fmt: skip
+    taught = lessons(before, base, labelled, profile, frozenset(learned))
     data = continued(
         wish.name,
         before,
-        base,
-        labelled,
+        taught,
         profile,
         {
             "recordings": sorted(f.name for f in wish.files),
             "scenes": {"first": first, "count": count, "waves": waves},
             "labelled_objects": sum(len(c.truth) for c in labelled),
-            "reference": {"scenes": seeds, "recordings": sorted(f.name for f in wish.reference)},
+            "reference": {"scenes": [s.name for s in judges], "recordings": sorted(f.name for f in wish.reference)},
             "what": "simulated scenes and labelled recordings; judged on the reference lanes named here",
         },
     )
     after = model_from(data, wish.name)
-    found = compare(reference, before, after, profile)
-    console.print(found.to_text(), markup=False, soft_wrap=True)
-    on_own = held_out(before, base, labelled, profile)
+    found = compare_by_heads(reference, before, after, profile)
+    for one in found:
+        console.print(one.to_text(), markup=False, soft_wrap=True)
+    on_own = held_out(before, taught, labelled, profile)
     if on_own is None:
         console.print("On your own ground: not judged, it takes a dug mine and two places.")
     else:
@@ -133,8 +134,8 @@ def continue_training(wish: Wish) -> None:
             )  # fmt: skip
     if wish.report is not None:
         _report(wish.report, before, after, found, on_own)
-    if found.worse:
-        console.print(f"Refused: {found.worse}. {wish.out} is not written.", markup=False, soft_wrap=True)
+    if worse := [f"on {one.heads} {one.worse}" for one in found if one.worse]:
+        console.print(f"Refused: {'; '.join(worse)}. {wish.out} is not written.", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     try:
         wish.out.write_text(model_text(data))
@@ -154,25 +155,27 @@ def _files(files: Sequence[Path], profile: Profile) -> list[Collected]:
     return out
 
 
-def _scenes(seeds: Sequence[int], wish: Wish) -> list[Collected]:
-    def died(seed: int) -> Collected:
-        raise ModelError(f"The process that made scene {seed} died, perhaps for want of memory. Try fewer --jobs.")
+def _scenes(scenes: Sequence[ReferenceScene | int], wish: Wish) -> list[Collected]:
+    def died(scene: ReferenceScene | int) -> Collected:
+        raise ModelError(f"The process that made scene {scene} died, perhaps for want of memory. Try fewer --jobs.")
 
     errors = Console(stderr=True)
-    answers = in_order(partial(collected_scene, profile_name=wish.profile_name), seeds, wish.jobs, died)
+    answers = in_order(partial(collected_scene, profile_name=wish.profile_name), scenes, wish.jobs, died)
     if errors.is_terminal:
-        return list(track(answers, "scenes", total=len(seeds), console=errors, transient=True))
+        return list(track(answers, "scenes", total=len(scenes), console=errors, transient=True))
     return list(answers)
 
 
-def _report(path: Path, before: Model, after: Model, found: Comparison, on_own: tuple[Side, Side] | None) -> None:
+def _report(
+    path: Path, before: Model, after: Model, found: Sequence[Comparison], on_own: tuple[Side, Side] | None
+) -> None:
     data = {
         "format": "groundsweep-model-change",
-        "version": 1,
+        "version": 2,
         "before": {"name": before.name, "hash": before.hash},
         "after": {"name": after.name, "hash": after.hash},
-        "refused": found.worse,
-        "reference": asdict(found),
+        "refused": "; ".join(f"on {one.heads} {one.worse}" for one in found if one.worse),
+        "reference": [asdict(one) for one in found],
         "own_ground_held_out": None if on_own is None else {"before": asdict(on_own[0]), "after": asdict(on_own[1])},
     }
     try:

@@ -8,18 +8,17 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from detector.collected import Collected, collect
 from detector.decide.classifier import model_hash, model_text
-from detector.detections import TrueObject
 from detector.errors import ModelError
-from detector.profile import DEFAULT_PROFILE, load_profile
+from detector.profile import DEFAULT_PROFILE, Profile, load_profile
 from detector.recording.reader import Recording
-from detector.samples import DeviceDescription, SampleBlock
 from detector.simulate.teaching import teaching_scene, teaching_seeds
-from detector.training import collect
 from detector.training import train as fit
 from firmware_host.cli.continuing import SHIPPED, Wish, continue_training
 from firmware_host.cli.opening import ProfileOption, console
 from firmware_host.cli.reading import reading
+from firmware_host.cli.teaching import collected
 
 
 def register(app: typer.Typer) -> None:
@@ -27,12 +26,11 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
-def _load(file: Path) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject]]:
+def _load(file: Path, profile: Profile) -> Collected | None:
     with reading(file) as r:
         if isinstance(r, Recording):
             r.refuse_training("teach a model")
-        blocks = list(r.blocks(4096)) if isinstance(r, Recording) else list(r.blocks)  # type: ignore[attr-defined]
-        return r.device, blocks, r.truth()
+        return collected(r, file.stem, r.truth(), profile)
 
 
 def train(
@@ -57,7 +55,10 @@ def train(
         typer.Option(help="With --continue: also judge on this recording, which is not trained on. Repeat it."),
     ] = None,
     reference_scenes: Annotated[
-        int, typer.Option(min=0, max=24, help="With --continue: scenes of the reference set to judge on.")
+        int,
+        typer.Option(
+            min=0, max=24, help="With --continue: scenes of the reference set to judge on, of each kind of head."
+        ),
     ] = 24,
     report: Annotated[
         Path | None, typer.Option(help="With --continue: write what changed as JSON, also if the model is refused.")
@@ -72,9 +73,7 @@ def train(
     """
     if continue_from is not None:
         continue_training(
-            Wish(
-                files, continue_from, out, profile_name, name, reference or [], scenes, reference_scenes, report, jobs
-            )
+            Wish(files, continue_from, out, profile_name, name, reference or [], scenes, reference_scenes, report, jobs)
         )
         return
     if reference or report is not None:
@@ -84,7 +83,7 @@ def train(
     profile = load_profile(profile_name)
     lanes = []
     for file in track(sorted(files), "recordings", console=console, transient=True):
-        lane = collect(file.stem, *_load(file), profile)
+        lane = _load(file, profile)
         if lane is not None:
             lanes.append(lane)
     seeds = teaching_seeds(first_scene, count, waves)

@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
+from detector.collected import collect
 from detector.decide.classifier import load_model
 from detector.decide.second_look import SecondLook
 from detector.detections import TrueObject
@@ -30,7 +31,6 @@ from detector.score.matching import HALO_MARGIN_M, halo_length_m, is_target
 from detector.score.roc import Ranked, curve, pod_at, pods_at
 from detector.simulate.lane import dual_sensor_lane
 from detector.simulate.scene import dual_scene
-from detector.training import collect
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.continuing import REFERENCE_SEEDS, Comparison, Side, compare, dug_objects
+from detector.collected import Collected, collect
+from detector.continuing import dug_objects
 from detector.decide.alarm import Tail
 from detector.decide.classifier import Model
+from detector.decide.evidence import WAVE
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass
 from detector.errors import ModelError
+from detector.model_change import Comparison, Side, compare, compare_by_heads
 from detector.profile import load_profile
 from detector.recording.reader import open_recording
+from detector.samples import StreamKind
 from detector.score.paired import mcnemar
-from detector.training import Collected, collect
 
 PROFILE = load_profile("handheld-dual")
 
@@ -102,6 +105,22 @@ def test_labels_teach_what_was_dug_and_nothing_else() -> None:
     assert all(o.confidence == "dug" for o in dug.objects)
 
 
-def test_nobody_trains_on_the_reference_scenes(model: Model) -> None:
-    scenes = model.provenance["scenes"]
-    assert not set(REFERENCE_SEEDS) & set(range(scenes["first"], scenes["first"] + scenes["count"]))
+def test_a_loss_under_one_kind_of_head_is_not_made_good_under_the_other(lanes: list[Collected], model: Model) -> None:
+    """The second lane taken for one of continuous waves, on which the new model is deaf."""
+    metal = next(s for s in lanes[1].device.streams if s.kind.is_metal)
+    wave = replace(metal, kind=StreamKind.METAL_CW, values=2, axis=(10e3,), name="wave")  # of it only the kind is read
+    other = replace(
+        lanes[1],
+        device=replace(lanes[1].device, streams=(wave,)),
+        alarms=tuple(a for a in lanes[1].alarms if a.sensor == "metal"),
+    )
+    deaf = replace(model, tails={**model.tails, WAVE: Tail(1e3, 0.1, 0.1)})
+    hears = replace(model, tails={**model.tails, WAVE: model.tails["metal"]})
+    pulses, waves = compare_by_heads([lanes[0], other], hears, deaf, PROFILE)
+    assert waves.before.found > waves.after.found
+    assert waves.worse
+    assert "continuous waves" in waves.to_text()
+    assert not pulses.worse
+    assert len(compare_by_heads(lanes, model, model, PROFILE)) == 1
+    with pytest.raises(ModelError, match="no reference lanes"):
+        compare_by_heads([], model, model, PROFILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,19 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from detector.collected import Collected, collect, decided
+from detector.continuing import lessons
 from detector.decide.alarm import Alarm, Tail
 from detector.decide.classifier import Model, load_model, model_from, model_text
 from detector.decide.second_look import BOUND, LOOK_FEATURES, MOST_WEIGHT, SecondLook, second_look_from
 from detector.decide.training import untrained
 from detector.detections import FEATURES, detection_table
 from detector.errors import ModelError
+from detector.looking_again import look_again, looked
 from detector.pipeline import Pipeline
 from detector.profile import Profile, load_profile
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.segment import Tapped
 from detector.simulate.scene import Scene, dual_scene
-from detector.training import Collected, collect, decided, look_again
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed (pip install 'groundsweep[train]')")
 
@@ -126,6 +129,39 @@ def test_the_threshold_stands_on_looks_of_forests_that_never_saw_the_place(
     metres = sum(c.clean_m for c in lanes)
     for rate in (0.2, 0.1):
         assert np.count_nonzero(held > look.tail.threshold(rate)) / metres <= 1.5 * rate
+
+
+def test_lanes_that_the_look_knows_are_learned_from_further_as_if_it_did_not(
+    lanes: list[Collected], learned: dict, looking: Model
+) -> None:
+    look = second_look_from(learned["look"])
+    knows = replace(looking, second_look=look)
+
+    def scores(of: Sequence[Collected]) -> list[float]:
+        return [a.score for c in of for a in c.alarms]
+
+    base, known, new = lanes[:-1], replace(lanes[-1], lane="known"), replace(lanes[0], lane="new", place="elsewhere")
+    taught = lessons(knows, base, [new, known], PROFILE, frozenset({"known"}))
+    # as the training itself saw what it learned from, to the bit, and what is new as it will be seen
+    assert scores([*taught.base, taught.labelled[1]]) == scores(learned["seen"])
+    assert scores(taught.labelled[:1]) == scores(looked([new], look))
+    # its own words on what it knows would be more sure of themselves
+    bare = [
+        [s.score - a.score for c, d in zip(base, of, strict=True)
+         for a, s in zip(c.alarms, d.alarms, strict=True) if c.is_clean(a.x_m)]
+        for of in (looked(base, look), taught.base)
+    ]  # fmt: skip
+    assert np.mean(bare[0]) < np.mean(bare[1])
+
+
+def test_with_too_few_lanes_to_look_at_afresh_the_look_is_its_own_and_that_is_told(
+    lanes: list[Collected], looking: Model
+) -> None:
+    taught = lessons(looking, lanes[:2], [], PROFILE)
+    assert "too few" in taught.told
+    assert list(taught.base) == looked(lanes[:2], look_of(looking))
+    assert lessons(replace(looking, second_look=None), lanes[:2], [], PROFILE).base == tuple(lanes[:2])
+    assert lessons(looking, lanes[:2], [], WITHOUT).base == tuple(lanes[:2])
 
 
 def test_with_too_little_to_learn_from_the_score_stands_alone(lanes: list[Collected]) -> None:

@@ -150,7 +150,9 @@ def test_what_was_dug_is_summed_up_and_learned_from(model: Model, tmp_path: Path
     # six scenes are few to learn from: whichever way it goes, file, exit code and report must agree
     assert done.exit_code == (1 if said["refused"] else 0), done.output
     assert out.exists() == (not said["refused"])
-    assert said["reference"]["lanes"] == 3
+    assert [(one["heads"], one["lanes"]) for one in said["reference"]] == [
+        ("pulses and radar", 3), ("continuous waves", 3)
+    ]
     assert said["own_ground_held_out"]["before"]["found"] > 0
     assert said["before"]["hash"] == model.hash
     assert ("Refused" in done.stdout) == bool(said["refused"])

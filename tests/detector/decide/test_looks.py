@@ -11,10 +11,19 @@ from detector.decide.evidence import sensor_features, sensor_model_from
 from detector.decide.growing import grow
 from detector.decide.metal_look import swept_look
 from detector.decide.radar_look import aligned_look
+from detector.decide.second_look import LOOK_FEATURES
 from detector.detections import FEATURES
 from detector.kernels.answer import decay_over_soil, log_slope
 
 PERIOD_S = 1 / 1.5e9
+
+
+def test_how_well_a_hyperbola_fits_is_told_to_the_second_look_and_not_to_the_classifier() -> None:
+    hyperbola = {"radar_semblance", "radar_semblance_near", "radar_flatness"}
+    assert hyperbola <= set(LOOK_FEATURES)
+    kept = sensor_features("radar")
+    assert not {*hyperbola, "radar_velocity_m_per_ns"} & set(kept)
+    assert len(kept) == len([f for f in FEATURES if f.startswith("radar_")]) - 4
 
 
 def pulse_at(t_s: np.ndarray) -> np.ndarray:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from detector.collected import Collected, collect, decided
 from detector.decide.classifier import load_model
 from detector.decide.evidence import WAVE, part_of
 from detector.profile import load_profile
 from detector.simulate.scene import HeadWish, dual_scene
-from detector.training import Collected, collect, decided, tails_of
+from detector.training import tails_of
 
 
 def test_a_wave_lane_is_cut_at_its_own_threshold_and_gives_its_own_features() -> None:

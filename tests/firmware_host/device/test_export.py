@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from detector.collected import OPEN
 from detector.decide.classifier import Model, model_from
 from detector.decide.training import untrained
 from detector.detections import FEATURES
@@ -19,7 +20,6 @@ from detector.embedded.quantised import quantise
 from detector.profile import Profile, load_profile
 from detector.recording.reader import open_recording
 from detector.samples import StreamDescription, StreamKind
-from detector.training import OPEN
 from firmware_host.cli.main import app
 from firmware_host.device.build import WARNINGS
 from firmware_host.device.export import Exported, write_sources

@@ -1,0 +1,225 @@
+"""An old and a new model side by side on lanes that neither learned from: what changes, and whether it is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from detector.collected import Collected
+from detector.decide.classifier import Model
+from detector.decide.evidence import WAVE
+from detector.detections import LEVELS, UNKNOWN
+from detector.errors import ModelError
+from detector.profile import Profile
+from detector.score.bounds import clopper_pearson
+from detector.score.calibration import mine_reliability
+from detector.score.paired import Paired, mcnemar
+from detector.score.roc import auc
+from detector.score.trial import FalseAlarm, LaneScore, Outcome
+from detector.training import scored
+
+CONTINUOUS: Final = "continuous waves"
+OTHER: Final = "pulses and radar"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An old and a new model on the same reference lanes, at equal false alarms."""
+
+    targets: int
+    found_before: int
+    found_after: int
+    false_before: int
+    false_after: int
+    """With the new model's threshold set so that this is not above false_before."""
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+
+
+def change(lanes: Sequence[Collected], before: Model, after: Model, profile: Profile) -> Change:
+    """Compare two models on reference lanes, which neither should have been trained on.
+
+    The new one's alarms are cut at the score that leaves it no more false alarms than the old one has.
+    """
+    old, new = scored(lanes, before, profile), scored(lanes, after, profile)
+    allowed = sum(len(s.alarms_outside) for s in old)
+    ranked = sorted((a.score for s in new for a in s.alarms_outside), reverse=True)
+    cut = ranked[allowed] if len(ranked) > allowed else -np.inf
+    pairs = [(o, n, n.found and n.score > cut) for a, b in zip(old, new, strict=True)
+             for o, n in zip(a.targets, b.targets, strict=True)]  # fmt: skip
+    return Change(
+        targets=len(pairs),
+        found_before=sum(o.found for o, _, _ in pairs),
+        found_after=sum(f for _, _, f in pairs),
+        false_before=allowed,
+        false_after=sum(s > cut for s in ranked),
+        lost=tuple(n.where for o, n, f in pairs if o.found and not f),
+        gained=tuple(n.where for o, n, f in pairs if f and not o.found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One model on the reference lanes."""
+
+    found: int
+    """Mines, at the false alarms that both are allowed."""
+    pod_bounds: tuple[float, float]
+    false_alarms: int
+    called_clutter: int
+    """Mines that alarm and are called clutter: dug, but after the others."""
+    clutter: int
+    """Clutter objects called clutter."""
+    calibration_error: float
+    """Of the probability of a mine at known objects; NaN if none alarmed."""
+    ranking: float
+    """Share of pairs of an alarmed mine and another alarm in which the mine is dug first; NaN without pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a new model changes on lanes that neither learned from."""
+
+    lanes: int
+    targets: int
+    before: Side
+    after: Side
+    mcnemar: Paired
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Detections whose level or decision is another."""
+    heads: str = ""
+    """Which kind swept these lanes."""
+
+    @property
+    def worse(self) -> str:
+        """Why it must not replace the old one, as a sentence; '' if nothing speaks against it."""
+        a, b = self.before, self.after
+        if b.found < a.found:
+            return f"at equal false alarms it finds {b.found} of {self.targets} mines, the old one {a.found}"
+        if b.called_clutter > a.called_clutter:
+            return f"it calls {b.called_clutter} of {self.targets} mines clutter, the old one {a.called_clutter}"
+        return ""
+
+    def to_text(self) -> str:
+        """For a person."""
+        of = f" of {self.heads}" if self.heads else ""
+        lines = [f"Reference{of}: {self.lanes} lanes with {self.targets} mines that neither model learned from."]
+        for name, s in (("before", self.before), ("after", self.after)):
+            lines.append(
+                f"  {name:<7}POD {s.found}/{self.targets} ({s.pod_bounds[0]:.3f} to {s.pod_bounds[1]:.3f}) at "
+                f"{s.false_alarms} false alarms; mines called clutter {s.called_clutter}; clutter called clutter "
+                f"{s.clutter}; calibration error {s.calibration_error:.3f}, ranking {s.ranking:.3f}"
+            )
+        lines.append(
+            f"  McNemar, exact: {self.mcnemar.only_a} mines only before, {self.mcnemar.only_b} only after, "
+            f"p = {self.mcnemar.p_value:.3g}"
+        )
+        lines += [f"  lost: {w}" for w in self.lost] + [f"  gained: {w}" for w in self.gained]
+        lines.append(f"  {len(self.changed)} detections change level or decision" + (":" if self.changed else ""))
+        lines += [f"    {c}" for c in self.changed[:15]]
+        if len(self.changed) > 15:
+            lines.append(f"    and {len(self.changed) - 15} more (--report has all)")
+        return "\n".join(lines)
+
+
+def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Profile, heads: str = "") -> Comparison:
+    """Both models on reference lanes.
+
+    heads : what swept them, for the report
+
+    Raises
+    ------
+    ModelError
+        if no lane holds a mine: nothing could be lost on them.
+    """
+    c = change(lanes, before, after, profile)
+    if c.targets == 0:
+        raise ModelError("The reference lanes hold no mine, so no loss could show on them. Add lanes that do.")
+    old, new = scored(lanes, before, profile), scored(lanes, after, profile)
+    return Comparison(
+        lanes=len(lanes),
+        targets=c.targets,
+        before=side(c.found_before, c.false_before, c.targets, old),
+        after=side(c.found_after, c.false_after, c.targets, new),
+        mcnemar=_pairs(c),
+        lost=c.lost,
+        gained=c.gained,
+        changed=tuple(_changes(old, new)),
+        heads=heads,
+    )
+
+
+def compare_by_heads(
+    lanes: Sequence[Collected], before: Model, after: Model, profile: Profile
+) -> tuple[Comparison, ...]:
+    """Lanes of continuous waves and the others apart: what is lost under one is not made good under the other.
+
+    Raises
+    ------
+    ModelError
+        if those of one kind hold no mine.
+    """
+    kinds = ((OTHER, [c for c in lanes if WAVE not in c.kinds]), (CONTINUOUS, [c for c in lanes if WAVE in c.kinds]))
+    if not lanes:
+        raise ModelError("There are no reference lanes, so no loss could show. Leave --reference-scenes as it is.")
+    return tuple(compare(of, before, after, profile, heads) for heads, of in kinds if of)
+
+
+def _pairs(c: Change) -> Paired:
+    both = c.found_before - len(c.lost)
+    neither = c.targets - both - len(c.lost) - len(c.gained)
+    n = both, len(c.lost), len(c.gained), neither
+    a = [True] * (n[0] + n[1]) + [False] * (n[2] + n[3])
+    b = [True] * n[0] + [False] * n[1] + [True] * n[2] + [False] * n[3]
+    return mcnemar(a, b)
+
+
+def side(found: int, false: int, targets: int, lanes: Sequence[LaneScore]) -> Side:
+    outcomes = [o for lane in lanes for o in lane.outcomes]
+    r = mine_reliability(outcomes)
+    return Side(
+        found=found,
+        pod_bounds=clopper_pearson(found, targets),
+        false_alarms=false,
+        called_clutter=sum(o.is_target and o.found and not o.dug_first for o in outcomes),
+        clutter=sum(not o.is_target and o.found and not o.dug_first for o in outcomes),
+        calibration_error=float("nan") if r is None else r.ece,
+        ranking=_ranking(lanes),
+    )
+
+
+def _ranking(lanes: Sequence[LaneScore]) -> float:
+    """What is called unknown is dug with the likeliest mines."""
+
+    def danger(a: Outcome | FalseAlarm) -> float:
+        return 1.0 if a.decision == UNKNOWN else a.probability[0]
+
+    alarmed = [o for lane in lanes for o in lane.outcomes if o.found]
+    mines = [danger(o) for o in alarmed if o.is_target]
+    others = [danger(o) for o in alarmed if not o.is_target]
+    others += [danger(a) for lane in lanes for a in lane.alarms_outside]
+    return auc(mines, others) if mines and others else float("nan")
+
+
+def _changes(old: Sequence[LaneScore], new: Sequence[LaneScore]) -> list[str]:
+    out = []
+    for a, b in zip(old, new, strict=True):
+        for x, y in zip(a.outcomes, b.outcomes, strict=True):
+            if x.found and y.found and (x.level, x.decision) != (y.level, y.decision):
+                out.append(f"{x.where}: {_said(x.level, x.decision)} -> {_said(y.level, y.decision)}")
+        places = {round(f.x_m, 6): f for f in b.alarms_outside}
+        for f in a.alarms_outside:
+            g = places.get(round(f.x_m, 6))
+            if g is not None and (f.level, f.decision) != (g.level, g.decision):
+                said = f"{_said(f.level, f.decision)} -> {_said(g.level, g.decision)}"
+                out.append(f"false alarm in {f.lane} at {f.x_m:.2f} m: {said}")
+    return out
+
+
+def _said(level: int, decision: str) -> str:
+    return f"{LEVELS[level]} {decision}"
