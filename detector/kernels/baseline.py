@@ -1,0 +1,137 @@
+"""Baselines along the sweep: running order statistics, and robust lines through medians of blocks of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+_DENSEST = 0.35
+"""Share of a window that the densest part holds: ground shows in it though metal fills up to two thirds."""
+
+_STEPS = 8
+"""Fits through the nearer half: more hardly change it."""
+
+_AS_NOISE = 4.0
+"""Median absolute deviations, 2.7 standard deviations, up to which a point counts as one of the line's."""
+
+_LEAST_POINTS = 8
+"""Fewer make no line: their median alone counts."""
+
+
+@njit(cache=True, nogil=True)
+def less_middles(rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8) -> F8:
+    """Rows lo to hi - 1 of each column less the middles of rows i - half to i + half, as far as there are any.
+
+    rows : (n, W) with half + 1 rows before lo where the segment has them; ordered : (W, 2 half + 3), the window in
+    order; window : (3,) how full it is, and its ends relative to the row before; both updated, zero at first.
+    Returns (hi - lo, 2 W): less the median, then less the mean of the densest part (of the shortest stretch of values
+    that holds so many of them, cf. Grubel 1988).
+    """
+    n, width = rows.shape
+    out = np.empty((hi - lo, 2 * width))
+    scratch = np.empty(ordered.shape[1] + 1)
+    for i in range(lo, hi):
+        count = window[0]
+        a, b = max(0, i - half), min(n, i + half + 1)
+        was_a, was_b = (window[1] + i - 1, window[2] + i - 1) if count else (a, a)
+        if b - a == was_b - was_a > 1 and a == was_a + 1:
+            for w in range(width):
+                replace_sorted(ordered[w], count, rows[was_a, w], rows[b - 1, w], scratch)
+        else:
+            for j in range(was_a, a):
+                for w in range(width):
+                    remove_sorted(ordered[w], count, rows[j, w])
+                count -= 1
+            for j in range(was_b, b):
+                for w in range(width):
+                    insert_sorted(ordered[w], count, rows[j, w])
+                count += 1
+        window[0], window[1], window[2] = count, a - i, b - i
+        for w in range(width):
+            middle = 0.5 * (ordered[w, (count - 1) // 2] + ordered[w, count // 2])
+            out[i - lo, w] = rows[i, w] - middle
+            out[i - lo, width + w] = rows[i, w] - _densest(ordered[w, :count])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _densest(ordered: F8) -> float:
+    """Mean of the shortest stretch that holds that share of values (n,) in order."""
+    n = ordered.size
+    many = min(n, max(2, int(_DENSEST * n)))
+    first = 0
+    for k in range(n - many + 1):
+        if ordered[k + many - 1] - ordered[k] < ordered[first + many - 1] - ordered[first]:
+            first = k
+    total = 0.0
+    for k in range(first, first + many):
+        total += ordered[k]
+    return total / many
+
+
+@njit(cache=True, nogil=True)
+def block_medians(rows: F8, every: int) -> F8:
+    """Medians of each `every` rows of (n, W): (n // every, W)."""
+    n, width = rows.shape
+    out = np.empty((n // every, width))
+    for k in range(n // every):
+        for w in range(width):
+            out[k, w] = np.median(rows[k * every : (k + 1) * every, w])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def robust_lines(points: F8, at: float) -> F8:
+    """Level at point number `at`, and slope a point, of a line through the quieter half of each column: (2, W).
+
+    Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
+    fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
+    (Rousseeuw and Van Driessen 2006).
+
+    points : (n, W)
+    """
+    n, width = points.shape
+    out = np.zeros((2, width))
+    x = np.arange(n) - at
+    apart = max(1, n // 4)
+    slopes = np.empty((n - apart) * (n - apart + 1) // 2)
+    for w in range(width):
+        y = points[:, w].copy()
+        if n < _LEAST_POINTS:
+            out[0, w] = np.median(y) if n else 0.0
+            continue
+        count = 0
+        for i in range(n - apart):
+            for j in range(i + apart, n):
+                slopes[count] = (y[j] - y[i]) / (x[j] - x[i])
+                count += 1
+        slope = np.median(slopes)
+        level = np.median(y - slope * x)
+        for step in range(_STEPS):
+            off = np.abs(y - level - slope * x)
+            limit = np.median(off)
+            if step == _STEPS - 1:
+                # at last all that lie as near as noise does: half of them alone would make a noisy line
+                limit *= _AS_NOISE
+            m = sx = sy = 0.0
+            for i in range(n):
+                if off[i] <= limit:
+                    m += 1.0
+                    sx += x[i]
+                    sy += y[i]
+            middle, height = sx / m, sy / m
+            sxx = sxy = 0.0
+            for i in range(n):
+                if off[i] <= limit:
+                    sxx += (x[i] - middle) ** 2
+                    sxy += (x[i] - middle) * (y[i] - height)
+            slope = sxy / max(sxx, 1e-300)
+            level = height - slope * middle
+        out[0, w], out[1, w] = level, slope
+    return out
