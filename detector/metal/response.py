@@ -12,7 +12,6 @@ from detector.kernels.cells import add_cells, draw_cells
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
 from detector.metal.baseline import Baseline
-from detector.metal.first_ground import answer_across
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 
@@ -106,7 +105,6 @@ class Response:
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._pace = min(1.0, step / settings.soil_m)
-        self._directions: F8 = np.einsum("ckg,gr->ckr", soil, self._basis)
         self._clip, self._strange, self._opposite = settings.clip, settings.strange, settings.opposite
         # in static mode what stays is a target that is looked at
         self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
@@ -177,16 +175,13 @@ class Response:
     def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
         if hi <= lo:
             return
-        noise = reduced_noise(factor, self._basis)
         if self._at[0] == 0:
             # the ground that the first place waits for in any case tells what soil is worth here
             own = rows[: self._line.ahead + 1, : self._channels * self._basis.shape[1]]
             first, passes = (self._baseline.first, _START_PASSES) if self._moves else (np.ascontiguousarray(own), 0)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
-            self.first_answer = max(map(answer_across, self._soil[:, 0], noise, self._directions), default=0.0)
-            """Largest of a coil that the first ground gives across the soil's directions, in noise of a reading."""
         found = ground_energy(
-            rows, lo, hi, self._taps, self._reach, noise, self._decays, self._opposite,
+            rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
             self._taught, self._pace, self._clip, self._strange, self._strange_pace,
             self._share, self._soil, self._late, self._at,
         )  # fmt: skip
