@@ -14,8 +14,11 @@ I8 = NDArray[np.int64]
 _DENSEST = 0.35
 """Share of a window that the densest part holds: ground shows in it though metal fills up to two thirds."""
 
-_STEPS = 8
+_STEPS = 7
 """Fits through the nearer half: more hardly change it."""
+
+_EVERY = 3
+"""Slopes are taken between every third point: a ninth of all pairs tell nearly as much."""
 
 _AS_NOISE = 4.0
 """Median absolute deviations, 2.7 standard deviations, up to which a point counts as one of the line's."""
@@ -100,38 +103,76 @@ def robust_lines(points: F8, at: float) -> F8:
     out = np.zeros((2, width))
     x = np.arange(n) - at
     apart = max(1, n // 4)
-    slopes = np.empty((n - apart) * (n - apart + 1) // 2)
+    slopes = np.empty((n // _EVERY + 1) ** 2)
+    off = np.empty(n)
+    y = np.empty(n)
     for w in range(width):
-        y = points[:, w].copy()
+        y[:] = points[:, w]
         if n < _LEAST_POINTS:
             out[0, w] = np.median(y) if n else 0.0
             continue
         count = 0
-        for i in range(n - apart):
-            for j in range(i + apart, n):
+        for i in range(0, n - apart, _EVERY):
+            for j in range(i + apart, n, _EVERY):
                 slopes[count] = (y[j] - y[i]) / (x[j] - x[i])
                 count += 1
-        slope = np.median(slopes)
-        level = np.median(y - slope * x)
+        slope = _middle_of(slopes, count)
+        for i in range(n):
+            off[i] = y[i] - slope * x[i]
+        level = _middle_of(off, n)
         for step in range(_STEPS):
-            off = np.abs(y - level - slope * x)
-            limit = np.median(off)
-            if step == _STEPS - 1:
-                # at last all that lie as near as noise does: half of them alone would make a noisy line
-                limit *= _AS_NOISE
-            m = sx = sy = 0.0
-            for i in range(n):
-                if off[i] <= limit:
-                    m += 1.0
-                    sx += x[i]
-                    sy += y[i]
-            middle, height = sx / m, sy / m
-            sxx = sxy = 0.0
-            for i in range(n):
-                if off[i] <= limit:
-                    sxx += (x[i] - middle) ** 2
-                    sxy += (x[i] - middle) * (y[i] - height)
-            slope = sxy / max(sxx, 1e-300)
-            level = height - slope * middle
-        out[0, w], out[1, w] = level, slope
+            was_level, was_slope = level, slope
+            level, slope = _refitted(x, y, level, slope, 1.0, off)
+            if level == was_level and slope == was_slope:
+                break
+        # at last all that lie as near as noise does: half of them alone would make a noisy line
+        out[0, w], out[1, w] = _refitted(x, y, level, slope, _AS_NOISE, off)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _refitted(x: F8, y: F8, level: float, slope: float, times: float, off: F8) -> tuple[float, float]:
+    """Least squares through the points (n,) no further from the line than `times` the median distance.
+
+    off : (n,) overwritten
+    """
+    n = x.size
+    for i in range(n):
+        off[i] = abs(y[i] - level - slope * x[i])
+    limit = times * _middle_of(off, n)
+    m = sx = sy = sxx = sxy = 0.0
+    for i in range(n):
+        dy = y[i] - level - slope * x[i]
+        if abs(dy) <= limit:
+            m += 1.0
+            sx += x[i]
+            sy += dy
+            sxx += x[i] * x[i]
+            sxy += x[i] * dy
+    turn = (sxy - sx * sy / m) / max(sxx - sx * sx / m, 1e-300)
+    return level + (sy - turn * sx) / m, slope + turn
+
+
+@njit(cache=True, nogil=True)
+def _middle_of(values: F8, n: int) -> float:
+    """The (n // 2)th smallest of the first n values, whose order is lost (Hoare 1961)."""
+    k, lo, hi = n // 2, 0, n - 1
+    while lo < hi:
+        pivot = values[(lo + hi) // 2]
+        i, j = lo, hi
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            hi = j
+        elif k >= i:
+            lo = i
+        else:
+            break
+    return float(values[k])

@@ -9,9 +9,13 @@ from detector.delay_line import DelayLine, Rows
 from detector.kernels.baseline import block_medians, less_middles, robust_lines
 
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 
 _POINTS = 48
 """Points that a line is fitted to: medians of what lies between."""
+
+_SHARED = 2
+"""Neighbouring points whose rows have one line."""
 
 
 class Baseline:
@@ -35,7 +39,7 @@ class Baseline:
         self._half, self._width = half, width
         self._every = max(1, (2 * half + 1) // _POINTS)
         # the last block of a line's window has come with the last row of the median's
-        self._reach = max(1, (half + 1) // self._every - 1)
+        self._reach = max(0, (half + 1) // self._every - _SHARED)
         self._line = DelayLine(half + 1, half, width)
         self._ordered: F8 = np.zeros((width, 2 * half + 3))
         self._window = np.zeros(3, np.int64)
@@ -43,7 +47,7 @@ class Baseline:
         """Rows of the block that is being filled."""
         self._points = Rows(width)
         self._fitted = -1, np.zeros((2, width))
-        """The block last fitted, and its line: level in its middle, slope a block."""
+        """The first of the blocks last fitted, and their line: level in the middle of it, slope a block."""
         self._begun: list[F8] | None = [] if half else None
         self._done = 0
         self.baselines = 3 if half else 1
@@ -84,10 +88,9 @@ class Baseline:
         return self._told(*self._line.finish())
 
     def _begin(self, rows: F8) -> None:
-        """The ground that the first row waits for in any case, less the line of its middle."""
-        level, slope = self._fit(self._reach)
-        middle = self._reach * self._every + 0.5 * (self._every - 1)
-        self.first = rows - level - slope * ((np.arange(len(rows)) - middle) / self._every)[:, None]
+        """The ground that the first row waits for in any case, less one line through it."""
+        level, slope = self._fit(0)
+        self.first = rows - level - slope * self._blocks_from(0, np.arange(len(rows)))
 
     def _told(self, buffer: F8, lo: int, hi: int) -> F8:
         if hi <= lo:
@@ -107,17 +110,20 @@ class Baseline:
         """Rows from number `first` on less the line of the block that each lies in, or of the last that is whole."""
         out = np.empty_like(rows)
         at = np.arange(first, first + len(rows))
-        block = np.minimum(at // self._every, max(0, self._points.end - 1))
-        for k in range(int(block[0]), int(block[-1]) + 1) if len(rows) else ():
+        block = np.minimum(at // self._every, max(0, self._points.end - 1)) // _SHARED * _SHARED
+        for k in range(int(block[0]), int(block[-1]) + 1, _SHARED) if len(rows) else ():
             here = block == k
             level, slope = self._fit(k)
-            middle = k * self._every + 0.5 * (self._every - 1)
-            out[here] = rows[here] - level - slope * ((at[here] - middle) / self._every)[:, None]
+            out[here] = rows[here] - level - slope * self._blocks_from(k, at[here])
         return out
+
+    def _blocks_from(self, k: int, at: I8) -> F8:
+        """(n, 1) blocks from the middle of block k to those rows."""
+        return np.asarray(((at - 0.5 * (self._every - 1)) / self._every - k)[:, None])
 
     def _fit(self, k: int) -> F8:
         if self._fitted[0] != k:
-            whole = 2 * self._reach + 1
+            whole = 2 * self._reach + _SHARED
             a = max(0, min(k - self._reach, self._points.end - whole))
             self._fitted = k, robust_lines(self._points.cut(a, a + whole), float(k - a))
         return self._fitted[1]
