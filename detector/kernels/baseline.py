@@ -120,13 +120,53 @@ def robust_lines(points: F8, at: float) -> F8:
         for i in range(n):
             off[i] = y[i] - slope * x[i]
         level = _middle_of(off, n)
-        for step in range(_STEPS):
+        for _ in range(_STEPS):
             was_level, was_slope = level, slope
             level, slope = _refitted(x, y, level, slope, 1.0, off)
             if level == was_level and slope == was_slope:
                 break
         # at last all that lie as near as noise does: half of them alone would make a noisy line
         out[0, w], out[1, w] = _refitted(x, y, level, slope, _AS_NOISE, off)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def less_lines(
+    rows: F8,
+    first: int,
+    others: F8,
+    points: F8,
+    base: int,
+    every: int,
+    shared: int,
+    reach: int,
+    whole: int,
+    fitted: I8,
+    line: F8,
+) -> F8:
+    """Rows (n, W) from number `first` on less the line of the block of `every` rows that each lies in.
+
+    `shared` blocks have one line, through `whole` of them from `reach` before on; where the segment ends before, the
+    line is that of as many first or last blocks. Rows of a last block that is not full have that of the one before.
+
+    others : (n, m W) the same rows less other baselines; points : (blocks, W) medians of blocks, from number `base` on;
+    fitted : (1,) first of the blocks last fitted, -1 at first, and line : (2, W) their line; both updated.
+    Returns (n, (1 + m) W): deviations, and by how much they exceed each of the others.
+    """
+    n, width = rows.shape
+    end = base + len(points)
+    out = np.empty((n, width + others.shape[1]))
+    for i in range(n):
+        k = min((first + i) // every, max(0, end - 1)) // shared * shared
+        if fitted[0] != k:
+            a = max(0, min(k - reach, end - whole))
+            line[:] = robust_lines(points[a - base : min(end, a + whole) - base], float(k - a))
+            fitted[0] = k
+        blocks = (first + i - 0.5 * (every - 1)) / every - k
+        for w in range(width):
+            out[i, w] = rows[i, w] - line[0, w] - line[1, w] * blocks
+        for w in range(others.shape[1]):
+            out[i, width + w] = out[i, w % width] - others[i, w]
     return out
 
 

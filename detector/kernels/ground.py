@@ -197,8 +197,9 @@ def ground_energy(
     long as less than half of what was passed is strange: what answers as no ground here does is none. Where there are
     several baselines the smallest energy over them counts: metal stands out of each. The first one's teach.
 
-    rows : (n, B C r + 1) deviations from the first of B baselines, how much they exceed those from each other one, and
-    one over the readings in each, with the longest filter's half before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
+    rows : (n, B C r + 1) deviations from the first of B baselines, by how much they exceed those from each other one,
+    and one over the readings in each, with the longest filter's half before lo and after hi where the segment has them;
+    taps : (F, longest half + 1) from the centre outward;
     noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
     share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
     weights that have not taught yet; at : (1,) rows so far; all four updated.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine, Rows
-from detector.kernels.baseline import block_medians, less_middles, robust_lines
+from detector.kernels.baseline import block_medians, less_lines, less_middles
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -21,9 +21,9 @@ _SHARED = 2
 class Baseline:
     """Rows less a robust line, and less the median and the densest values, over `half` rows to either side.
 
-    Each fails in a way of its own. The line is bent where metal fills more than half of its window. The median is wrong by
-    half a slope's rise over all metal that lies to one side, in a drift or at an end of the segment. The densest values follow the
-    ground past that much metal, but not a slope. Ground stands at one of the three nearly always, metal at none.
+    Each fails in a way of its own. The line is bent where metal fills more than half of its window. The median is wrong
+    where metal lies to one side in a drift, and at an end of the segment. The densest values follow the ground past
+    that much metal, but not a slope. Ground nearly always stands at one of the three, metal at none.
 
     The line is fitted for blocks of rows, through the quieter half of the blocks round each; within `half` rows of an
     end it is that of the first or last 2 `half` + 1 rows. The first rows wait for 2 `half` + 1 rows, later ones for
@@ -46,8 +46,7 @@ class Baseline:
         self._part: F8 = np.empty((0, width))
         """Rows of the block that is being filled."""
         self._points = Rows(width)
-        self._fitted = -1, np.zeros((2, width))
-        """The first of the blocks last fitted, and their line: level in the middle of it, slope a block."""
+        self._fitted, self._fit = np.full(1, -1, np.int64), np.zeros((2, width))
         self._begun: list[F8] | None = [] if half else None
         self._done = 0
         self.baselines = 3 if half else 1
@@ -89,41 +88,24 @@ class Baseline:
 
     def _begin(self, rows: F8) -> None:
         """The ground that the first row waits for in any case, less one line through it."""
-        level, slope = self._fit(0)
-        self.first = rows - level - slope * self._blocks_from(0, np.arange(len(rows)))
+        self.first = self._less_lines(rows, 0, np.empty((len(rows), 0)), 2 * len(rows))
 
     def _told(self, buffer: F8, lo: int, hi: int) -> F8:
         if hi <= lo:
             return np.empty((0, self.baselines * self._width))
-        off = self._off_line(buffer[lo:hi], self._done)
         others = less_middles(buffer, lo, hi, self._half, self._ordered, self._window)
+        out = self._less_lines(buffer[lo:hi], self._done, others, _SHARED)
         self._done += hi - lo
         self._points.trim(self._done // self._every - self._reach - 4)
-        return np.concatenate((off, np.tile(off, self.baselines - 1) - others), axis=1)
+        return out
 
     def _fill(self, rows: F8) -> None:
         part = np.concatenate((self._part, rows))
         self._points.append(block_medians(part, self._every))
         self._part = part[len(part) // self._every * self._every :]
 
-    def _off_line(self, rows: F8, first: int) -> F8:
-        """Rows from number `first` on less the line of the block that each lies in, or of the last that is whole."""
-        out = np.empty_like(rows)
-        at = np.arange(first, first + len(rows))
-        block = np.minimum(at // self._every, max(0, self._points.end - 1)) // _SHARED * _SHARED
-        for k in range(int(block[0]), int(block[-1]) + 1, _SHARED) if len(rows) else ():
-            here = block == k
-            level, slope = self._fit(k)
-            out[here] = rows[here] - level - slope * self._blocks_from(k, at[here])
-        return out
-
-    def _blocks_from(self, k: int, at: I8) -> F8:
-        """(n, 1) blocks from the middle of block k to those rows."""
-        return np.asarray(((at - 0.5 * (self._every - 1)) / self._every - k)[:, None])
-
-    def _fit(self, k: int) -> F8:
-        if self._fitted[0] != k:
-            whole = 2 * self._reach + _SHARED
-            a = max(0, min(k - self._reach, self._points.end - whole))
-            self._fitted = k, robust_lines(self._points.cut(a, a + whole), float(k - a))
-        return self._fitted[1]
+    def _less_lines(self, rows: F8, first: int, others: F8, shared: int) -> F8:
+        return less_lines(
+            rows, first, others, self._points.held, self._points.base, self._every, shared, self._reach,
+            2 * self._reach + _SHARED, self._fitted, self._fit,
+        )  # fmt: skip
