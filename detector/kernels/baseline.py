@@ -101,7 +101,7 @@ def robust_lines(points: F8, at: float) -> F8:
     """
     n, width = points.shape
     out = np.zeros((2, width))
-    x = np.arange(n) - at
+    x: F8 = np.arange(n) - at
     apart = max(1, n // 4)
     slopes = np.empty((n // _EVERY + 1) ** 2)
     off = np.empty(n)
