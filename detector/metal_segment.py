@@ -23,7 +23,7 @@ from detector.metal.geometry import MetalGeometry
 from detector.metal.locating import WINDOW_M, locate
 from detector.metal.tracked import TurnLog
 from detector.profile import Profile
-from detector.samples import SampleBlock, StreamDescription, StreamKind
+from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
 from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
@@ -67,6 +67,8 @@ class MetalSegment:
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
+        self._unread = 0
+        """Records at the start that hold a value that is no number."""
 
     def _turn_log(self) -> TurnLog | None:
         nominal = self._chain.search.state.nominal
@@ -105,7 +107,7 @@ class MetalSegment:
 
     @property
     def untested(self) -> int:
-        return self._stage.untested if self._stage else 0
+        return self._unread + (self._stage.untested if self._stage else 0)
 
     def _show(self, stage: str, first: int, rows: NDArray[Any]) -> None:
         """Give rows (n, channels, width) to whoever watches the stage."""
@@ -113,11 +115,21 @@ class MetalSegment:
             fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), rows.copy()))
 
     def process(self, block: SampleBlock) -> Given:
-        self._track.append(block)
         g = self._geometry
         physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
+        unread = Given()
+        if self._track.end == 0:
+            # later such records take the values of the last sound one: before it there are none, and 0 would be a step
+            sound = np.isfinite(physical).all(axis=1)
+            first = int(np.argmax(sound)) if sound.any() else len(block)
+            unread = self._not_read(block[:first])
+            block, physical = block[first:], physical[first:]
+            if len(block) == 0:
+                return unread
+        self._track.append(block)
         out = self._chain.process(physical, block.odometer_m)
         given = self._at_once(out)
+        given.marks = unread.marks + given.marks
         given.alarms += self._alarms(out)
         if self._stage is not None and self._stage.decided:
             # an alarm lies in the middle of its answer, which may be before the highest reading
@@ -129,6 +141,14 @@ class MetalSegment:
             for kept in (self._track, self._gates, self._readings, self._shares):
                 kept.trim(keep)
         return given
+
+    def _not_read(self, block: SampleBlock) -> Given:
+        """Records before the chain begins: marked, and counted as not tested."""
+        if len(block) == 0:
+            return Given()
+        self._unread += len(block)
+        self._settled = int(block.tick[-1])
+        return Given(marks=[(block.seq, np.full((len(block), self._stream.channels), Mark.SATURATED, np.uint8))])
 
     def finish(self) -> Given:
         out = self._chain.finish()

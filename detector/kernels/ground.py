@@ -1,4 +1,4 @@
-"""Responses against the ground at hand: running median along the sweep, and energies in units of noise and soil."""
+"""Responses against the ground at hand: energies in units of noise and soil."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import math
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-
-from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -29,39 +27,6 @@ def reduce_rows(rows: F8, basis: F8, coils: int) -> F8:
                 x = rows[i, c * g + j]
                 for p in range(r):
                     out[i, c * r + p] += x * basis[j, p]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def less_median(rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8) -> F8:
-    """Rows lo to hi - 1 of each column less the median of rows i - half to i + half, as far as there are any.
-
-    rows : (n, W) with half + 1 rows before lo where the segment has them; ordered : (W, 2 half + 3), the window in
-    order; window : (3,) how full it is, and its ends relative to the row before; both updated, zero at first.
-    """
-    n, width = rows.shape
-    out = np.empty((hi - lo, width))
-    scratch = np.empty(ordered.shape[1] + 1)
-    for i in range(lo, hi):
-        count = window[0]
-        a, b = max(0, i - half), min(n, i + half + 1)
-        was_a, was_b = (window[1] + i - 1, window[2] + i - 1) if count else (a, a)
-        if b - a == was_b - was_a > 1 and a == was_a + 1:
-            for w in range(width):
-                replace_sorted(ordered[w], count, rows[was_a, w], rows[b - 1, w], scratch)
-        else:
-            for j in range(was_a, a):
-                for w in range(width):
-                    remove_sorted(ordered[w], count, rows[j, w])
-                count -= 1
-            for j in range(was_b, b):
-                for w in range(width):
-                    insert_sorted(ordered[w], count, rows[j, w])
-                count += 1
-        window[0], window[1], window[2] = count, a - i, b - i
-        for w in range(width):
-            middle = 0.5 * (ordered[w, (count - 1) // 2] + ordered[w, count // 2])
-            out[i - lo, w] = rows[i, w] - middle
     return out
 
 
@@ -94,15 +59,14 @@ def _solve(factor: F8, v: F8, z: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _along(factor: F8, z: F8, decays: F8, opposite: float, white: F8) -> float:
-    """Largest energy of z along one of the decays (T, r) once these are whitened too; `opposite` of it against one."""
+def _along(z: F8, white: F8, power: F8, opposite: float) -> float:
+    """Largest energy of z (r,) along one of the whitened decays (T, r) of that power; `opposite` of it against one."""
     best: float = 0.0
-    for t in range(decays.shape[0]):
-        power = _solve(factor, decays[t], white)
+    for t in range(power.size):
         dot = 0.0
         for p in range(z.size):
-            dot += white[p] * z[p]
-        e = dot * dot / max(power, 1e-300)
+            dot += white[t, p] * z[p]
+        e = dot * dot / max(power[t], 1e-300)
         if dot < 0.0:
             e *= opposite
         best = max(best, e)
@@ -110,10 +74,10 @@ def _along(factor: F8, z: F8, decays: F8, opposite: float, white: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _energies(factor: F8, v: F8, decays: F8, opposite: float, z: F8, white: F8) -> tuple[float, float]:
+def _energies(factor: F8, v: F8, white: F8, power: F8, opposite: float, z: F8) -> tuple[float, float]:
     """Of an output v (r,): in all directions, and along the decays; the same where there are none."""
     e = _solve(factor, v, z)
-    return e, _along(factor, z, decays, opposite, white) if len(decays) else e
+    return e, _along(z, white, power, opposite) if power.size else e
 
 
 @njit(cache=True, nogil=True)
@@ -230,11 +194,12 @@ def ground_energy(
     (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
     the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
     bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, as
-    long as less than half of what was passed is strange: what answers as no ground here does is none. Where the
-    baseline is in doubt, the smaller energy of v and of v less its doubt counts: metal stands out of both baselines.
+    long as less than half of what was passed is strange: what answers as no ground here does is none. Where there are
+    several baselines the smallest energy over them counts: metal stands out of each. The first one's teach.
 
-    rows : (n, 2 C r + 1) deviations, their doubt, and one over the readings in each, with the longest filter's half
-    before lo and after hi where the segment has them; taps : (F, longest half + 1) from the centre outward;
+    rows : (n, B C r + 1) deviations from the first of B baselines, by how much they exceed those from each other one,
+    and one over the readings in each, with the longest filter's half before lo and after hi where the segment has them;
+    taps : (F, longest half + 1) from the centre outward;
     noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
     share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
     weights that have not taught yet; at : (1,) rows so far; all four updated.
@@ -245,7 +210,8 @@ def ground_energy(
     out = np.empty((hi - lo, coils, bank))
     y = np.empty(rows.shape[1] - 1)
     z = np.empty(r)
-    white = np.empty(r)
+    white = np.empty((len(decays), r))
+    power = np.empty(len(decays))
     other = np.empty(r)
     whole = np.empty((r, r))
     factor = np.empty((r, r))
@@ -254,20 +220,20 @@ def ground_energy(
         for f in range(bank):
             left = _filtered(rows, i, taps[f], halves[f], y)
             for c in range(coils):
-                cov, old, v, doubt = soil[c, f], late[slot, c, f], y[c * r : (c + 1) * r], y[(coils + c) * r :]
+                cov, old, v = soil[c, f], late[slot, c, f], y[c * r : (c + 1) * r]
                 for p in range(r):
                     for q in range(r):
                         if at[0] >= guard:
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
                         whole[p, q] = left * noise[c, p, q] + cov[p, q]
                 _lower_factor(whole, factor)
-                e, along = _energies(factor, v, decays, opposite, z, white)
-                doubted = False
-                for p in range(r):
-                    other[p] = v[p] - doubt[p]
-                    doubted |= doubt[p] != 0.0
-                if doubted:
-                    along = min(along, _energies(factor, other, decays, opposite, z, white)[1])
+                for t in range(len(decays)):
+                    power[t] = _solve(factor, decays[t], white[t])
+                e, along = _energies(factor, v, white, power, opposite, z)
+                for k in range(coils * r, y.size, coils * r):
+                    for p in range(r):
+                        other[p] = v[p] - y[k + c * r + p]
+                    along = min(along, _energies(factor, other, white, power, opposite, z)[1])
                 e /= r
                 out[i - lo, c, f] = along / r
                 share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])

@@ -1,32 +1,33 @@
-"""Baseline along the sweep: a running median, and a line through the ground where the sweep begins and ends."""
+"""Three baselines along the sweep, of which metal must stand out of each."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.delay_line import DelayLine
-from detector.kernels.ground import less_median
+from detector.delay_line import DelayLine, Rows
+from detector.kernels.baseline import block_medians, less_lines, less_middles
 
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 
 _POINTS = 48
 """Points that a line is fitted to: medians of what lies between."""
 
-_STEPS = 8
-"""Fits through the nearer half: more hardly change it."""
-
-_AS_NOISE = 4.0
-"""Median absolute deviations, 2.7 standard deviations, up to which a point counts as one of the line's."""
+_SHARED = 2
+"""Neighbouring points whose rows have one line."""
 
 
 class Baseline:
-    """Rows less their running median over `half` rows to either side, and how far that is in doubt.
+    """Rows less a robust line, and less the median and the densest values, over `half` rows to either side.
 
-    Within `half` rows of either end a median over what there is would be that of ground on one side only, and a drift
-    of one noise sigma a metre would look like a target. There the baseline is a line through the quieter half of the
-    first or last 2 `half` + 1 rows. What line and median disagree on is given too: what stands out of one of them only
-    is no answer of the place. The first rows wait for 2 `half` rows more.
+    Each fails in a way of its own. The line is bent where metal fills more than half of its window. The median is wrong
+    where metal lies to one side in a drift, and at an end of the segment. The densest values follow the ground past
+    that much metal, but not a slope. Ground nearly always stands at one of the three, metal at none.
+
+    The line is fitted for blocks of rows, through the quieter half of the blocks round each; within `half` rows of an
+    end it is that of the first or last 2 `half` + 1 rows. The first rows wait for 2 `half` + 1 rows, later ones for
+    `half`.
 
     Parameters
     ----------
@@ -36,82 +37,75 @@ class Baseline:
 
     def __init__(self, half: int, width: int) -> None:
         self._half, self._width = half, width
+        self._every = max(1, (2 * half + 1) // _POINTS)
+        # the last block of a line's window has come with the last row of the median's
+        self._reach = max(0, (half + 1) // self._every - _SHARED)
         self._line = DelayLine(half + 1, half, width)
         self._ordered: F8 = np.zeros((width, 2 * half + 3))
         self._window = np.zeros(3, np.int64)
+        self._part: F8 = np.empty((0, width))
+        """Rows of the block that is being filled."""
+        self._points = Rows(width)
+        self._fitted, self._fit = np.full(1, -1, np.int64), np.zeros((2, width))
         self._begun: list[F8] | None = [] if half else None
+        self._done = 0
+        self.baselines = 3 if half else 1
         self.first: F8 = np.empty((0, width))
         """The first 2 `half` + 1 rows, or all of a shorter stretch, less one line; there with the first deviations."""
 
     def push(self, rows: F8) -> F8:
-        """(n, width) to (n', 2 width): deviations, then their doubt, of the rows that can be told now."""
+        """(n, width) to (n', baselines * width), of the rows that can be told now.
+
+        First the deviations from the line, then by how much they exceed those from each other baseline.
+        """
         if self._half == 0:
-            return _sure(rows)
+            return rows
         if self._begun is None:
-            return _sure(self._less(*self._line.push(rows)))
+            self._fill(rows)
+            return self._told(*self._line.push(rows))
         self._begun.append(rows)
         if sum(map(len, self._begun)) <= 2 * self._half:
-            return np.empty((0, 2 * self._width))
+            return np.empty((0, self.baselines * self._width))
         begun = np.concatenate(self._begun)
         self._begun = None
-        out = _sure(self._less(*self._line.push(begun)))
-        self.first = off_line(begun[: 2 * self._half + 1])
-        self._end(out[: self._half], self.first[: self._half])
-        return out
+        self._fill(begun)
+        self._begin(begun[: 2 * self._half + 1])
+        return self._told(*self._line.push(begun))
 
     def finish(self) -> F8:
         """The rows still owed."""
         if self._half == 0:
-            return np.empty((0, 2 * self._width))
+            return np.empty((0, self._width))
         if self._begun is not None:
             # too short for a window: one line through all of it
             begun = np.concatenate((np.empty((0, self._width)), *self._begun))
-            out = _sure(begun - np.median(begun, axis=0) if len(begun) else begun)
-            self.first = off_line(begun)
-            self._end(out, self.first)
-            return out
-        buffer, lo, hi = self._line.finish()
-        out = _sure(self._less(buffer, lo, hi))
-        self._end(out, off_line(buffer[hi - (2 * self._half + 1) : hi])[lo - hi :])
+            self._begun = None
+            self._fill(begun)
+            self._begin(begun)
+            early = self._told(*self._line.push(begun))
+            return np.concatenate((early, self._told(*self._line.finish())))
+        return self._told(*self._line.finish())
+
+    def _begin(self, rows: F8) -> None:
+        """The ground that the first row waits for in any case, less one line through it."""
+        self.first = self._less_lines(rows, 0, np.empty((len(rows), 0)), 2 * len(rows))
+
+    def _told(self, buffer: F8, lo: int, hi: int) -> F8:
+        if hi <= lo:
+            return np.empty((0, self.baselines * self._width))
+        others = less_middles(buffer, lo, hi, self._half, self._ordered, self._window)
+        out = self._less_lines(buffer[lo:hi], self._done, others, _SHARED)
+        self._done += hi - lo
+        self._points.trim(self._done // self._every - self._reach - 4)
         return out
 
-    def _end(self, out: F8, off: F8) -> None:
-        out[:, self._width :] = off - out[:, : self._width]
-        out[:, : self._width] = off
+    def _fill(self, rows: F8) -> None:
+        part = np.concatenate((self._part, rows))
+        self._points.append(block_medians(part, self._every))
+        self._part = part[len(part) // self._every * self._every :]
 
-    def _less(self, buffer: F8, lo: int, hi: int) -> F8:
-        return less_median(buffer, lo, hi, self._half, self._ordered, self._window)
-
-
-def _sure(rows: F8) -> F8:
-    return np.concatenate((rows, np.zeros_like(rows)), axis=1)
-
-
-def off_line(rows: F8) -> F8:
-    """(n, width) less a line through the quieter half of them.
-
-    Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
-    fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
-    (Rousseeuw and Van Driessen 2006).
-    """
-    n, width = rows.shape
-    if n == 0:
-        return rows
-    every = max(1, n // _POINTS)
-    points = n // every
-    y = np.median(rows[: points * every].reshape(points, every, width), axis=1)
-    x = every * np.arange(points) + 0.5 * (every - 1)
-    i, j = np.triu_indices(points, max(1, points // 4))
-    slope = np.median((y[j] - y[i]) / (x[j] - x[i])[:, None], axis=0) if len(i) else np.zeros(width)
-    level = np.median(y - slope * x[:, None], axis=0)
-    for k in range(_STEPS if points >= 8 else 0):
-        off = np.abs(y - level - slope * x[:, None])
-        usual = np.median(off, axis=0)
-        # at last all that lie as near as noise does: half of them alone would make a noisy line
-        within = off <= (_AS_NOISE * usual if k == _STEPS - 1 else usual)
-        weight = within / within.sum(axis=0)
-        middle, height = (weight * x[:, None]).sum(axis=0), (weight * y).sum(axis=0)
-        arm = weight * (x[:, None] - middle)
-        slope = (arm * (y - height)).sum(axis=0) / np.maximum((arm * (x[:, None] - middle)).sum(axis=0), 1e-300)
-        level = height - slope * middle
-    return np.asarray(rows - level - slope * np.arange(n)[:, None])
+    def _less_lines(self, rows: F8, first: int, others: F8, shared: int) -> F8:
+        return less_lines(
+            rows, first, others, self._points.held, self._points.base, self._every, shared, self._reach,
+            2 * self._reach + _SHARED, self._fitted, self._fit,
+        )  # fmt: skip

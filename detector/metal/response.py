@@ -105,7 +105,7 @@ class Response:
         r = self._basis.shape[1]
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
         self._baseline = Baseline(half, geometry.channels * r)
-        self._line = DelayLine(longest, longest, 2 * geometry.channels * r + 1)
+        self._line = DelayLine(longest, longest, self._baseline.baselines * geometry.channels * r + 1)
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))

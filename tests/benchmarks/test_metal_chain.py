@@ -100,8 +100,8 @@ def test_the_chain_against_scipy_and_a_pass_over_the_memory() -> None:
         f"{took['scipy'] / took['chain']:.1f} x scipy; {took['chain'] / took['memory pass']:.0f} memory passes; "
         f"{per_s / RATE_HZ:.0f} heads of 1 kHz on one core"
     )
-    # about 7 where this was written, on a loaded machine; a lost vector loop costs more than the margin
-    assert took["scipy"] / took["chain"] > 5.0
+    # about 4 where this was written, on a loaded machine; scipy has no three baselines; a lost vector loop costs more
+    assert took["scipy"] / took["chain"] > 3.0
 
 
 def test_stages() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from detector.kernels.baseline import block_medians, less_middles, robust_lines
 from detector.kernels.cells import add_cells, draw_cells
 from detector.kernels.gates import (
     add_to_covariance,
@@ -14,7 +15,7 @@ from detector.kernels.gates import (
     sum_of_squares,
     whiten,
 )
-from detector.kernels.ground import ground_energy, less_median, reduce_rows, start_soil
+from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.kernels.impulse import middle_rows, reject_impulses
 from detector.kernels.phase import rotate_pairs
 from detector.kernels.sweep import filter_at
@@ -119,12 +120,12 @@ NO_DECAYS = np.zeros((0, 3))
 
 def energies(
     rows: np.ndarray, noise: np.ndarray, taught: np.ndarray, soil: np.ndarray, decays: np.ndarray = NO_DECAYS,
-    doubt: float = 0.0,
+    doubts: tuple[float, ...] = (),
 ) -> np.ndarray:  # fmt: skip
-    """Of rows that are means of ten readings; `doubt` of each deviation is the baseline's."""
+    """Of rows that are means of ten readings; each of further baselines leaves so much less of a deviation."""
     r = noise.shape[1]
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
-    rows = np.hstack((rows, doubt * rows, np.full((len(rows), 1), 0.1)))
+    rows = np.hstack((rows, *(d * rows for d in doubts), np.full((len(rows), 1), 0.1)))
     return ground_energy(
         rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0,
         0.005, np.zeros((1, 1)), soil, late, at,
@@ -179,16 +180,39 @@ def test_strong_metal_in_the_first_ground_is_not_taken_for_ground(rng: np.random
     assert across @ taught[0, 0] @ across < 3.0 * (across @ clean[0, 0] @ across)
 
 
+def densest(window: np.ndarray) -> float:
+    ordered = np.sort(window)
+    many = int(0.35 * len(window))
+    first = int(np.argmin(ordered[many - 1 :] - ordered[: len(window) - many + 1]))
+    return float(ordered[first : first + many].mean())
+
+
 @pytest.mark.parametrize("cut", [[], [1], [40, 41, 90], [13, 26]])
-def test_rows_less_their_running_median_equal_numpy(rng: np.random.Generator, cut: list[int]) -> None:
+def test_rows_less_the_middles_of_their_windows_equal_numpy(rng: np.random.Generator, cut: list[int]) -> None:
     from detector.delay_line import DelayLine
 
     x, half = np.round(rng.normal(size=(120, 2)), 1), 12  # ties too
     line, ordered, window = DelayLine(half + 1, half, 2), np.zeros((2, 2 * half + 3)), np.zeros(3, np.int64)
-    out = [less_median(*line.push(part), half, ordered, window) for part in np.split(x, cut)]
-    out.append(less_median(*line.finish(), half, ordered, window))
-    theirs = [x[i] - np.median(x[max(0, i - half) : i + half + 1], axis=0) for i in range(120)]
+    out = [less_middles(*line.push(part), half, ordered, window) for part in np.split(x, cut)]
+    out.append(less_middles(*line.finish(), half, ordered, window))
+    windows = [x[max(0, i - half) : i + half + 1] for i in range(120)]
+    theirs = [[*(x[i] - np.median(w, axis=0)), *(x[i] - [densest(c) for c in w.T])] for i, w in enumerate(windows)]
     np.testing.assert_allclose(np.concatenate(out), theirs, atol=1e-12)
+
+
+def test_a_line_through_the_quieter_half_is_not_bent_by_metal_over_a_third(rng: np.random.Generator) -> None:
+    x = np.arange(49)
+    ground = 3.0 - 0.2 * x
+    points = ground + rng.normal(scale=0.01, size=49)
+    points[30:46] += 50.0 * np.hanning(16)
+    level, slope = robust_lines(points[:, None], 24.0)
+    assert level[0] == pytest.approx(ground[24], abs=0.02)
+    assert slope[0] == pytest.approx(-0.2, abs=0.002)
+
+
+def test_blocks_are_told_by_their_medians(rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(23, 2))
+    np.testing.assert_allclose(block_medians(rows, 5), np.median(rows[:20].reshape(4, 5, 2), axis=1))
 
 
 def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:
@@ -259,10 +283,13 @@ def test_an_answer_along_a_decay_counts_in_full_and_one_against_it_hardly(rng: n
 def test_what_baselines_disagree_on_is_no_answer() -> None:
     rows = np.zeros((60, 3))
     rows[30] = 100.0
-    sure, doubtful = (
-        energies(rows, np.eye(3)[None], np.zeros((3, 3)), np.zeros((1, 1, 3, 3)), doubt=d) for d in (0.0, 1.0)
+    one, agreed, *doubtful = (
+        energies(rows, np.eye(3)[None], np.zeros((3, 3)), np.zeros((1, 1, 3, 3)), doubts=d)
+        for d in ((), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
     )
-    assert doubtful[30] < 0.34 < 100.0 < sure[30]
+    np.testing.assert_array_equal(agreed, one)
+    assert one[30] > 100.0
+    assert all(d[30] < 0.34 for d in doubtful)
 
 def test_rotation_equals_complex_multiplication(rng: np.random.Generator) -> None:
     z = rng.normal(size=(9, 3)) + 1j * rng.normal(size=(9, 3))

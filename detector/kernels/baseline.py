@@ -1,0 +1,218 @@
+"""Baselines along the sweep: running order statistics, and robust lines through medians of blocks of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+_DENSEST = 0.35
+"""Share of a window that the densest part holds: ground shows in it though metal fills up to two thirds."""
+
+_STEPS = 7
+"""Fits through the nearer half: more hardly change it."""
+
+_EVERY = 3
+"""Slopes are taken between every third point: a ninth of all pairs tell nearly as much."""
+
+_AS_NOISE = 4.0
+"""Median absolute deviations, 2.7 standard deviations, up to which a point counts as one of the line's."""
+
+_LEAST_POINTS = 8
+"""Fewer make no line: their median alone counts."""
+
+
+@njit(cache=True, nogil=True)
+def less_middles(rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8) -> F8:
+    """Rows lo to hi - 1 of each column less the middles of rows i - half to i + half, as far as there are any.
+
+    rows : (n, W) with half + 1 rows before lo where the segment has them; ordered : (W, 2 half + 3), the window in
+    order; window : (3,) how full it is, and its ends relative to the row before; both updated, zero at first.
+    Returns (hi - lo, 2 W): less the median, then less the mean of the densest part (of the shortest stretch of values
+    that holds so many of them, cf. Grubel 1988).
+    """
+    n, width = rows.shape
+    out = np.empty((hi - lo, 2 * width))
+    scratch = np.empty(ordered.shape[1] + 1)
+    for i in range(lo, hi):
+        count = window[0]
+        a, b = max(0, i - half), min(n, i + half + 1)
+        was_a, was_b = (window[1] + i - 1, window[2] + i - 1) if count else (a, a)
+        if b - a == was_b - was_a > 1 and a == was_a + 1:
+            for w in range(width):
+                replace_sorted(ordered[w], count, rows[was_a, w], rows[b - 1, w], scratch)
+        else:
+            for j in range(was_a, a):
+                for w in range(width):
+                    remove_sorted(ordered[w], count, rows[j, w])
+                count -= 1
+            for j in range(was_b, b):
+                for w in range(width):
+                    insert_sorted(ordered[w], count, rows[j, w])
+                count += 1
+        window[0], window[1], window[2] = count, a - i, b - i
+        for w in range(width):
+            middle = 0.5 * (ordered[w, (count - 1) // 2] + ordered[w, count // 2])
+            out[i - lo, w] = rows[i, w] - middle
+            out[i - lo, width + w] = rows[i, w] - _densest(ordered[w, :count])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _densest(ordered: F8) -> float:
+    """Mean of the shortest stretch that holds that share of values (n,) in order."""
+    n = ordered.size
+    many = min(n, max(2, int(_DENSEST * n)))
+    first = 0
+    for k in range(n - many + 1):
+        if ordered[k + many - 1] - ordered[k] < ordered[first + many - 1] - ordered[first]:
+            first = k
+    total = 0.0
+    for k in range(first, first + many):
+        total += ordered[k]
+    return total / many
+
+
+@njit(cache=True, nogil=True)
+def block_medians(rows: F8, every: int) -> F8:
+    """Medians of each `every` rows of (n, W): (n // every, W)."""
+    n, width = rows.shape
+    out = np.empty((n // every, width))
+    for k in range(n // every):
+        for w in range(width):
+            out[k, w] = np.median(rows[k * every : (k + 1) * every, w])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def robust_lines(points: F8, at: float) -> F8:
+    """Level at point number `at`, and slope a point, of a line through the quieter half of each column: (2, W).
+
+    Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
+    fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
+    (Rousseeuw and Van Driessen 2006).
+
+    points : (n, W)
+    """
+    n, width = points.shape
+    out = np.zeros((2, width))
+    x: F8 = np.arange(n) - at
+    apart = max(1, n // 4)
+    slopes = np.empty((n // _EVERY + 1) ** 2)
+    off = np.empty(n)
+    y = np.empty(n)
+    for w in range(width):
+        y[:] = points[:, w]
+        if n < _LEAST_POINTS:
+            out[0, w] = np.median(y) if n else 0.0
+            continue
+        count = 0
+        for i in range(0, n - apart, _EVERY):
+            for j in range(i + apart, n, _EVERY):
+                slopes[count] = (y[j] - y[i]) / (x[j] - x[i])
+                count += 1
+        slope = _middle_of(slopes, count)
+        for i in range(n):
+            off[i] = y[i] - slope * x[i]
+        level = _middle_of(off, n)
+        for _ in range(_STEPS):
+            was_level, was_slope = level, slope
+            level, slope = _refitted(x, y, level, slope, 1.0, off)
+            if level == was_level and slope == was_slope:
+                break
+        # at last all that lie as near as noise does: half of them alone would make a noisy line
+        out[0, w], out[1, w] = _refitted(x, y, level, slope, _AS_NOISE, off)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def less_lines(
+    rows: F8,
+    first: int,
+    others: F8,
+    points: F8,
+    base: int,
+    every: int,
+    shared: int,
+    reach: int,
+    whole: int,
+    fitted: I8,
+    line: F8,
+) -> F8:
+    """Rows (n, W) from number `first` on less the line of the block of `every` rows that each lies in.
+
+    `shared` blocks have one line, through `whole` of them from `reach` before on; where the segment ends before, the
+    line is that of as many first or last blocks. Rows of a last block that is not full have that of the one before.
+
+    others : (n, m W) the same rows less other baselines; points : (blocks, W) medians of blocks, from number `base` on;
+    fitted : (1,) first of the blocks last fitted, -1 at first, and line : (2, W) their line; both updated.
+    Returns (n, (1 + m) W): deviations, and by how much they exceed each of the others.
+    """
+    n, width = rows.shape
+    end = base + len(points)
+    out = np.empty((n, width + others.shape[1]))
+    for i in range(n):
+        k = min((first + i) // every, max(0, end - 1)) // shared * shared
+        if fitted[0] != k:
+            a = max(0, min(k - reach, end - whole))
+            line[:] = robust_lines(points[a - base : min(end, a + whole) - base], float(k - a))
+            fitted[0] = k
+        blocks = (first + i - 0.5 * (every - 1)) / every - k
+        for w in range(width):
+            out[i, w] = rows[i, w] - line[0, w] - line[1, w] * blocks
+        for w in range(others.shape[1]):
+            out[i, width + w] = out[i, w % width] - others[i, w]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _refitted(x: F8, y: F8, level: float, slope: float, times: float, off: F8) -> tuple[float, float]:
+    """Least squares through the points (n,) no further from the line than `times` the median distance.
+
+    off : (n,) overwritten
+    """
+    n = x.size
+    for i in range(n):
+        off[i] = abs(y[i] - level - slope * x[i])
+    limit = times * _middle_of(off, n)
+    m = sx = sy = sxx = sxy = 0.0
+    for i in range(n):
+        dy = y[i] - level - slope * x[i]
+        if abs(dy) <= limit:
+            m += 1.0
+            sx += x[i]
+            sy += dy
+            sxx += x[i] * x[i]
+            sxy += x[i] * dy
+    turn = (sxy - sx * sy / m) / max(sxx - sx * sx / m, 1e-300)
+    return level + (sy - turn * sx) / m, slope + turn
+
+
+@njit(cache=True, nogil=True)
+def _middle_of(values: F8, n: int) -> float:
+    """The (n // 2)th smallest of the first n values, whose order is lost (Hoare 1961)."""
+    k, lo, hi = n // 2, 0, n - 1
+    while lo < hi:
+        pivot = values[(lo + hi) // 2]
+        i, j = lo, hi
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            hi = j
+        elif k >= i:
+            lo = i
+        else:
+            break
+    return float(values[k])
