@@ -101,7 +101,7 @@ def robust_lines(points: F8, at: float) -> F8:
     """
     n, width = points.shape
     out = np.zeros((2, width))
-    x: F8 = np.arange(n) - at
+    x: F8 = np.arange(n).astype(np.float64) - at
     apart = max(1, n // 4)
     slopes = np.empty((n // _EVERY + 1) ** 2)
     off = np.empty(n)
