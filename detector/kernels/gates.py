@@ -35,6 +35,9 @@ READY: Final = 64
 LEVEL_CLIP: Final = 4.0
 """One reading raises the mean level of the statistic by at most this many times itself."""
 
+DOUBT: Final = 4.0
+"""A level so many times the mean of a later stretch was learned from metal at the start, not from ground."""
+
 HELD_PACE: Final = 0.02
 """Pace of the levels while the statistic stands out: 10 s under a target raise it by less than a fifth."""
 
@@ -251,6 +254,8 @@ class SearchState(NamedTuple):
     """(C, k) running mean energy of the soil's coordinates, in units of noise."""
     share: F8
     """(C,) running share of the soil in the smoothed, whitened energy."""
+    fresh: F8
+    """(C, 1 + k) mean of the statistic, then of the soil's coordinates, over the stretch at hand."""
     held: I8
     """(C,) rows for which the baseline has been held."""
     seated: I8
@@ -277,6 +282,10 @@ class SearchRates(NamedTuple):
     """Rows after which a held baseline is set anew."""
     start_rows: int
     """Rows that a new baseline follows before anything is held."""
+    stretch: int
+    """Rows of a stretch that may prove the level to be too high, ..."""
+    doubtful: int
+    """... and the row up to which it may: what comes after the start raises the level by bounded steps only."""
     outlier: float
     """Energy, in units of the usual, from which a reading counts less in the noise."""
     shrinkage: float
@@ -289,6 +298,31 @@ class SearchRates(NamedTuple):
     """Noise variance in units of the reference."""
     moves: bool
     """False in static mode: the baseline is the stored offset."""
+
+
+@njit(cache=True, nogil=True)
+def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int, of: int) -> bool:
+    """Take the mean of a whole stretch for the level where that is far above it; returns whether it was.
+
+    The level of the first rows is their mean, whatever lies there: metal would make the search deaf, and the ground
+    marked as bad soil, until its memory has faded by the metal's strength, for tens of seconds.
+
+    e : statistic of the row; t : (G,) its whitened gates, soil first; nth : of the rows `of` a stretch, from 1
+    """
+    fresh = s.fresh[c]
+    gain = 1.0 / nth
+    fresh[0] += gain * (e - fresh[0])
+    for j in range(fresh.size - 1):
+        fresh[1 + j] += gain * (t[j] * t[j] / spread - fresh[1 + j])
+    if nth < of:
+        return False
+    for j in range(fresh.size - 1):
+        if fresh[1 + j] * DOUBT < s.usual[c, j]:
+            s.usual[c, j] = fresh[1 + j]
+    if fresh[0] * DOUBT >= s.level[c]:
+        return False
+    s.level[c] = fresh[0]
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -386,6 +420,15 @@ def search_rows(
                     square = t[j] * t[j] / spread
                     bounded = min(square, LEVEL_CLIP * max(u, 1.0)) if started else square
                     s.usual[c, j] = u + pace * (bounded - u)
+                if started and row_n < r.doubtful:
+                    nth = (row_n - r.start_rows) % r.stretch + 1
+                    if doubt_level(s, c, e, t, spread, nth, r.stretch) and r.moves:
+                        # the baseline began over the same metal
+                        for j in range(g):
+                            base[j] = smooth[j]
+                            slope[j] = 0.0
+                        s.seated[c] = round(1.0 / r.smooth)
+                        s.held[c] = 0
             s.share[c] += r.level * (shares[i, c] - s.share[c])
             if r.bound > 0.0 and k > 0 and started and not stands_out:
                 t0 = t[0]
@@ -399,7 +442,9 @@ def search_rows(
                     s.power[c] += pace * (t0 * t0 - s.power[c])
                     s.learned[c] += 1.0
             if r.moves:
-                if held and s.held[c] >= r.hold_rows:
+                # a start over metal leaves a level that no ground has, and a wrong baseline once the head has left it
+                over_metal = row_n < r.doubtful and s.level[c] > r.soil_limit
+                if held and s.held[c] >= (r.stretch if over_metal else r.hold_rows):
                     # nothing stands under a swept head so long: the head itself has changed
                     for j in range(g):
                         base[j] = smooth[j]

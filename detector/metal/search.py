@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from detector.settings import Settings, quantity
 
 F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
+
+_STRETCH: Final = 0.5
+_DOUBTFUL: Final = 4.0
+"""Of `level_s`: a stretch of ground that may prove the level of a segment's start wrong, and for how long it may."""
 
 
 class SearchSettings(Settings):
@@ -75,7 +80,7 @@ class Search:
             covariance=np.zeros((coils, g, g)), factor=np.zeros((coils, g, g)), whitener=np.zeros((coils, g, g)),
             soil=soil.copy(), nominal=soil, cross=np.zeros((coils, g)), power=np.zeros(coils),
             learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils),
-            usual=np.zeros((coils, k)), share=np.zeros(coils),
+            usual=np.zeros((coils, k)), share=np.zeros(coils), fresh=np.zeros((coils, 1 + k)),
             held=np.zeros(coils, np.int64), seated=np.zeros(coils, np.int64),
             reference=reference_weights(trust, geometry), unit=np.zeros(coils),
         )  # fmt: skip
@@ -90,6 +95,8 @@ class Search:
             release=1.0 + 0.5 * settings.hold * math.sqrt(2.0 / self.dof),
             hold_rows=round(drift.hold_s * fs),
             start_rows=max(2 * READY, round(0.5 * fs)),
+            stretch=max(READY, round(_STRETCH * settings.level_s * fs)),
+            doubtful=max(2 * READY, round(_DOUBTFUL * settings.level_s * fs)),
             outlier=1.0 + 6.0 * math.sqrt(2.0 / g),
             shrinkage=noise.shrinkage,
             floor=max(geometry.lsb**2 / 12.0, tiny**0.5),

@@ -65,6 +65,23 @@ def test_a_head_that_has_changed_is_set_anew_after_the_hold(rng: np.random.Gener
     assert not chain.search.held[0]
 
 
+@pytest.mark.parametrize("strength", [100.0, 3000.0])
+@pytest.mark.parametrize("shape", [DECAY, 1.0 / np.array(pulse_geometry().axis) / 3e4])
+def test_a_segment_that_begins_over_metal_hears_and_is_trusted_a_few_seconds_later(
+    rng: np.random.Generator, strength: float, shape: np.ndarray
+) -> None:
+    t = np.arange(int(20 * RATE)) / RATE
+    over = np.exp(-0.5 * ((t - 0.3) / 0.3) ** 2)
+    later = np.exp(-0.5 * ((t - 9.0) / 0.1) ** 2)
+    x = rng.normal(size=(len(t), 8)) + strength * over[:, None] * shape + 20.0 * later[:, None] * DECAY
+    out = MetalChain(MetalSettings(), pulse_geometry()).process(x)
+    t = t[: len(out.search)]
+    assert out.search[(t > 8.5) & (t < 9.5)].max() > 20.0
+    assert not (out.marks[(t > 7.0) & (t < 8.5)] & Mark.SOIL).any()
+    # nothing but noise sounds afterwards
+    assert np.mean(out.search[t > 15.0]) < 2.0
+
+
 def test_steady_drift_leaves_no_lag(rng: np.random.Generator) -> None:
     t = np.arange(10_000)[:, None] / RATE
     x = rng.normal(size=(10_000, 8)) + 2.0 * t * np.linspace(1.0, -1.0, 8)
