@@ -65,8 +65,8 @@ class Response:
     matched filter, Robey et al. 1992), which follows the ground behind the head. In static mode no baseline is taken,
     and only the soil's known directions are learned: a target may stay under the head.
 
-    Of continuous waves each coordinate is, before its baseline, less what the soil at hand gives together with those
-    before it (see SoilCoordinates): a median of coordinates that share the soil leaves some of it beside metal.
+    Each coordinate is, before its baseline, less what the soil at hand gives together with those before it (see
+    SoilCoordinates): a median of coordinates that share the soil leaves some of it beside metal.
 
     Filters run on cells of equal distance. Where the head's places are known these are measured, so that a response has
     its width in metres at any speed from a quarter of the nominal one up; where they are not, by the nominal speed. A
@@ -109,8 +109,7 @@ class Response:
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))
-        turns = wave and moves
-        self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if turns else None
+        self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if moves else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._pace = min(1.0, step / settings.soil_m)
