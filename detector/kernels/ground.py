@@ -14,6 +14,13 @@ I8 = NDArray[np.int64]
 _QUIET = 0.25
 """Share of a segment's first rows that is taken for ground whatever else lies there."""
 
+_ASIDE = 0.25
+"""Share of the energy in all directions that counts where that along the decays is less.
+
+Once metal has taught the ground, the energy along a decay that is not quite its own falls as 1 / R^2, that of all
+directions as 1 / R. At a quarter clean ground stands no higher than along the decays alone.
+"""
+
 
 @njit(cache=True, nogil=True)
 def reduce_rows(rows: F8, basis: F8, coils: int) -> F8:
@@ -75,9 +82,12 @@ def _along(z: F8, white: F8, power: F8, opposite: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _energies(factor: F8, v: F8, white: F8, power: F8, opposite: float, z: F8) -> tuple[float, float]:
-    """Of an output v (r,): in all directions, and along the decays; the same where there are none."""
+    """Energies of an output v (r,): in all directions, and what counts: that along the decays or a share of all.
+
+    The same where there are no decays. All directions have no sign: where it matters they count `opposite` too.
+    """
     e = _solve(factor, v, z)
-    return e, _along(z, white, power, opposite) if power.size else e
+    return e, max(_ASIDE * opposite * e, _along(z, white, power, opposite)) if power.size else e
 
 
 @njit(cache=True, nogil=True)
@@ -191,11 +201,12 @@ def ground_energy(
     """Energy of each coil after each filter, along answers of metal, in units of noise and of what the ground gives.
 
     e = v' (N + R)^-1 v / r, v the filter's output. Given decays d, max over them of (d' (N + R)^-1 v)^2 /
-    (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. R, the covariance of
-    the ground's own responses, follows what the head passed `guard` rows ago: R <- R + pace (w v v' - R). The weight w
-    bounds one row's pull to `clip` times the usual energy, and lets it fall again as 1/e beyond `strange`, as
-    long as less than half of what was passed is strange: what answers as no ground here does is none. Where there are
-    several baselines the smallest energy over them counts: metal stands out of each. The first one's teach.
+    (d' (N + R)^-1 d) / r, the matched filter of each; against a decay `opposite` of it counts. A quarter of the energy
+    in all directions counts at least. R, the covariance of the ground's own responses, follows what the head passed
+    `guard` rows ago: R <- R + pace (w v v' - R). The weight w bounds one row's pull to `clip` times the usual energy,
+    and lets it fall again as 1/e beyond `strange`, as long as less than half of what was passed is strange: what
+    answers as no ground here does is none. Where there are several baselines the smallest energy over them counts:
+    metal stands out of each. The first one's teach.
 
     rows : (n, B C r + 1) deviations from the first of B baselines, by how much they exceed those from each other one,
     and one over the readings in each, with the longest filter's half before lo and after hi where the segment has them;

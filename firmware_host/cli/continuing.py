@@ -84,8 +84,8 @@ def continue_training(wish: Wish) -> None:
     if wish.base_scenes is not None:
         count, waves = min(count, wish.base_scenes), min(waves, wish.base_scenes)
     learned = {Path(f).stem for f in before.provenance.get("recordings", [])}
-    own = {place_of(f.stem) for f in wish.files}
-    if mixed := sorted(f.name for f in wish.reference if place_of(f.stem) in own or f.stem in learned):
+    taught_on = {place_of(name) for name in (*learned, *(f.stem for f in wish.files))}
+    if mixed := sorted(f.name for f in wish.reference if place_of(f.stem) in taught_on):
         raise ModelError(f"{', '.join(mixed)}: trained on too, so no reference. Take other ground for --reference.")
     labelled = _files(wish.files, profile)
     if not labelled:

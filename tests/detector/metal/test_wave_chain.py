@@ -9,7 +9,14 @@ from detector.metal.chain import MetalChain, MetalOutput, MetalSettings
 from detector.metal.ground_balance import GroundBalanceSettings, soil_directions
 from detector.metal.learning import learn_ground, learn_offset
 from detector.metal.wave import wave_features
-from detector.simulate.continuous_wave import WaveHead, sphere_polarizability, wave_signal, wave_soil_signal
+from detector.simulate.continuous_wave import (
+    WaveHead,
+    metal_polarizability,
+    sphere_polarizability,
+    wave_signal,
+    wave_soil_signal,
+)
+from detector.simulate.pulse_induction import TARGETS
 
 from .conftest import wave_geometry
 
@@ -81,3 +88,27 @@ def test_pinpointed_in_static_mode_a_ball_says_whether_it_is_steel(
     found = wave_features(gates, np.full(6, NOISE), HEAD.frequencies_hz)
     assert found.ferrous == ferrous
     assert found.confidence > 0.95
+
+
+@pytest.mark.parametrize("soil", [0.0, 1e-5])
+@pytest.mark.parametrize("reading", [700, 1000, 1300])
+def test_an_anti_tank_mine_within_the_first_two_metres_stands_out_of_any_clean_ground(
+    rng: np.random.Generator, reading: int, soil: float
+) -> None:
+    # its flanks fill the ground that the first idea of the soil is taken from
+    clean = through(sweep(rng, 12_000, soil), MetalSettings())[1].max()
+    mine = metal_polarizability(TARGETS["AT_metal"], HEAD.frequencies_hz)
+    height = 0.05 + 0.005 * np.sin(np.arange(6000) / 170.0)
+    x = sweep(rng, soil=soil) + wave_signal(HEAD, mine, (np.arange(6000) - reading) * 1e-3, 0.25, height)
+    assert through(x, MetalSettings())[1][reading - 150 : reading + 150].max() > 1.5 * clean
+
+
+def test_all_of_a_row_of_strong_metal_40_cm_apart_stands_out(rng: np.random.Generator) -> None:
+    mine = metal_polarizability(TARGETS["minimum-metal"], HEAD.frequencies_hz)
+    still = np.full(9000, 0.05)
+    row = sum(wave_signal(HEAD, mine, (np.arange(9000) - at) * 1e-3, 0.15, still) for at in range(3000, 7000, 400))
+    row *= 300.0 * NOISE / np.abs(row).max()
+    energy = through(sweep(rng, 9000, 0.0) + row, MetalSettings())[1]
+    clean = through(sweep(rng, 12_000, 0.0), MetalSettings())[1].max()
+    peaks = [energy[at - 100 : at + 100].max() for at in range(3000, 7000, 400)]
+    assert min(peaks) > 4.0 * clean
