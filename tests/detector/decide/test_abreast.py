@@ -69,6 +69,13 @@ def test_what_reaches_across_the_whole_array_is_not_one_place() -> None:
     assert joined(slope, across_m=[0.06 * i for i in range(8)])[0] == (100, 0, 0, 4)  # 0.25 m from the strongest
 
 
+def test_a_second_object_further_along_or_deeper_is_not_taken_in_by_way_of_what_lies_between() -> None:
+    along = [alarm(100, 3, 4.0), alarm(105, 4, 3.0), alarm(110, 3, 2.0)]
+    assert joined(along) == [(100, 3, 3, 4), (110, 3, 3, 3)]
+    deeper = [alarm(100, 2, 4.0, 2e-9), alarm(100, 3, 3.0, 4e-9), alarm(100, 4, 2.0, 6e-9)]
+    assert joined(deeper) == [(100, 2, 2, 3), (100, 4, 4, 4)]
+
+
 def test_places_across_of_another_head_are_refused_and_neighbours_are_those_in_space() -> None:
     with pytest.raises(ProfileError, match="3 places, the stream 8 antennas"):
         Abreast(AbreastSettings(across_m=(0.0, 0.1, 0.2)), 8, STEP_M, PERIOD_S)
@@ -102,7 +109,7 @@ def test_any_cut_joins_alike_and_drops_nothing(data: st.DataObject) -> None:
     for row, a in found:
         # each is an alarm, or lies beside and below one that covers its antenna
         assert any(
-            first <= a.channel <= last and abs(r - row) <= 2 * 5 and score >= a.score
+            first <= a.channel <= last and abs(r - row) <= 5 and score >= a.score
             for r, _, first, last, score in whole
         )
 
