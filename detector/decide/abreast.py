@@ -143,6 +143,7 @@ class Abreast:
             last_tick=max(m.last_tick for m in members),
             first_channel=min(channels),
             last_channel=max(channels),
+            members=tuple(m for m in members if m is not summit),
         )
 
 
