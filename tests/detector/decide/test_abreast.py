@@ -149,7 +149,7 @@ def test_clutter_lets_go_of_what_lies_beside_it_and_is_not_called_clutter() -> N
     radar = frozenset({"radar"})
     tin, mine, nail = _called(100, 3, 4.0, -1.0), _called(101, 4, 3.0, 1.0), _called(99, 2, 2.0, -1.0)
     *told, _ = _judged([tin, mine, nail], radar)
-    assert told == [(1, 100, 3, "metal-clutter", "2 to 4"), (2, 101, 4, "mine-like", "")]
+    assert told == [(1, 100, 3, "metal-clutter", "2 to 4"), (2, 101, 4, "mine-like", "4")]
     # a place that is dug is dug whole
     *told, _ = _judged([_called(100, 3, 4.0, 1.0), mine], radar)
     assert told == [(1, 100, 3, "mine-like", "3 to 4")]
