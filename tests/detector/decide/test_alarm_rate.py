@@ -34,6 +34,15 @@ def test_the_threshold_gives_the_false_alarm_rate_that_was_asked_for(wanted: flo
     assert 0.3 * wanted < count / metres < 1.5 * wanted
 
 
+@pytest.mark.parametrize("wanted", [0.02, 0.1])
+def test_one_lane_far_out_of_all_others_does_not_make_the_others_deaf(wanted: float) -> None:
+    rng = np.random.default_rng(4)
+    usual = rng.exponential(0.3, 1000).tolist()
+    alone, with_it = fit_tail(usual, 1000.0), fit_tail([*usual, *[30.0] * 15], 1015.0)
+    assert with_it.threshold(wanted) < 1.15 * alone.threshold(wanted)
+    assert np.mean(np.array(usual) > alone.threshold(wanted)) == pytest.approx(wanted, rel=0.4)
+
+
 def test_a_rarer_false_alarm_needs_a_higher_threshold() -> None:
     tail = Tail(level=2.0, scale=0.5, rate_per_m=1.0)
     assert tail.threshold(1.0) == 2.0
