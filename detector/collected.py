@@ -134,18 +134,23 @@ def collect(
         truth=tuple(truth),
         span_m=span,
         clean_m=0.01 * int(clean.sum()),
-        alarms=tuple(replace(a, score=a.score * unit) for o in outputs for a in o.alarms),
+        alarms=tuple(_in_scores(a, unit) for o in outputs for a in o.alarms),
         search=search,
         scene=scene,
         absences=tuple(absences.values()),
     )
 
 
+def _in_scores(a: Alarm, unit: float) -> Alarm:
+    return replace(a, score=a.score * unit, members=tuple(_in_scores(m, unit) for m in a.members))
+
+
 def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
     """The detections of a collected lane under that model's thresholds: alarms above them, fused and judged.
 
-    The same as running the lane again, except for the first and last record of an alarm, and for the lower neighbour
-    of a peak that the second look votes down: only the highest of near peaks are collected.
+    The same as running the lane again, except for the first and last record and antenna of an alarm, for the lower
+    neighbour of a peak that the second look votes down: only the highest of near peaks are collected; and for what
+    antennas abreast are joined to: whose score is the higher before the second look.
     """
     look = model.second_look if profile.radar_second_look.use == "yes" else None
     radar = model.tails["radar"] if look is None else look.tail
@@ -155,15 +160,20 @@ def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
         "metal": metal.threshold(profile.metal_alarm.false_alarms_per_m),
     }
     index = {s: FEATURES.index(f"{s}_score") for s in SENSORS}
-    alarms = []
-    for a in lane.alarms:
+
+    def above(a: Alarm) -> list[Alarm]:
+        """It with those of its members that are above the threshold too, or these where it is not."""
+        members = tuple(m for one in a.members for m in above(one))
         score = a.score
         if look is not None and a.sensor == "radar" and score >= threshold["radar"] - look.reach:
             score += look.shift(a.features)
-        if score >= threshold[a.sensor]:
-            features = a.features.copy()
-            features[index[a.sensor]] = score / threshold[a.sensor]
-            alarms.append(replace(a, score=score / threshold[a.sensor], features=features))
+        if score < threshold[a.sensor]:
+            return list(members)
+        features = a.features.copy()
+        features[index[a.sensor]] = score / threshold[a.sensor]
+        return [replace(a, score=score / threshold[a.sensor], features=features, members=members)]
+
+    alarms = [found for a in lane.alarms for found in above(a)]
     fusion = Fusion(
         profile.fusion, model, lane.device.tick_hz, profile.nominal_speed_m_per_s, lane.sensors, profile.hash
     )

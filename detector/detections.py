@@ -205,9 +205,15 @@ class Detection:
 
     @property
     def antennas(self) -> str:
-        """'2 to 4' where it lies under several antennas of an array, else ''."""
+        """'2 to 4' where it lies under several antennas of an array, '3' under one; '' under the first, or none."""
         first, last = self.radar_first_channel, self.radar_last_channel
-        return f"{first} to {last}" if first != last else ""
+        return f"{first} to {last}" if first != last else str(first) if first > 0 else ""
+
+    @property
+    def seen_where(self) -> str:
+        """What saw it, and where across: 'radar (antennas 2 to 4)'. All of these are dug."""
+        several = "s" * (self.radar_first_channel != self.radar_last_channel)
+        return self.seen_by + f" (antenna{several} {self.antennas})" * bool(self.antennas)
 
     def to_row(self) -> NDArray[Any]:
         """This detection as a 0-d array of DETECTION_DTYPE."""

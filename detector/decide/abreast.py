@@ -10,6 +10,9 @@ from detector.decide.alarm import Alarm
 from detector.errors import ProfileError
 from detector.settings import Settings, listed, quantity
 
+_Found = tuple[int, Alarm]
+"""An alarm behind the row of its peak."""
+
 
 class AbreastSettings(Settings):
     along_m: float = quantity(
@@ -31,9 +34,9 @@ class Abreast:
     """Joins alarms of neighbouring antennas to the strongest of them, as water runs up a hill.
 
     An alarm that has a stronger one beside it, under a neighbouring antenna, near along the track and in time, goes
-    with the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across.
-    Between two objects the score falls: each keeps its summit. What is too far from the summit it runs to stands by
-    itself. No alarm is dropped: each is an alarm or lies in the extent of one.
+    with the strongest such. One that has none is a summit and keeps whatever came up to it, at most so far across,
+    along and in time. Between two objects the score falls: each keeps its summit. What is too far from the summit it
+    runs to stands by itself. No alarm is dropped: each is an alarm or lies in the extent of one.
 
     Latency: (reach in antennas + 1) times `along_m` in rows; none of a single antenna. The fate of an alarm depends on
     those within that distance only, so that no cut of the input changes it.
@@ -66,7 +69,7 @@ class Abreast:
             self._reach = int(np.max(apart[np.abs(places[:, None] - places[None, :]) <= settings.reach_m]))
         self._rows = max(1, round(settings.along_m / step_m))
         self._late_s = settings.periods * period_s
-        self._held: list[tuple[int, Alarm]] = []
+        self._held: list[_Found] = []
         self.decided = 0
         """Rows of this segment for which no alarm can come any more."""
 
@@ -88,6 +91,8 @@ class Abreast:
         first, self.decided = self.decided, max(self.decided, end)
         if self._reach == 0 or not self._held:
             out = [a for r, a in self._held if first <= r < self.decided]
+        elif not any(first <= r < self.decided for r, _ in self._held):
+            out = []
         else:
             heads = [self._head(i) for i in range(len(self._held))]
             out = [
@@ -104,21 +109,29 @@ class Abreast:
         for _ in range(self._reach + 1):
             up = self._up(at)
             if up == at:
-                a, b = self._held[of][1].channel, self._held[at][1].channel
-                near = not self._places.size or abs(self._places[a] - self._places[b]) <= self._reach_m
-                return at if near else of
+                return at if self._one_place(self._held[of], self._held[at]) else of
             at = up
         return of
 
     def _up(self, at: int) -> int:
-        row, alarm = self._held[at]
         best = at
-        for i, (r, a) in enumerate(self._held):
-            beside = abs(int(self._rank[a.channel]) - int(self._rank[alarm.channel])) == 1
-            late = abs(a.two_way_s - alarm.two_way_s) > self._late_s
-            if beside and not late and abs(r - row) <= self._rows and _height(a) > _height(self._held[best][1]):
+        rank = self._rank[self._held[at][1].channel]
+        for i, found in enumerate(self._held):
+            beside = abs(int(self._rank[found[1].channel]) - int(rank)) == 1
+            if beside and self._near(found, self._held[at]) and _height(found[1]) > _height(self._held[best][1]):
                 best = i
         return best
+
+    def _near(self, one: _Found, other: _Found) -> bool:
+        """Along the track and in time."""
+        late = abs(one[1].two_way_s - other[1].two_way_s) > self._late_s
+        return not late and abs(one[0] - other[0]) <= self._rows
+
+    def _one_place(self, one: _Found, other: _Found) -> bool:
+        """Whether they are near in every way, however the way from one to the other went, and not of one antenna."""
+        a, b = one[1].channel, other[1].channel
+        across = not self._places.size or abs(self._places[a] - self._places[b]) <= self._reach_m
+        return one is other or (a != b and across and self._near(one, other))
 
     def _with(self, members: list[Alarm], summit: Alarm) -> Alarm:
         channels = [m.channel for m in members]
@@ -130,6 +143,7 @@ class Abreast:
             last_tick=max(m.last_tick for m in members),
             first_channel=min(channels),
             last_channel=max(channels),
+            members=tuple(m for m in members if m is not summit),
         )
 
 

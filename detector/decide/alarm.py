@@ -100,6 +100,8 @@ class Alarm:
     """First and ..."""
     last_channel: int = -1
     """... last antenna that it was joined of; -1 where it is that of `channel` alone."""
+    members: tuple[Alarm, ...] = ()
+    """The lower ones that it was joined of, each as it was."""
 
     @property
     def channels(self) -> tuple[int, int]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
 from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
-from detector.detections import Detection
+from detector.detections import CLASSES, Detection
 from detector.settings import Settings, quantity
+
+_CLUTTER: Final = CLASSES[1:]
 
 
 class FusionSettings(Settings):
@@ -30,8 +33,9 @@ class Fusion:
     """Pairs alarms that are each other's nearest of the other sensor; the rest stand alone.
 
     Whether two alarms pair depends on the alarms within two link times only, so the outcome does
-    not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped. A sensor that saw
-    nothing there, because its records are missing, did not "not alarm": that is not known.
+    not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped: one that was joined of
+    several and is called clutter lets go of those that by themselves would not be. A sensor that saw nothing there,
+    because its records are missing, did not "not alarm": that is not known.
     """
 
     def __init__(
@@ -83,9 +87,9 @@ class Fusion:
             partner = self._nearest(p)
             if partner is not None and not partner.used and self._nearest(partner) is p:
                 partner.used = True
-                out.append(self._detection(p.alarm, partner.alarm))
+                out += self._detections(p.alarm, partner.alarm)
             else:
-                out.append(self._detection(p.alarm, None))
+                out += self._detections(p.alarm, None)
         if horizon is None:
             self._pending.clear()
         else:
@@ -115,22 +119,34 @@ class Fusion:
             return abs(a.peak_tick - b.peak_tick) / self._tick_hz * self._speed
         return d
 
-    def _detection(self, a: Alarm, b: Alarm | None) -> Detection:
+    def _detections(self, a: Alarm, b: Alarm | None) -> list[Detection]:
+        """The place; and what it was joined of, where it is called clutter and that by itself would not be."""
+        out = [self._detection(a, b, a.peak_tick)]
+        if out[0].decision in _CLUTTER:
+            # asked at the place's tick: how long an absence is remembered does not depend on where the others lie
+            members = [m for x in (a, b) if x is not None for m in x.members]
+            apart = [self._detection(m, None, a.peak_tick, silent=b is None) for m in members]
+            out += [d for d in apart if d.decision not in _CLUTTER]
+        return [self._numbered(d) for d in out]
+
+    def _numbered(self, d: Detection) -> Detection:
+        self._next_id += 1
+        return replace(d, id=self._next_id - 1)
+
+    def _detection(self, a: Alarm, b: Alarm | None, tick: int, silent: bool = True) -> Detection:
+        """Without a number; silent : whether a sensor that did not alarm with it was silent, as far as it looked."""
         both = {x.sensor: x for x in (a, b) if x is not None}
         radar, metal = both.get("radar"), both.get("metal")
         features = a.features if b is None else np.where(np.isnan(a.features), b.features, a.features)
-        verdict = self._model.judge(
-            features, (self._flag("radar", radar, a.peak_tick), self._flag("metal", metal, a.peak_tick))
-        )
+        flags = (self._flag("radar", radar, tick, silent), self._flag("metal", metal, tick, silent))
+        verdict = self._model.judge(features, flags)
         # the radar sees the body of a mine, the metal detector only its detonator or a nail beside it
         place = radar if radar is not None else metal
         assert place is not None
         x_m, x_sigma = place.x_m, place.x_sigma_m
-        found = self._next_id
-        self._next_id += 1
         members = list(both.values())
         return Detection(
-            id=found,
+            id=0,
             t_start_s=min(m.first_tick for m in members) / self._tick_hz,
             t_peak_s=place.peak_tick / self._tick_hz,
             t_end_s=max(m.last_tick for m in members) / self._tick_hz,
@@ -165,13 +181,13 @@ class Fusion:
             metal=metal.metal if metal else None,
         )
 
-    def _flag(self, sensor: str, alarm: Alarm | None, tick: int) -> float:
+    def _flag(self, sensor: str, alarm: Alarm | None, tick: int, silent: bool) -> float:
         """1: it alarmed; 0: it did not; NaN: there is none, or it was absent when the other one alarmed."""
         if alarm is not None:
             return 1.0
         near = self.link_pass_ticks
         absent = any(s == sensor and after - near < tick < before + near for _, s, after, before in self._absences)
-        return math.nan if absent or sensor not in self._sensors else 0.0
+        return math.nan if absent or not silent or sensor not in self._sensors else 0.0
 
 
 def _order(a: Alarm) -> tuple[int, str, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,8 @@ _MOST_TEXT: Final = 64 << 20
 """Headers, lists of fixes and descriptions are text; a day of NMEA at 10 Hz is under 64 MiB."""
 
 
-CUT: Final = "it may have been cut off"
-FEWER: Final = "are here"
-"""In a note: a file that ends in the middle of a trace; a header that says another number of traces."""
+_CUT: Final = "it may have been cut off"
+_FEWER: Final = re.compile(r" says \d+ traces, \d+ are here\.")
 
 
 def size_of(path: Path, most: int = MOST_BYTES) -> int:
@@ -70,12 +70,17 @@ def records_in(path: Path, data: bytes, start: int, dtype: np.dtype[Any]) -> NDA
 def cut_off(data: bytes, start: int, dtype: np.dtype[Any]) -> str:
     """For a note: that a file ends in the middle of a trace; '' if it does not."""
     rest = (len(data) - start) % dtype.itemsize
-    return f" Its last {rest} bytes are no whole trace: {CUT}." if rest else ""
+    return f" Its last {rest} bytes are no whole trace: {_CUT}." if rest else ""
 
 
 def fewer(header: Path, stated: int, n: int) -> str:
     """For a note: that a header says another number of traces than there are; '' if it does not."""
-    return f" {header.name} says {stated} traces, {n} {FEWER}." if stated != n else ""
+    return f" {header.name} says {stated} traces, {n} are here." if stated != n else ""
+
+
+def not_whole(note: str) -> bool:
+    """Whether a note says what :func:`cut_off` or :func:`fewer` does; an imported recording keeps its file's note."""
+    return _CUT in note or _FEWER.search(note) is not None
 
 
 def twin(path: Path, *suffixes: str) -> Path | None:

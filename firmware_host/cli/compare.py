@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from detector.detections import LEVELS, Detection
-from detector.profile import parse_profile
+from detector.profile import Profile, parse_profile
 from detector.recording.comparing import Pair, pair_detections
 from detector.recording.reader import Recording, open_recording
 from firmware_host.cli.opening import console
@@ -71,7 +72,14 @@ def reasons(recorded: Recording, profile_toml: str, profile_hash: str, model_has
     out = []
     if profile_hash != recorded.profile_hash:
         changes = _profile_changes(recorded, profile_toml)
-        out.append("Another profile" + (": " + ", ".join(changes) if changes else "") + ".")
+        unknown = _few(_left_out(Profile().model_dump(), tomllib.loads(recorded.profile_toml), ""))
+        if changes or not unknown:
+            out.append("Another profile" + (": " + ", ".join(changes) if changes else "") + ".")
+        if unknown:
+            out.append(
+                f"Another profile: {', '.join(unknown)} not in the recorded one, of an older version. Where that one "
+                "is used now, this version's own stand for them, and may not fit the rest."
+            )
     if model_hash != recorded.model_hash:
         out.append(f"Another model: {recorded.model_hash[:12]} recorded, {model_hash[:12]} now.")
     if software != recorded.software:
@@ -88,8 +96,22 @@ def _profile_changes(recorded: Recording, profile_toml: str) -> list[str]:
         return []
     before = parse_profile(recorded.profile_toml, "the recorded profile").model_dump()
     after = parse_profile(profile_toml, "the other profile").model_dump()
-    changed = list(_changed(before, after, ""))
-    return changed[:6] + ([f"and {len(changed) - 6} more"] if len(changed) > 6 else [])
+    return _few(_changed(before, after, ""))
+
+
+def _few(names: list[str]) -> list[str]:
+    return names[:6] + ([f"and {len(names) - 6} more"] if len(names) > 6 else [])
+
+
+def _left_out(known: dict[str, Any], given: dict[str, Any], path: str) -> list[str]:
+    """Settings that this version has and a stored profile, which holds all of its own, does not."""
+    out = []
+    for name, value in sorted(known.items()):
+        if isinstance(value, dict):
+            out += _left_out(value, given.get(name, {}), f"{path}{name}.")
+        elif name not in given:
+            out.append(path + name)
+    return out
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any], path: str) -> list[str]:

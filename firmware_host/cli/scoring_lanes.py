@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from detector.errors import GroundsweepError
-from detector.formats.bounded import CUT, FEWER
+from detector.formats.bounded import not_whole
 from detector.formats.foreign import LEFT_OUT
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
@@ -96,7 +96,7 @@ def _cautions(r: Readable, q: Question) -> Iterator[str]:
     if LEFT_OUT in r.note:
         yield "Some records hold values that are not numbers. They are left out, and the ground under them too."
     foreign = not isinstance(r, Recording)
-    if foreign and (CUT in r.note or FEWER in r.note):
+    if not_whole(r.note):
         yield f"It is not whole, and was scored as far as it goes: {r.note}"
     yield from unlike_known_heads(r.device, q.chain[0], foreign)
 

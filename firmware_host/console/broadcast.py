@@ -138,7 +138,7 @@ class Broadcast(Listener):
                 "level": LEVELS[d.level],
                 "stage": d.level,
                 "decision": d.decision,
-                "seen_by": d.seen_by,
+                "seen_by": d.seen_where,
                 "score": round(d.score, 2),
                 "depth_cm": _known(100 * d.depth_m, 0),
                 "depth_sigma_cm": _known(100 * d.depth_sigma_m, 0),

@@ -68,7 +68,7 @@ def detection_line(d: Detection, place: str = "") -> Text:
     line = Text()
     line.append(f" {_LEVEL_SHAPE[d.level]} {LEVELS[d.level]:<8}", style=_LEVEL_STYLE[d.level])
     line.append(f" #{d.id:<4}{where(d.x_m, d.t_peak_s)}  {d.decision:<17}")
-    line.append(f" {d.seen_by:<11} {d.score:4.1f} x")
+    line.append(f" {d.seen_where:<11} {d.score:4.1f} x")
     if d.depth_m == d.depth_m:
         low, high = max(0.0, d.depth_m - d.depth_sigma_m), d.depth_m + d.depth_sigma_m
         line.append(f" {100 * low:.0f}-{100 * high:.0f} cm deep")
@@ -102,7 +102,7 @@ def detection_table(
             Text(f"{_LEVEL_SHAPE[d.level]} {LEVELS[d.level]}", style=_LEVEL_STYLE[d.level]),
             where(d.x_m, d.t_peak_s).strip(),
             d.decision,
-            d.seen_by + f" (antennas {d.antennas})" * bool(d.antennas),
+            d.seen_where,
             f"{d.score:.2f}",
             depth,
             f"{d.probability[0]:.2f}",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,6 +259,29 @@ def test_the_score_that_is_watched_is_the_score_that_met_the_threshold(scene: Sc
     # a peak that was voted down does not show as one: what is above the threshold belongs to an alarm
     near = 2 * round(PROFILE.radar_alarm.radius_m / scene.device.streams[0].step_m)
     assert all(min(abs(seq - a.peak_seq) for a in alarms) <= near for seq in high)
+
+
+def test_of_alarms_joined_across_antennas_the_lower_stands_where_the_higher_is_voted_down(
+    collected: Collected, looking: Model
+) -> None:
+    """Lanes are collected without a look: there the higher had taken the lower in."""
+    look = looking.second_look
+    assert look is not None
+    votes = SimpleNamespace(tail=look.tail, reach=0.5, shift=lambda f: 0.5 * np.sign(f[0]))
+    threshold = look.tail.threshold(PROFILE.radar_alarm.false_alarms_per_m)
+    a = next(a for a in collected.alarms if a.sensor == "radar")
+
+    def seen(channel: int, above: float, vote: float) -> Alarm:
+        features = np.where(np.arange(len(FEATURES)) == 0, vote, a.features)
+        return replace(a, channel=channel, score=threshold + above, features=features)
+
+    def antennas(vote: float, *members: Alarm) -> list[int]:
+        lane = replace(collected, alarms=(replace(seen(2, 0.3, vote), members=members),))
+        return [d.radar_channel for d in decided(lane, replace(looking, second_look=votes), PROFILE)]  # type: ignore[arg-type]
+
+    assert antennas(-1.0, seen(1, 0.2, 1.0), seen(3, 0.1, -1.0)) == [1]
+    assert antennas(-1.0) == []
+    assert antennas(1.0) == [2]
 
 
 def test_a_collected_lane_is_decided_as_a_lane_that_is_run(scene: Scene, collected: Collected, looking: Model) -> None:

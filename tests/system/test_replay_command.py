@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -120,6 +121,23 @@ def test_verify_names_the_software_as_the_cause(lane: Path) -> None:
     assert "not as it was written" not in text
     assert "score" in text
     assert f"{detections(lane) - 1} the same, 1 differ" in text
+
+
+def test_verify_says_what_an_older_recordings_profile_did_not_know(lane: Path) -> None:
+    with h5py.File(lane, "r+") as f:
+        del f["digests"]
+        f.attrs["schema_version"] = "1.1"
+        toml = f.attrs["profile"].decode()
+        for key in ("bin_ns", "near_aperture_m"):
+            toml, n = re.subn(rf"\n{key} = .*", "", toml)
+            assert n == 1
+        f.attrs["profile"] = np.bytes_(toml.encode())
+        f.attrs["profile_hash"] = np.bytes_(64 * b"0")
+        table = f["detections"]
+        table["profile_hash"] = np.bytes_(64 * b"0")
+    text = said(1, "replay", lane, "--verify")
+    assert "Another profile: radar.prescreener.bin_ns, radar.prescreener.near_aperture_m not in the recorded" in text
+    assert "this version's own stand for them" in text
 
 
 def test_verify_names_an_edited_record_as_the_cause(lane: Path) -> None:

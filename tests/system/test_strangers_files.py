@@ -99,6 +99,8 @@ def test_score_says_that_a_file_was_cut_off(tmp_path: Path) -> None:
     assert "may have been cut off" in said
     file.write_bytes(whole[: 100 * 2 * M])
     assert f"a.rad says {N} traces, 100 are here" in run(0, "score", file)
+    run(0, "import", file, tmp_path / "ours.h5")
+    assert f"a.rad says {N} traces, 100 are here" in run(0, "score", tmp_path / "ours.h5")
 
 
 def test_a_file_without_places_says_what_lengths_are_guessed_from(tmp_path: Path) -> None:

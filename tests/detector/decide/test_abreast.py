@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from detector.decide.abreast import Abreast, AbreastSettings
 from detector.decide.alarm import Alarm
-from detector.decide.classifier import load_model
+from detector.decide.classifier import Verdict, load_model
+from detector.decide.fusion import Fusion, FusionSettings
 from detector.detections import FEATURES
 from detector.errors import ProfileError
 from detector.pipeline import Pipeline
@@ -69,6 +70,13 @@ def test_what_reaches_across_the_whole_array_is_not_one_place() -> None:
     assert joined(slope, across_m=[0.06 * i for i in range(8)])[0] == (100, 0, 0, 4)  # 0.25 m from the strongest
 
 
+def test_a_second_object_further_along_or_deeper_is_not_taken_in_by_way_of_what_lies_between() -> None:
+    along = [alarm(100, 3, 4.0), alarm(105, 4, 3.0), alarm(110, 3, 2.0)]
+    assert joined(along) == [(100, 3, 3, 4), (110, 3, 3, 3)]
+    deeper = [alarm(100, 2, 4.0, 2e-9), alarm(100, 3, 3.0, 4e-9), alarm(100, 4, 2.0, 6e-9)]
+    assert joined(deeper) == [(100, 2, 2, 3), (100, 4, 4, 4)]
+
+
 def test_places_across_of_another_head_are_refused_and_neighbours_are_those_in_space() -> None:
     with pytest.raises(ProfileError, match="3 places, the stream 8 antennas"):
         Abreast(AbreastSettings(across_m=(0.0, 0.1, 0.2)), 8, STEP_M, PERIOD_S)
@@ -102,9 +110,62 @@ def test_any_cut_joins_alike_and_drops_nothing(data: st.DataObject) -> None:
     for row, a in found:
         # each is an alarm, or lies beside and below one that covers its antenna
         assert any(
-            first <= a.channel <= last and abs(r - row) <= 2 * 5 and score >= a.score
+            first <= a.channel <= last and abs(r - row) <= 5 and score >= a.score
             for r, _, first, last, score in whole
         )
+
+
+class _ByFirstFeature:
+    """A model that calls alarms clutter whose first feature is below zero; keeps what it was told of the sensors."""
+
+    hash = "none"
+
+    def __init__(self) -> None:
+        self.flags: list[tuple[float, float]] = []
+
+    def judge(self, features: np.ndarray, flags: tuple[float, float]) -> Verdict:
+        self.flags.append(flags)
+        called = "metal-clutter" if features[0] < 0 else "mine-like"
+        return Verdict(called, (0.3, 0.4, 0.3), 0.0, 0, (0.0, 0.0))
+
+
+def _judged(found: list[Found], sensors: frozenset[str], more: tuple[Alarm, ...] = ()) -> list[tuple]:
+    """Number, row, antenna, decision and extent of the detections; and what the model was told of the sensors."""
+    (place,) = Abreast(AbreastSettings(), 8, STEP_M, PERIOD_S).process(found, 10_000)
+    model = _ByFirstFeature()
+    fusion = Fusion(FusionSettings(), model, 1000.0, 0.5, sensors, "")  # type: ignore[arg-type]
+    fusion.add([place, *more])
+    out = fusion.settle(None)
+    told = [(d.id, d.radar_peak_seq, d.radar_channel, d.decision, d.antennas) for d in out]
+    return [*told, tuple(np.isnan(flags).tolist() for flags in model.flags)]
+
+
+def _called(row: int, channel: int, score: float, first: float) -> Found:
+    at, a = alarm(row, channel, score)
+    return at, dataclasses.replace(a, features=np.where(np.arange(len(FEATURES)) == 0, first, a.features))
+
+
+def test_clutter_lets_go_of_what_lies_beside_it_and_is_not_called_clutter() -> None:
+    radar = frozenset({"radar"})
+    tin, mine, nail = _called(100, 3, 4.0, -1.0), _called(101, 4, 3.0, 1.0), _called(99, 2, 2.0, -1.0)
+    *told, _ = _judged([tin, mine, nail], radar)
+    assert told == [(1, 100, 3, "metal-clutter", "2 to 4"), (2, 101, 4, "mine-like", "4")]
+    # a place that is dug is dug whole
+    *told, _ = _judged([_called(100, 3, 4.0, 1.0), mine], radar)
+    assert told == [(1, 100, 3, "mine-like", "3 to 4")]
+
+
+def test_what_clutter_lets_go_of_is_not_told_that_the_metal_detector_was_silent_where_it_was_not() -> None:
+    both = frozenset({"radar", "metal"})
+    found = [_called(100, 3, 4.0, -1.0), _called(101, 4, 3.0, 1.0)]
+    *told, flags = _judged(found, both)
+    assert [d[3] for d in told] == ["metal-clutter", "mine-like"]
+    assert flags == ([False, False], [False, False])
+    at = found[0][1]
+    metal = dataclasses.replace(at, sensor="metal", channel=0, features=np.full(len(FEATURES), np.nan))
+    *told, flags = _judged(found, both, (metal,))
+    assert [d[3] for d in told] == ["metal-clutter", "mine-like"]
+    assert flags == ([False, False], [False, True])
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severit
 from firmware_host.console.broadcast import MOST_CELLS_SHOWN, Broadcast
 from firmware_host.console.picture import MetalPicture, RadarPicture
 from firmware_host.console.sweeping import Sweeping
+from firmware_host.console.terminal import detection_line
 from firmware_host.console.watch import Watch
 from firmware_host.references import References
 from firmware_host.session import Order, RecordingSource, run
@@ -144,6 +146,25 @@ def test_labels_come_back_to_every_viewer(scene: Scene) -> None:
     scene.broadcast.label(Label(4, LabelClass.ERW, "A. Deminer", 0, True, 0.1, "fuze"))
     _, message = scene.broadcast.since(-1)
     assert message["label"] == [{"id": 4, "label": "erw", "who": "A. Deminer", "depth_cm": 10.0, "note": "fuze"}]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"), [(2, 4, " (antennas 2 to 4)"), (3, 3, " (antenna 3)"), (0, 0, ""), (-1, -1, "")]
+)
+def test_an_operator_is_told_under_which_antennas_of_an_array_it_lies(
+    swept: Scene, recordings: Path, model: Model, first: int, last: int, told: str
+) -> None:
+    """What several antennas saw is one detection: who digs must know how far it reaches across."""
+    with open_recording(recordings / "lane_dev01.h5") as r:
+        found = run(RecordingSource(r), Pipeline(r.device, Profile(), model), []).detections
+    d = replace(next(d for d in found if d.radar_peak_seq >= 0), radar_first_channel=first, radar_last_channel=last)
+    cursor, _ = swept.broadcast.since(-1)
+    swept.broadcast.detection(d)
+    _, message = swept.broadcast.since(cursor)
+    assert message["detection"][0]["seen_by"] == d.seen_by + told
+    line = detection_line(d).plain
+    assert d.seen_by + told in line
+    assert ("antenna" in line) == bool(told)
 
 
 def test_detections_carry_depth_as_an_interval_and_are_known(swept: Scene) -> None:
