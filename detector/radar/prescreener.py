@@ -44,7 +44,10 @@ class PrescreenerSettings(Settings):
     bin_ns: float = quantity(
         0.3, "ns", 0.0, 20.0, "further length: time through the object, which is the same for every antenna"
     )
-    max_depth_ns: float = quantity(0.0, "ns", 0.0, 2000.0, "last bin, after the surface echo; 0 = whole A-scan")
+    max_depth_ns: float = quantity(
+        25.0, "ns", 0.0, 2000.0,
+        "last bin, after the surface echo; 0 = whole A-scan. Mines lie above: 0.6 m in soaked clay, 1.9 m in dry sand",
+    )  # fmt: skip
 
 
 class DepthBins:
