@@ -83,11 +83,23 @@ def what_was_judged(
         out.append(f"{c.stream}: {c.received} records came, {not_judged}.")
         if s.kind is not StreamKind.RADAR_SFCW and not s.step_m:
             out += _nominal(s, profile, foreign)
+    out += not_so_deep(device, profile)
     if device.streams and not any(s.kind.is_metal for s in device.streams):
         out.append("No metal detector took part: what radar does not show was not looked for.")
     if device.streams and all(s.kind.is_metal for s in device.streams):
         out.append("No radar took part: what holds no metal was not looked for.")
     return out
+
+
+def not_so_deep(device: DeviceDescription, profile: Profile) -> list[str]:
+    """Sentences on radars whose A-scans are longer than the profile searches."""
+    most_ns = profile.radar.prescreener.max_depth_ns
+    return [
+        f"{s.name}: A-scans of {s.values * s.sampling_interval_s * 1e9:.3g} ns, searched to {most_ns:g} ns below the "
+        "surface. What lies deeper was not looked for (max_depth_ns of the profile's radar.prescreener)."
+        for s in device.streams
+        if s.kind is StreamKind.RADAR and 0 < most_ns < 0.9e9 * s.values * s.sampling_interval_s
+    ]
 
 
 def _nominal(s: StreamDescription, profile: Profile, foreign: ForeignRecording | None) -> list[str]:

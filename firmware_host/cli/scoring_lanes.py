@@ -18,13 +18,14 @@ from detector.formats.bounded import not_whole
 from detector.formats.foreign import LEFT_OUT
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
+from detector.profile import load_profile
 from detector.recording.playing import Played, played
 from detector.recording.reader import Recording
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
 from detector.scoring import Chain, Scored, score_recording
 from firmware_host.cli.batch import in_order
-from firmware_host.cli.judged import unlike_known_heads
+from firmware_host.cli.judged import not_so_deep, unlike_known_heads
 from firmware_host.cli.opening import chain
 from firmware_host.cli.reading import reading
 from firmware_host.parameters import stated_pulse_us
@@ -99,6 +100,7 @@ def _cautions(r: Readable, q: Question) -> Iterator[str]:
     if not_whole(r.note):
         yield f"It is not whole, and was scored as far as it goes: {r.note}"
     yield from unlike_known_heads(r.device, q.chain[0], foreign)
+    yield from not_so_deep(r.device, load_profile(q.chain[0]))
 
 
 def scored_files(questions: Sequence[Question], jobs: int, errors: Console) -> Iterator[Scored | Failure]:

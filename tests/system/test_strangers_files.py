@@ -184,3 +184,14 @@ def test_names_in_brackets_are_names(tmp_path: Path) -> None:
     assert "PMN [/]" in run(0, "show", "--no-picture", file)
     assert "to " + str(tmp_path / "c[red]d.h5") in run(0, "import", file, tmp_path / "c[red]d.h5").replace("\n", "")
     assert "PMN [/] in a[red]b at 1.00 m, depth not known" in run(0, "score", file)
+
+
+def test_what_lies_deeper_than_the_profile_searches_is_said_not_to_be_searched() -> None:
+    """The dune line is 48 ns deep, the bars 8 ns."""
+    root = Path(__file__).parents[2] / "recordings"
+    for command in ("replay", "score"):
+        told = run(0, command, root / "dune_real.h5")
+        assert "48 ns, searched to 25 ns" in told
+        assert "What lies deeper" in told
+        assert "searched to" not in run(0, command, root / "rebar_real.h5")
+        assert "searched to" not in run(0, command, root / "dune_real.h5", "--profile", "utility-gpr")
