@@ -37,6 +37,7 @@ class FullWaveLane:
     x_m: F8
     height_m: F8
     """(n,) of the antennas over the mean surface."""
+    step_m: float
     cell_m: float
     dt_s: float
     separation_m: float
@@ -64,11 +65,12 @@ def full_wave_lane(
     rng = np.random.default_rng(seed)
     cell = plan.cell_m
     step = round(plan.step_m / cell) * cell
-    wished = 2.0 if plan.bars else 2.2 if len(plan.kinds) < 3 else float(rng.uniform(2.2, 2.5))
-    n = int(wished / step) + 1
+    # drawn for bars too, which do not use it: later draws hang on it
+    drawn = float(rng.uniform(2.2, 2.5)) if plan.kinds or plan.bars else 2.2
+    n = int((2.0 if plan.bars else drawn) / step) + 1
     length = (n - 1) * step
     ground = Ground(cell, length, plan.soil, rng)
-    x = np.arange(n) * step
+    x: F8 = np.arange(n, dtype=np.float64) * step
     height = _heights(plan, ground, x, step)
     objects = _bars(ground, length) if plan.bars else _spread(ground, plan.kinds, length)
     ground.cover(float(height.min() * cell))
@@ -90,8 +92,18 @@ def full_wave_lane(
         raise SampleError(f"{plan.name}: a field is not finite. This is a fault of the solver: report it.")
     done = len(ascans)
     return FullWaveLane(
-        plan, seed, ascans, x[:done], height[:done] * cell, cell, dt, 2 * apart * cell, ground, objects
-    )  # fmt: skip
+        plan,
+        seed,
+        ascans,
+        x[:done],
+        np.asarray(height[:done] * cell, np.float64),
+        step,
+        cell,
+        dt,
+        2 * apart * cell,
+        ground,
+        objects,
+    )
 
 
 def _heights(plan: LanePlan, ground: Ground, x_m: F8, step_m: float) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ def write_full_wave(folder: Path, lane: FullWaveLane) -> Path:
         out["x_m"] = lane.x_m
         out["antenna_height_m"] = lane.height_m.astype(np.float32)
         out.attrs.update({
-            "centre_frequency_hz": plan.frequency_ghz * 1e9, "dt_s": lane.dt_s, "dx_m": _step(lane),
+            "centre_frequency_hz": plan.frequency_ghz * 1e9, "dt_s": lane.dt_s, "dx_m": lane.step_m,
             "field": "Ez out-of-plane E (V/m), 2D TM", "grid_dl_m": lane.cell_m, "lane": plan.name,
             "length_m": float(lane.x_m[-1]), "n_objects": len(lane.objects), "rx_height_m": mean_height,
             "tx_height_m": mean_height, "seed": lane.seed, "sensor": "handheld" if plan.hand_held else "vehicle",
@@ -48,7 +48,3 @@ def write_full_wave(folder: Path, lane: FullWaveLane) -> Path:
     os.replace(parts[1], path.with_suffix(".json"))
     os.replace(parts[0], path)
     return path
-
-
-def _step(lane: FullWaveLane) -> float:
-    return round(lane.plan.step_m / lane.cell_m) * lane.cell_m
