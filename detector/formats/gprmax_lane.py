@@ -1,10 +1,10 @@
-"""Lanes simulated with gprMax: HDF5 with A-scans in V/m, and a JSON truth file beside it."""
+"""Lanes simulated by a field solver, gprMax or our own: HDF5 with A-scans in V/m, and a JSON truth file beside it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -18,6 +18,11 @@ from detector.formats.lane_truth import NOTHING_THERE, lane_truth
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 
 NOMINAL_SPEED_M_PER_S = 0.25
+
+SIMULATED: Final = "simulated"
+"""What such a lane has as a head's firmware."""
+
+_UNNAMED: Final = "a simulator that the file does not name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Lane:
     step_m: float
     """Between A-scans; 0 where nothing says."""
     soil: str
+    simulator: str
+    """Name and version, as the file has them before any bracket."""
     truth: tuple[TrueObject, ...]
     assumed: str = ""
     """What the file did not say or contradicted, in sentences."""
@@ -50,6 +57,7 @@ def load_lane(path: Path) -> Lane:
             height_m = np.asarray(numbers(f, "antenna_height_m"), np.float64) if "antenna_height_m" in f else None
             said = {k: _attribute(f, k) for k in ("dt_s", "dx_m", "centre_frequency_hz")}
             soil = str(f.attrs.get("soil", ""))
+            simulator = str(f.attrs.get("simulator", "")).split("(")[0].strip() or _UNNAMED
     except ERRORS as e:
         raise FormatError(f"{path} is not a simulated lane of the kind that this reads ({e}).") from e
     assumed = []
@@ -87,6 +95,7 @@ def load_lane(path: Path) -> Lane:
         centre_frequency_hz=frequency,
         step_m=step,
         soil=soil,
+        simulator=simulator,
         truth=truth or (),
         assumed=" ".join([*assumed, *said_step]),
     )
@@ -138,7 +147,7 @@ def read_gprmax_lane(path: Path) -> ForeignRecording:
         step_m=lane.step_m,
     )
     block = whole_block(stream, lane.ascans[:, None, :], 1e6, lane.x_m)
-    device = DeviceDescription("gprMax 3.1.7", lane.name, "", 1e6, (stream,))
+    device = DeviceDescription(lane.simulator, lane.name, SIMULATED, 1e6, (stream,))
     # the soil's name up to its first mark is what reports group lanes by
     soil = f" Soil: {lane.soil.replace(':', ';', 1)}." if lane.soil else ""
     assumed = f" {lane.assumed}" if lane.assumed else ""

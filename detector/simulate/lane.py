@@ -1,4 +1,4 @@
-"""A dual-sensor lane: radar A-scans of an independent simulator, metal signals of ours, one truth."""
+"""A dual-sensor lane: radar A-scans of a field solver, metal signals of ours, one truth."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def dual_sensor_lane(
 ) -> tuple[DeviceDescription, list[SampleBlock], list[TrueObject], str]:
     """Play one simulated lane through a dual head with a real converter's faults.
 
-    lane_path : gprMax lane, its truth JSON beside it; seed : of all noise.
+    lane_path : lane of `detector.formats.gprmax_lane`, its truth JSON beside it; seed : of all noise.
     Returns the head, its blocks (one a stream), the truth and a note.
     """
     lane = load_lane(lane_path)
@@ -96,8 +96,8 @@ def dual_sensor_lane(
         "virtual dual head", f"SIM-{lane.name}-{seed}", "simulated", TICK_HZ, (metal_block.stream, radar)
     )
     note = (
-        f"Simulated lane {lane.name}, {lane.soil.split(':')[0]}. Radar: gprMax 3.1.7 plus converter noise, jitter and "
-        f"interference. Metal: dipole targets in viscous soil (viscosity {viscosity:.1e}), mains, drift, sferics."
+        f"Simulated lane {lane.name}, {lane.soil.split(':')[0]}. Radar: {lane.simulator} plus converter noise, jitter "
+        f"and interference. Metal: dipole targets in viscous soil (viscosity {viscosity:.1e}), mains, drift, sferics."
     )
     return device, [metal_block, radar_block], list(lane.truth), note
 

@@ -101,6 +101,15 @@ TARGETS: Final[dict[str, Metal]] = {
     "tin_can": steel(2.2e-5, 250e-6),
     # fragment of 5 to 10 g
     "shell_fragment": steel(1.0e-6, 400e-6),
+    # nail, 60 mm long, 5 mm thick; slowest decay, its and the bar's, of a cylinder: mu0 mu sigma a^2 / 3.83^2 with
+    # 5e6 S/m and mu 60
+    "nail": steel(1.2e-6, 160e-6),
+    # reinforcing bar, 14 mm thick, over the 30 cm that a coil sees
+    "rebar": steel(4.6e-5, 1.2e-3),
+    # steel-shelled bomblet, 64 mm, 270 g of steel
+    "bomblet_BLU26_like": steel(3.5e-5, 1.5e-3),
+    # steel-cased bounding mine, 2.5 kg of steel
+    "AP_metal_PROM_like": steel(3.2e-4, 3e-3),
 }
 
 

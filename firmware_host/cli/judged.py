@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from detector.formats.foreign import ForeignRecording
+from detector.formats.gprmax_lane import SIMULATED
 from detector.pipeline import Coverage
 from detector.profile import Profile
 from detector.samples import NO_ODOMETER, DeviceDescription, StreamDescription, StreamKind
@@ -62,7 +63,7 @@ def _rolls_over_slabs(device: DeviceDescription, s: StreamDescription) -> bool:
     least_hz, most_m, most_s = SLAB
     return (
         s.kind is StreamKind.RADAR
-        and not device.model.startswith("gprMax")
+        and not (device.model.startswith("gprMax") or device.firmware == SIMULATED)
         and s.centre_frequency_hz >= least_hz
         and s.step_m <= most_m
         and s.values * s.sampling_interval_s <= most_s

@@ -9,8 +9,10 @@ import typer
 from rich.progress import Progress
 
 from detector import __version__
+from detector.errors import SampleError
 from detector.recording.writer import RecordingWriter
 from detector.simulate.scene import EPOCH_NS, HeadWish, MetalKind, RadarKind, Scene, Sensors, dual_scene
+from firmware_host.cli.full_wave import make_lanes
 from firmware_host.cli.opening import console
 
 
@@ -30,8 +32,22 @@ def write_scene(path: Path, scene: Scene) -> None:
         writer.truth(list(scene.truth))
 
 
+def _refuse_of_scenes(context: typer.Context) -> None:
+    """What was given that full-wave lanes do not take; their number says all."""
+    given = [
+        "the recording" if name == "out" else f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in ("full_wave", "folder") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
+    ]
+    if given:
+        raise SampleError(f"--full-wave takes --out and nothing else; leave out {', '.join(given)}.")
+
+
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Recording to write; with --count, the seed follows its name.")],
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Argument(help="Recording to write; with --count, the seed follows its name.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Everything follows from it: soil, objects, head, noise.")] = 1,
     length: Annotated[float, typer.Option(min=2.0, max=100.0, help="Length of the lane, m.")] = 12.0,
     per_metre: Annotated[
@@ -45,11 +61,33 @@ def simulate(
     radar: Annotated[RadarKind, typer.Option(help="Radar: impulse or stepped frequency.")] = "impulse",
     antennas: Annotated[int, typer.Option(min=1, max=5, help="Abreast, 12 cm apart.")] = 1,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Lanes to make, of successive seeds.")] = 1,
+    full_wave: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Instead: radar lanes 1 to N (or '7-9') by Maxwell's equations in a plane; some 35 s of a core each.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="With --full-wave: folder to write to; lanes that are there are kept."),
+    ] = None,
 ) -> None:
     """Make lanes with known truth: radar and metal detector over one ground, in the recording format.
 
     The physics is approximate (docs/decisions-and-scoring.md): figures on such lanes are figures about simulation.
+
+    With --full-wave: radar alone by a field solver, without noise, as A-scans with a truth file beside them, to
+    'import', 'score' or train from.
     """
+    if full_wave is not None:
+        _refuse_of_scenes(context)
+        if folder is None:
+            raise SampleError("--full-wave needs a folder to write to: give it with --out.")
+        make_lanes(full_wave, folder)
+        return
+    if out is None or folder is not None:
+        raise SampleError("A scene is written to a recording, which is named without an option: simulate scene.h5.")
     files = [out if count == 1 else out.with_name(f"{out.stem}{seed + i:04d}{out.suffix}") for i in range(count)]
     with Progress(console=console, transient=True) as bar:
         lanes = bar.add_task("lanes", total=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,14 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
-def _load(file: Path, profile: Profile) -> Collected | None:
+def _load(file: Path, profile: Profile) -> tuple[Collected | None, str]:
+    """What it teaches, and who says that he made it."""
     with reading(file) as r:
+        source = r.device.model
         if isinstance(r, Recording):
             r.refuse_training("teach a model")
-        return collected(r, file.stem, r.truth(), profile)
+            source = r.source
+        return collected(r, file.stem, r.truth(), profile), source
 
 
 def train(
@@ -81,9 +85,11 @@ def train(
     count = scenes or 0
     waves = count if wave_scenes is None else wave_scenes
     profile = load_profile(profile_name)
-    lanes = []
+    lanes: list[Collected] = []
+    sources: Counter[str] = Counter()
     for file in track(sorted(files), "recordings", console=console, transient=True):
-        lane = _load(file, profile)
+        lane, source = _load(file, profile)
+        sources[source or "not stated"] += 1
         if lane is not None:
             lanes.append(lane)
     seeds = teaching_seeds(first_scene, count, waves)
@@ -98,6 +104,7 @@ def train(
         profile,
         {
             "recordings": [f.name for f in sorted(files)],
+            "recordings_by_source": dict(sorted(sources.items())),
             "scenes": {"first": first_scene, "count": count, "waves": waves},
             "what": "simulated lanes only: claims made with this model are claims about simulation",
         },

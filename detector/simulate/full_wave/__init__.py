@@ -1,0 +1,1 @@
+"""Lanes whose radar is Maxwell's equations: drawn ground and objects, fields stepped through them in a plane."""
