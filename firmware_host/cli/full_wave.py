@@ -21,7 +21,7 @@ MOST: Final = 1000
 
 def numbers(wanted: str) -> range:
     """'44' is lanes 1 to 44, '7-9' those three. Raises SampleError at anything else."""
-    m = re.fullmatch(r"(?:([1-9]\d{0,6})-)?([1-9]\d{0,6})", wanted)
+    m = re.fullmatch(r"(?:([1-9][0-9]{0,6})-)?([1-9][0-9]{0,6})", wanted)
     first, last = (int(m[1] or 1), int(m[2])) if m else (1, 0)
     if not first <= last < first + MOST:
         raise SampleError(
