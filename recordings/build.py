@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument(
         "--full-wave", type=Path, default=platformdirs.user_cache_path("groundsweep") / "full-wave", metavar="FOLDER",
         help="with --model: full-wave lanes to learn from too; those that are missing are made there first, "
-        f"{FULL_WAVE_LANES} of them in some 25 minutes of one core (default: %(default)s)",
+        f"{FULL_WAVE_LANES} of them in some 15 minutes of one core (default: %(default)s)",
     )  # fmt: skip
     args = parser.parse_args()
     if not args.data.is_dir():

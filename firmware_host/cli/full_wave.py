@@ -16,7 +16,7 @@ from detector.simulate.full_wave.plan import lane_plan
 from firmware_host.cli.opening import console
 
 MOST: Final = 1000
-"""Lanes a call, some ten hours."""
+"""Lanes a call, some six hours."""
 
 
 def numbers(wanted: str) -> range:

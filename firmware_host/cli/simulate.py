@@ -65,7 +65,7 @@ def simulate(
         str | None,
         typer.Option(
             metavar="N",
-            help="Instead: radar lanes 1 to N (or '7-9') by Maxwell's equations in a plane; some 35 s of a core each.",
+            help="Instead: radar lanes 1 to N (or '7-9') by Maxwell's equations in a plane; some 20 s of a core each.",
         ),
     ] = None,
     folder: Annotated[
