@@ -420,7 +420,8 @@ def search_rows(
                     square = t[j] * t[j] / spread
                     bounded = min(square, LEVEL_CLIP * max(u, 1.0)) if started else square
                     s.usual[c, j] = u + pace * (bounded - u)
-                if started and row_n < r.doubtful:
+                # where the soil's direction is tracked, the level falls as the direction turns: no doubt on the start
+                if started and row_n < r.doubtful and r.bound <= 0.0:
                     nth = (row_n - r.start_rows) % r.stretch + 1
                     if doubt_level(s, c, e, t, spread, nth, r.stretch) and r.moves:
                         # the baseline began over the same metal
