@@ -26,42 +26,6 @@ OTHER: Final = "pulses and radar"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """An old and a new model on the same reference lanes, at equal false alarms."""
-
-    targets: int
-    found_before: int
-    found_after: int
-    false_before: int
-    false_after: int
-    """With the new model's threshold set so that this is not above false_before."""
-    lost: tuple[str, ...]
-    gained: tuple[str, ...]
-
-
-def change(lanes: Sequence[Collected], before: Model, after: Model, profile: Profile) -> Change:
-    """Compare two models on reference lanes, which neither should have been trained on.
-
-    The new one's alarms are cut at the score that leaves it no more false alarms than the old one has.
-    """
-    old, new = scored(lanes, before, profile), scored(lanes, after, profile)
-    allowed = sum(len(s.alarms_outside) for s in old)
-    ranked = sorted((a.score for s in new for a in s.alarms_outside), reverse=True)
-    cut = ranked[allowed] if len(ranked) > allowed else -np.inf
-    pairs = [(o, n, n.found and n.score > cut) for a, b in zip(old, new, strict=True)
-             for o, n in zip(a.targets, b.targets, strict=True)]  # fmt: skip
-    return Change(
-        targets=len(pairs),
-        found_before=sum(o.found for o, _, _ in pairs),
-        found_after=sum(f for _, _, f in pairs),
-        false_before=allowed,
-        false_after=sum(s > cut for s in ranked),
-        lost=tuple(n.where for o, n, f in pairs if o.found and not f),
-        gained=tuple(n.where for o, n, f in pairs if f and not o.found),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Side:
     """One model on the reference lanes."""
 
@@ -128,7 +92,9 @@ class Comparison:
 
 
 def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Profile, heads: str = "") -> Comparison:
-    """Both models on reference lanes.
+    """Both models on reference lanes, which neither should have been trained on, at equal false alarms.
+
+    The new one's alarms are cut at the score that leaves it no more false alarms than the old one has.
 
     heads : what swept them, for the report
 
@@ -137,18 +103,22 @@ def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Pr
     ModelError
         if no lane holds a mine: nothing could be lost on them.
     """
-    c = change(lanes, before, after, profile)
-    if c.targets == 0:
-        raise ModelError("The reference lanes hold no mine, so no loss could show on them. Add lanes that do.")
     old, new = scored(lanes, before, profile), scored(lanes, after, profile)
+    pairs = [p for a, b in zip(old, new, strict=True) for p in zip(a.targets, b.targets, strict=True)]
+    if not pairs:
+        raise ModelError("The reference lanes hold no mine, so no loss could show on them. Add lanes that do.")
+    allowed = sum(len(s.alarms_outside) for s in old)
+    ranked = sorted((a.score for s in new for a in s.alarms_outside), reverse=True)
+    cut = ranked[allowed] if len(ranked) > allowed else -np.inf
+    then, now = [o.found for o, _ in pairs], [n.found and n.score > cut for _, n in pairs]
     return Comparison(
         lanes=len(lanes),
-        targets=c.targets,
-        before=side(c.found_before, c.false_before, c.targets, old),
-        after=side(c.found_after, c.false_after, c.targets, new),
-        mcnemar=_pairs(c),
-        lost=c.lost,
-        gained=c.gained,
+        targets=len(pairs),
+        before=side(sum(then), allowed, len(pairs), old),
+        after=side(sum(now), sum(s > cut for s in ranked), len(pairs), new),
+        mcnemar=mcnemar(then, now),
+        lost=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if t and not f),
+        gained=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if f and not t),
         changed=tuple(_changes(old, new)),
         heads=heads,
     )
@@ -168,15 +138,6 @@ def compare_by_heads(
     if not lanes:
         raise ModelError("There are no reference lanes, so no loss could show. Leave --reference-scenes as it is.")
     return tuple(compare(of, before, after, profile, heads) for heads, of in kinds if of)
-
-
-def _pairs(c: Change) -> Paired:
-    both = c.found_before - len(c.lost)
-    neither = c.targets - both - len(c.lost) - len(c.gained)
-    n = both, len(c.lost), len(c.gained), neither
-    a = [True] * (n[0] + n[1]) + [False] * (n[2] + n[3])
-    b = [True] * n[0] + [False] * n[1] + [True] * n[2] + [False] * n[3]
-    return mcnemar(a, b)
 
 
 def side(found: int, false: int, targets: int, lanes: Sequence[LaneScore]) -> Side:

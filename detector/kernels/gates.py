@@ -326,6 +326,17 @@ def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int
 
 
 @njit(cache=True, nogil=True)
+def seat_anew(s: SearchState, c: int, gain: float) -> None:
+    """Begin a coil's baseline again at what its smoothed gates are now; gain : of that smoothing."""
+    g = s.base.size // s.level.size
+    for j in range(c * g, (c + 1) * g):
+        s.base[j] = s.smooth[j]
+        s.slope[j] = 0.0
+    s.seated[c] = round(1.0 / gain)  # as good a baseline as the mean of so many rows
+    s.held[c] = 0
+
+
+@njit(cache=True, nogil=True)
 def refresh_rows(row: int) -> bool:
     """Whether noise and soil are taken over anew at that row: 8, 16, ... 128, then every 256."""
     if row >= 256:
@@ -425,11 +436,7 @@ def search_rows(
                     nth = (row_n - r.start_rows) % r.stretch + 1
                     if doubt_level(s, c, e, t, spread, nth, r.stretch) and r.moves:
                         # the baseline began over the same metal
-                        for j in range(g):
-                            base[j] = smooth[j]
-                            slope[j] = 0.0
-                        s.seated[c] = round(1.0 / r.smooth)
-                        s.held[c] = 0
+                        seat_anew(s, c, r.smooth)
             s.share[c] += r.level * (shares[i, c] - s.share[c])
             if r.bound > 0.0 and k > 0 and started and not stands_out:
                 t0 = t[0]
@@ -447,11 +454,7 @@ def search_rows(
                 over_metal = row_n < r.doubtful and s.level[c] > r.soil_limit
                 if held and s.held[c] >= (r.stretch if over_metal else r.hold_rows):
                     # nothing stands under a swept head so long: the head itself has changed
-                    for j in range(g):
-                        base[j] = smooth[j]
-                        slope[j] = 0.0
-                    s.seated[c] = round(1.0 / r.smooth)  # as good a baseline as the mean of so many rows
-                    s.held[c] = 0
+                    seat_anew(s, c, r.smooth)
                 elif held:
                     s.held[c] += 1
                 else:

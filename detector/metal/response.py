@@ -37,7 +37,7 @@ class ResponseSettings(Settings):
     wide_m: float = quantity(0.30, "m", 0.02, 3.0, "widest response: about depth plus coil diameter")
     count: int = quantity(3, "1", 1, 8, "widths tried, in geometric steps")
     baseline_m: float = quantity(
-        1.0, "m", 0.2, 10.0, "half window of the median along the sweep; costs latency; wider than any target"
+        1.0, "m", 0.2, 10.0, "half window of the baselines along the sweep; costs latency; wider than any target"
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
     wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")

@@ -132,10 +132,11 @@ def continue_training(wish: Wish) -> None:
                 f"error {s.calibration_error:.3f}, ranking {s.ranking:.3f}",
                 markup=False, soft_wrap=True,
             )  # fmt: skip
+    worse = "; ".join(f"on {one.heads} {one.worse}" for one in found if one.worse)
     if wish.report is not None:
-        _report(wish.report, before, after, found, on_own)
-    if worse := [f"on {one.heads} {one.worse}" for one in found if one.worse]:
-        console.print(f"Refused: {'; '.join(worse)}. {wish.out} is not written.", markup=False, soft_wrap=True)
+        _report(wish.report, before, after, found, worse, on_own)
+    if worse:
+        console.print(f"Refused: {worse}. {wish.out} is not written.", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     try:
         wish.out.write_text(model_text(data))
@@ -167,14 +168,14 @@ def _scenes(scenes: Sequence[ReferenceScene | int], wish: Wish) -> list[Collecte
 
 
 def _report(
-    path: Path, before: Model, after: Model, found: Sequence[Comparison], on_own: tuple[Side, Side] | None
+    path: Path, before: Model, after: Model, found: Sequence[Comparison], worse: str, on_own: tuple[Side, Side] | None
 ) -> None:
     data = {
         "format": "groundsweep-model-change",
         "version": 2,
         "before": {"name": before.name, "hash": before.hash},
         "after": {"name": after.name, "hash": after.hash},
-        "refused": "; ".join(f"on {one.heads} {one.worse}" for one in found if one.worse),
+        "refused": worse,
         "reference": [asdict(one) for one in found],
         "own_ground_held_out": None if on_own is None else {"before": asdict(on_own[0]), "after": asdict(on_own[1])},
     }

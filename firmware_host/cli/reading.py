@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import numpy as np
 from detector.formats.readable import Readable
 from detector.formats.registry import read_foreign
 from detector.positions import Places
+from detector.recording.playing import Played, played
 from detector.recording.reader import Recording, open_recording
 from firmware_host.cli.opening import is_ours
 from firmware_host.cli.placing import track_of
+from firmware_host.parameters import stated_pulse_us
 
 
 @contextmanager
@@ -24,6 +27,15 @@ def reading(file: Path) -> Generator[Readable]:
             yield recording
     else:
         yield read_foreign(file)
+
+
+def as_played(r: Readable) -> tuple[Iterable[Played], float]:
+    """Its records, and between them what gave a stream up or balanced it; and the pulse that its head stated, us, NaN
+    where it did not. Another program's file has records alone.
+    """
+    if isinstance(r, Recording):
+        return played(r, 4096), stated_pulse_us([r.parameters()])
+    return r.blocks, math.nan  # type: ignore[attr-defined]
 
 
 def places_of_detections(recording: Readable) -> Places:

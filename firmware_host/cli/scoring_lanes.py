@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,6 @@ from detector.formats.bounded import not_whole
 from detector.formats.foreign import LEFT_OUT
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
-from detector.profile import load_profile
-from detector.recording.playing import Played, played
 from detector.recording.reader import Recording
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
@@ -27,8 +25,7 @@ from detector.scoring import Chain, Scored, score_recording
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.judged import not_so_deep, unlike_known_heads
 from firmware_host.cli.opening import chain
-from firmware_host.cli.reading import reading
-from firmware_host.parameters import stated_pulse_us
+from firmware_host.cli.reading import as_played, reading
 
 Named = tuple[str, Path | None]
 """A profile's name and a model file: what a chain is made of anew in each process."""
@@ -75,10 +72,7 @@ def answer(q: Question) -> Scored | Failure:
                 truth = replace(truth, soil=soil_of(r.note))
             if not truth.width_m > 0:
                 truth = replace(truth, width_m=q.width_m)
-            items: Iterable[Played] = (
-                played(r, 4096) if isinstance(r, Recording) else r.blocks  # type: ignore[attr-defined]
-            )
-            pulse_us = stated_pulse_us([r.parameters()]) if isinstance(r, Recording) else math.nan
+            items, pulse_us = as_played(r)
             rival = None if q.rival is None else _chain(q.rival).with_pulse(pulse_us)
             scored = score_recording(q.file.stem, r.device, items, truth, _chain(q.chain).with_pulse(pulse_us), rival)
             return replace(scored, cautions=tuple(_cautions(r, q)))
@@ -100,7 +94,7 @@ def _cautions(r: Readable, q: Question) -> Iterator[str]:
     if not_whole(r.note):
         yield f"It is not whole, and was scored as far as it goes: {r.note}"
     yield from unlike_known_heads(r.device, q.chain[0], foreign)
-    yield from not_so_deep(r.device, load_profile(q.chain[0]))
+    yield from not_so_deep(r.device, _chain(q.chain).profile)
 
 
 def scored_files(questions: Sequence[Question], jobs: int, errors: Console) -> Iterator[Scored | Failure]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from detector.collected import Collected, collect
 from detector.detections import TrueObject
 from detector.formats.readable import Readable
 from detector.profile import Profile
-from detector.recording.playing import Played, played
-from detector.recording.reader import Recording
 from detector.score.trial import soil_of
-from firmware_host.parameters import stated_pulse_us
+from firmware_host.cli.reading import as_played
 
 
 def collected(r: Readable, name: str, objects: Sequence[TrueObject], profile: Profile) -> Collected | None:
@@ -20,11 +17,5 @@ def collected(r: Readable, name: str, objects: Sequence[TrueObject], profile: Pr
 
     None if it has records without a place.
     """
-    pulse_us, items = math.nan, _blocks(r)
-    if isinstance(r, Recording):
-        pulse_us, items = stated_pulse_us([r.parameters()]), played(r, 4096)
+    items, pulse_us = as_played(r)
     return collect(name, r.device, items, objects, profile.with_pulse(pulse_us), soil_of(r.note))
-
-
-def _blocks(r: Readable) -> Iterable[Played]:
-    return () if isinstance(r, Recording) else r.blocks  # type: ignore[attr-defined]
