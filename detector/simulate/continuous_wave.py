@@ -1,6 +1,6 @@
 """A continuous-wave head over spheres and magnetically viscous soil: I and Q per frequency.
 
-Conventions and checks: docs/algorithms-metal.md, "Simulated metal signals". SI throughout, e^{+i omega t}.
+Conventions and checks: docs/simulation.md, "Metal signals". SI throughout, e^{+i omega t}.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A pulse-induction head over small targets and viscous soil.
 
-Conventions and checks: docs/algorithms-metal.md, "Simulated metal signals". SI throughout.
+Conventions and checks: docs/simulation.md, "Metal signals". SI throughout.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Rough surface, lids, bases and walls are strips of physical optics; uneven water is Born scattering; rays refract at
 the surface; loss and dispersion follow from the soil's permittivity along each ray. Left out: multiple scattering
-between objects, polarisation, shadowing of one object by another. docs/decisions-and-scoring.md, "Simulated lanes",
+between objects, polarisation, shadowing of one object by another. docs/simulation.md, "Scenes",
 holds how it compares with an independent field solver.
 """
 

@@ -1,7 +1,6 @@
 """A continuous-wave head over a lane: bucked or double-D coils, one or several abreast, I and Q at 2 to 5 frequencies.
 
-The same objects and soil as the pulse-induction head's; conventions in docs/algorithms-metal.md, "Simulated metal
-signals".
+The same objects and soil as the pulse-induction head's; conventions in docs/simulation.md, "Metal signals".
 """
 
 from __future__ import annotations

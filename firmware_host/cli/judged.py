@@ -12,7 +12,7 @@ from detector.profile import Profile
 from detector.samples import NO_ODOMETER, DeviceDescription, StreamDescription, StreamKind
 
 BAND_HZ: Final = (0.4e9, 3.0e9)
-"""Centre frequencies of the heads that thresholds and classifier know, docs/decisions-and-scoring.md."""
+"""Centre frequencies of the heads that thresholds and classifier know, docs/performance.md."""
 STEPS_M: Final = (0.005, 0.05)
 """Their distances between A-scans."""
 

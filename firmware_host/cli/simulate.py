@@ -75,7 +75,7 @@ def simulate(
 ) -> None:
     """Make lanes with known truth: radar and metal detector over one ground, in the recording format.
 
-    The physics is approximate (docs/decisions-and-scoring.md): figures on such lanes are figures about simulation.
+    The physics is approximate (docs/simulation.md): figures on such lanes are figures about simulation.
 
     With --full-wave: radar alone by a field solver, without noise, as A-scans with a truth file beside them, to
     'import', 'score' or train from.

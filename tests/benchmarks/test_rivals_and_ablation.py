@@ -196,7 +196,7 @@ def test_what_the_second_look_gains_by_the_strength_of_the_echo(capsys: pytest.C
                 result = [ranked(lane, p) for lane, p in zip(asked, each, strict=True)]
                 found.setdefault(name, pods_at(result, RATES_PER_M))
                 print(row(name, result, RATES_PER_M))
-    # of 91 mines two: lost and gained on ten times as many scenes stand in docs/decisions-and-scoring.md
+    # of 91 mines two: lost and gained on ten times as many scenes stand in docs/experiments.md
     assert np.all(found["second look"] >= found["score alone"] - 0.025)
 
 
