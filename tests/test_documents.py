@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", t).replace(" ", "-") for t in plain}
 
 
+@cache
+def command_line() -> Any:
+    return typer.main.get_command(app)
+
+
 def commands(text: str) -> Iterator[list[str]]:
     """The words after 'groundsweep', of lines to type and of code within sentences; comments and joined lines."""
     text = text.replace("\\\n", " ")
@@ -42,7 +48,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def wrong_with(words: list[str]) -> str:
     """What the command line does not know of a command; '' if nothing. Values of options are not looked at."""
-    at: Any = typer.main.get_command(app)
+    at: Any = command_line()
     path = "groundsweep"
     words = [w.split("=")[0] if w.startswith("--") else w for w in words]
     while words and hasattr(at, "commands"):
