@@ -65,7 +65,7 @@ def _lane(row: dict[str, Any]) -> LaneScore:
 
 
 def _numbers(of: type, row: dict[str, Any]) -> dict[str, Any]:
-    """Its fields; null where a number belongs is what it stood for, and what an earlier version did not know is left out."""
+    """Its fields; null where a number belongs is what it stood for. What earlier versions did not know is left out."""
     out = {}
     for f in fields(of):
         if f.name not in row and f.default is not MISSING:

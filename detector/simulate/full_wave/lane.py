@@ -23,6 +23,7 @@ from detector.simulate.lane import RADAR_NOISE
 
 F8 = NDArray[np.float64]
 
+
 @dataclass(frozen=True, slots=True)
 class FullWaveLane:
     """One lane; no receiver noise."""

@@ -23,8 +23,8 @@ SEPARATION_M: Final = 0.08
 class Sounding:
     """The radar of a lane over its ground.
 
-    ground : its size and materials; x_m : (n,) places of the A-scans; height : (n,) of the antennas, cells over the mean
-    surface
+    ground : its size and materials; x_m : (n,) places of the A-scans; height : (n,) of the antennas, cells over the
+    mean surface
     """
 
     def __init__(self, plan: LanePlan, ground: Ground, x_m: F8, height: NDArray[np.int64]) -> None:
