@@ -206,7 +206,7 @@ def test_a_lane_is_the_same_each_time_and_another_number_is_another_lane() -> No
 
 
 def test_the_numbers_of_lanes_are_kept_from_version_to_version() -> None:
-    """A model says that it learned from lanes 1 to 44: they must stay what they were."""
+    """A model says that it learned from lanes 1 to so many: they must stay what they were."""
     plan = lane_plan(7)
     assert (plan.soil, plan.frequency_ghz, plan.step_m, plan.hand_held) == ("clay_loam", 0.9, 0.02, False)
     lanes = [full_wave_lane(number, most=1).objects for number in (7, 3)]
