@@ -6,6 +6,7 @@ afterwards; :class:`TrueObject` is what is known to lie in the ground of a test 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -282,3 +283,6 @@ class TrueObject:
     contains_metal: bool
     confidence: str
     """How sure: 'simulated', 'surveyed', 'author', 'eye'; 'hidden': mixed in for practice, never in the ground."""
+    radar_db: float = math.nan
+    """Peak of its echo over the ground's residue and the receiver's noise, dB, where a simulator knows it; no recording
+    keeps it."""

@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 MODEL = HERE.parent / "detector" / "decide" / "models" / "dual-1.json"
 SHIPPED_LANES = ("dev01", "dev04", "dev11")
 TRAINING_SEEDS = (1, 2, 3, 4)
-FULL_WAVE_LANES = 44
+FULL_WAVE_LANES = 84
 FULL_WAVE_SEEDS = (1, 2)
 SCENES = 400
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument(
         "--full-wave", type=Path, default=platformdirs.user_cache_path("groundsweep") / "full-wave", metavar="FOLDER",
         help="with --model: full-wave lanes to learn from too; those that are missing are made there first, "
-        f"{FULL_WAVE_LANES} of them in some 15 minutes of one core (default: %(default)s)",
+        f"{FULL_WAVE_LANES} of them in some half an hour of one core (default: %(default)s)",
     )  # fmt: skip
     args = parser.parse_args()
     if not args.data.is_dir():

@@ -69,6 +69,7 @@ def _true_object(where: str, o: dict[str, Any]) -> TrueObject:
         two_way_s=math.nan,
         contains_metal=metal,
         confidence="simulated",
+        radar_db=_number(where, o, "radar_db", -1e6, "dB"),
     )
 
 
@@ -101,7 +102,7 @@ def _yes(where: str, v: Any, missing: bool) -> bool:
     return said
 
 
-def _number(where: str, o: dict[str, Any], name: str, least: float) -> float:
+def _number(where: str, o: dict[str, Any], name: str, least: float, unit: str = "metres") -> float:
     v = o.get(name)
     if v is None or v == "":
         return math.nan
@@ -110,5 +111,5 @@ def _number(where: str, o: dict[str, Any], name: str, least: float) -> float:
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not least <= value <= 1e6:
-        raise FormatError(f"{where}: {name} is {v!r}; it is a number of metres from {least:g} on. Mend it.")
+        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} on. Mend it.")
     return value

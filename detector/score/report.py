@@ -43,6 +43,7 @@ STRATA: dict[str, Callable[[Outcome], str]] = {
     "depth": lambda o: o.depth,
     "soil": lambda o: o.soil or "soil not known",
     "metal": lambda o: "with metal" if o.contains_metal else "no metal",
+    "echo": lambda o: o.echo,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any, Final
 
 from detector.detections import LabelClass
@@ -65,9 +65,11 @@ def _lane(row: dict[str, Any]) -> LaneScore:
 
 
 def _numbers(of: type, row: dict[str, Any]) -> dict[str, Any]:
-    """Its fields; null where a number belongs is what it stood for."""
+    """Its fields; null where a number belongs is what it stood for. What earlier versions did not know is left out."""
     out = {}
     for f in fields(of):
+        if f.name not in row and f.default is not MISSING:
+            continue
         v = row[f.name]
         if f.type == "float":
             v = (-math.inf if f.name in _LOWEST else math.nan) if v is None else float(v)

@@ -12,6 +12,8 @@ from detector.score.along import Trace, covered_spans, weak_peaks, why_missed
 from detector.score.matching import HALO_MARGIN_M, halo_length_m, match
 from detector.score.searching import SearchLane
 
+ECHOES_DB = (10.0, 15.0, 20.0)
+"""Edges of the strata of what a radar could see, of an object's echo over ground and noise."""
 DEPTHS_M = (0.05, 0.10, 0.15, 0.20)
 """Edges of the depth strata, of the object's top below the surface."""
 
@@ -46,6 +48,8 @@ class Outcome:
     """Of a missed one: 'below threshold: ...', 'not covered: ...', 'merged: ...', 'not placed: ...' or 'not known'."""
     confidence: str = ""
     """How sure the truth is: 'simulated', 'surveyed', 'author', 'eye'."""
+    radar_db: float = math.nan
+    """Its echo over ground and noise, dB; NaN where nobody knows."""
     weak: float = -math.inf
     """Of one below the threshold: the highest score in its halo, in units of the threshold."""
 
@@ -81,6 +85,18 @@ class Outcome:
                 return f"{100 * low:.0f} to {100 * edge:.0f} cm"
             low = edge
         return f"over {100 * low:.0f} cm"
+
+    @property
+    def echo(self) -> str:
+        """The stratum of what a radar could see of it."""
+        if math.isnan(self.radar_db):
+            return "echo not known"
+        low = -math.inf
+        for edge in ECHOES_DB:
+            if self.radar_db < edge:
+                return f"{low:.0f} to {edge:.0f} dB" if math.isfinite(low) else f"below {edge:.0f} dB"
+            low = edge
+        return f"{low:.0f} dB or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +213,7 @@ def score_lane(
             why=why,
             weak=weak,
             confidence=o.confidence,
+            radar_db=o.radar_db,
         )
 
     spans = [] if lane_m is None else covered_spans(traces, lane_m)

@@ -18,6 +18,12 @@ TICK_HZ = 1e6
 METAL_HZ = 500.0
 RADAR_FULL_SCALE = 3000.0
 """V/m at the end of the converter's range: 1.3 times the strongest direct wave, rounded; one head, one range."""
+RADAR_COUNT = RADAR_FULL_SCALE / 2**15
+"""V/m."""
+RADAR_NOISE_COUNTS = 2.0
+"""1 sigma of the receiver's white noise."""
+RADAR_NOISE = RADAR_NOISE_COUNTS * RADAR_COUNT
+"""The same, V/m."""
 EPOCH_NS = 1_700_000_000_000_000_000
 
 Placed = tuple[float, float, Metal]
@@ -69,11 +75,11 @@ def dual_sensor_lane(
     ascans = lane.ascans.astype(np.float64)[:, ::every]
     dt = lane.dt_s * every
     n, samples = ascans.shape
-    scale = RADAR_FULL_SCALE / 2**15
+    scale = RADAR_COUNT
     ascans = shift_rows(ascans, np.asarray(rng.normal(scale=3e-12 / dt, size=n)))
     gain = 1.0 + 0.01 * np.cumsum(rng.normal(size=n)) / np.sqrt(n)
     tone = np.sin(2 * np.pi * rng.uniform(0.85e9, 1.0e9) * np.arange(samples) * dt + rng.uniform(0, 6.28, (n, 1)))
-    ascans = ascans * gain[:, None] + scale * (rng.normal(scale=2.0, size=ascans.shape) + 1.0 * tone)
+    ascans = ascans * gain[:, None] + scale * (rng.normal(scale=RADAR_NOISE_COUNTS, size=ascans.shape) + 1.0 * tone)
     radar = StreamDescription(
         stream_id=1, name="radar", kind=StreamKind.RADAR, channels=1, values=samples, sample_type="int16",
         rate_hz=speed_m_per_s / lane.step_m, scale=scale, unit="V/m", sampling_interval_s=dt,

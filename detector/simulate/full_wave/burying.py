@@ -41,6 +41,7 @@ def bury(ground: Ground, kind: str, x_m: float, depth_m: float) -> dict[str, Any
     filled = bool(known.role == "mine" and rng.random() < 0.5)
     if filled:
         ground.hole(x_m, w + rng.uniform(0.04, 0.12), depth_m + h + 0.02)
+    before = ground.ids.copy()
     if kind == "backfilled_hole":
         w, h = w * rng.uniform(0.7, 1.3), h * rng.uniform(0.7, 1.2)
         ground.hole(x_m, w, h)
@@ -49,6 +50,7 @@ def bury(ground: Ground, kind: str, x_m: float, depth_m: float) -> dict[str, Any
     else:
         draw = _mine if known.role == "mine" else _clutter
         extra = draw(ground, kind, x_m, y, w, h, tilt)
+    ground.took(before)
     near = ground.surface_m[np.abs(ground.x_m - x_m) < 0.02].mean()
     return {
         "class": known.role, "kind": kind, "x_m": round(x_m, 4), "depth_m": round(depth_m, 4), "width_m": round(w, 4),

@@ -26,7 +26,8 @@ class Ground:
     """Soil of uneven moisture under a rough surface, with pebbles, a second layer, and what is dug into it.
 
     ids : (nx, ny) materials, y upward; table : (m, 3) of `materials`; surface : (nx,) height, m, mean 0; words : on the
-    soil; rms_m : of the surface; pebbles : how many
+    soil; rms_m : of the surface; pebbles : how many; beneath : of each object in it, the cells that it takes (flat
+    indices) and what would be there without it
     """
 
     def __init__(self, cell_m: float, length_m: float, soil: str, rng: np.random.Generator) -> None:
@@ -52,6 +53,7 @@ class Ground:
         under = self.y_m[None, :] < self.surface_m[:, None]
         self.ids[under] = soil_id[under]
         self.pebbles = self._strew(length_m)
+        self.beneath: list[tuple[I8, NDArray[np.uint8]]] = []
 
     def _layers(self, moisture: I8) -> tuple[I8, list[F8]]:
         """(nx, ny) soil of each cell, and the tables of a second soil below."""
@@ -118,6 +120,18 @@ class Ground:
         m = np.abs(self.x_m[:, None] - x + ragged[None, :]) < width / 2
         m &= (self.y_m[None, :] > -depth) & (self.ids != Material.AIR)
         self.ids[m] = other[m]
+
+    def took(self, before: NDArray[np.uint8]) -> None:
+        """An object has been drawn; before : the materials as they were."""
+        cells = np.flatnonzero(self.ids != before)
+        self.beneath.append((cells, before.ravel()[cells]))
+
+    def without(self, k: int) -> NDArray[np.uint8]:
+        """The materials as they would be without object `k`, the soil that was dug over it as it is."""
+        ids = self.ids.copy()
+        cells, before = self.beneath[k]
+        ids.ravel()[cells] = before
+        return ids
 
     def cover(self, antenna_m: float) -> None:
         """Puddles or grass, once everything lies in the ground; antenna_m : height of the lowest, m."""

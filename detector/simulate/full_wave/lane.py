@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import SampleError
 from detector.simulate.full_wave.burying import bury
+from detector.simulate.full_wave.echoes import echoes_db, rows_over
 from detector.simulate.full_wave.ground import Ground
 from detector.simulate.full_wave.kinds import drawn_depth_m
 from detector.simulate.full_wave.plan import LanePlan, lane_plan
-from detector.simulate.full_wave.solver import node_coefficients, run_ascan, time_step
+from detector.simulate.full_wave.sounding import Sounding
 from detector.simulate.full_wave.uneven import uneven_line
+from detector.simulate.lane import RADAR_NOISE
 
 F8 = NDArray[np.float64]
-
-REACH_M: Final = 0.52
-"""Of the ground that an A-scan is computed in, each side of its middle."""
-SEPARATION_M: Final = 0.08
-"""Of source and receiver, along the lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,8 @@ def full_wave_lane(
 ) -> FullWaveLane:
     """Lane `number`, 1 or more: everything follows from it, to the bit on one kind of processor.
 
-    told : called after each A-scan with how many are done, and of how many; most : A-scans, to stop after so many
+    told : called after each A-scan with how many are done, and of how many; most : A-scans, to stop after so many.
+    Entries of a whole lane's truth hold `radar_db`, see `echoes_db`: A-scans over its objects are computed twice.
 
     Raises
     ------
@@ -75,22 +74,21 @@ def full_wave_lane(
     objects = _bars(ground, length) if plan.bars else _spread(ground, plan.kinds, length)
     ground.cover(float(height.min() * cell))
 
-    dt = time_step(cell)
-    nodes = node_coefficients(ground.ids, ground.table, dt)
-    reach, apart = round(REACH_M / cell), round(SEPARATION_M / cell / 2)
+    sounding = Sounding(plan, ground, x, height).over(ground.ids)
+    done = n if most is None else min(n, most)
+    heard = [] if done < n else rows_over(objects, x)
+    of = done + sum(len(rows) for rows in heard)
     rows = []
-    for k in range(n if most is None else min(n, most)):
-        middle = round((x[k] - ground.x0_m) / cell)
-        part = np.ascontiguousarray(nodes[middle - reach : middle + reach])
-        y = int(ground.y0 + height[k])
-        rows.append(
-            run_ascan(part, cell, plan.frequency_ghz * 1e9, plan.window_s, (reach - apart, y), (reach + apart, y))
-        )
-        told(k + 1, n)
+    for k in range(done):
+        rows.append(sounding.ascan(k))
+        told(k + 1, of)
     ascans = np.array(rows, np.float32)
     if not np.isfinite(ascans).all():
         raise SampleError(f"{plan.name}: a field is not finite. This is a fault of the solver: report it.")
-    done = len(ascans)
+    if heard:
+        count = itertools.count(done + 1)
+        db = echoes_db(sounding, ground, objects, ascans, x, RADAR_NOISE, lambda: told(next(count), of))
+        objects = [{**o, "radar_db": round(v, 1)} if np.isfinite(v) else o for o, v in zip(objects, db, strict=True)]
     return FullWaveLane(
         plan,
         seed,
@@ -99,8 +97,8 @@ def full_wave_lane(
         np.asarray(height[:done] * cell, np.float64),
         step,
         cell,
-        dt,
-        2 * apart * cell,
+        sounding.dt_s,
+        sounding.separation_m,
         ground,
         objects,
     )

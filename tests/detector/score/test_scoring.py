@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,16 @@ def test_a_pool_reports_pod_and_false_alarms_with_bounds() -> None:
     assert total.far_bounds == poisson_rate(1, total.free_m)
     assert total.clutter_alarmed == 1
     assert "Clopper-Pearson" in total.to_text()
+
+
+def test_what_a_radar_could_see_is_a_stratum_where_a_simulator_knows_it() -> None:
+    seen = [replace(mine(float(i)), radar_db=db) for i, db in enumerate((9.9, 10.0, 19.9, 20.0, 41.0))]
+    alarms = [at(3.0), at(4.0)]
+    strata = pool([score_lane("a", seen, alarms, (-1.0, 6.0))]).strata["echo"]
+    told = {k: (v.hits, v.trials) for k, v in strata.items()}
+    assert told == {"below 10 dB": (0, 1), "10 to 15 dB": (0, 1), "15 to 20 dB": (0, 1), "20 dB or more": (2, 2)}
+    nobody_knows = pool([score_lane("a", [mine(1.0), mine(2.0)], alarms, (-1.0, 6.0))])
+    assert "echo" not in nobody_knows.strata
 
 
 def test_without_mines_pod_is_not_tested() -> None:

@@ -13,11 +13,12 @@ from detector.detections import LabelClass
 from detector.errors import SampleError
 from detector.formats.registry import read_foreign
 from detector.simulate.full_wave.burying import bury
+from detector.simulate.full_wave.echoes import echoes_db, rows_over
 from detector.simulate.full_wave.ground import Ground
 from detector.simulate.full_wave.kinds import KINDS
 from detector.simulate.full_wave.lane import full_wave_lane
 from detector.simulate.full_wave.lane_file import write_full_wave
-from detector.simulate.full_wave.plan import lane_plan
+from detector.simulate.full_wave.plan import LanePlan, lane_plan
 from detector.simulate.full_wave.solver import (
     C0,
     EPS0,
@@ -28,6 +29,7 @@ from detector.simulate.full_wave.solver import (
     run_ascan,
     time_step,
 )
+from detector.simulate.full_wave.sounding import Sounding
 from detector.simulate.lane import dual_sensor_lane, metal_of
 from detector.simulate.pulse_induction import Head, target_signal
 
@@ -147,6 +149,53 @@ def test_an_echo_comes_from_where_the_truth_says() -> None:
     assert energy.max() > 10 * energy[np.abs(x - 0.5) > 0.25].max()
 
 
+def test_taking_an_object_out_leaves_the_ground_as_it_was_drawn() -> None:
+    grounds = [Ground(0.005, 1.0, "gravelly", np.random.default_rng(8)) for _ in range(2)]
+    bury(grounds[0], "brick", 0.3, 0.05)
+    bury(grounds[0], "nail", 0.7, 0.05)
+    bare = grounds[1].ids
+    left, right = grounds[0].without(0), grounds[0].without(1)
+    half = len(bare) // 2
+    assert np.array_equal(left[:half], bare[:half])
+    assert np.array_equal(right[half:], bare[half:])
+    assert np.array_equal(left[half:], grounds[0].ids[half:])
+    assert not np.array_equal(grounds[0].ids[:half], bare[:half])
+
+
+def test_the_soil_that_was_dug_over_a_mine_stays_when_the_mine_is_taken_out() -> None:
+    for seed in range(20):
+        ground = Ground(0.005, 1.0, "loam", np.random.default_rng(seed))
+        drawn = ground.ids.copy()
+        if bury(ground, "AP_PMN_like", 0.5, 0.05)["backfilled"]:
+            over = (np.abs(ground.x_m - 0.5) < 0.03)[:, None] & (np.abs(ground.y_m + 0.02) < 0.02)[None, :]
+            assert np.any(ground.without(0)[over] != drawn[over])
+            return
+    pytest.fail("half of the mines lie in filled holes, and none of 20 did")
+
+
+def test_an_echo_is_stated_over_the_residue_of_bare_ground_and_the_noise() -> None:
+    """Against a lane whose ground was drawn without the object; what no noise hides, noise does."""
+    plan = LanePlan("here", 1.2, "wet_sand", 0.06, False, 0.05, ())
+    x = np.arange(0.2, 0.9, 0.06)
+    height = np.full(len(x), 10)
+    ground = Ground(0.005, 1.0, plan.soil, np.random.default_rng(5))
+    bare = Sounding(plan, ground, x, height).over(ground.ids)
+    (over,) = rows_over([{"x_m": 0.4, "width_m": 0.21}], x)
+    assert len(over) >= 3
+    without = np.array([bare.ascan(k) for k in over])
+    objects = [bury(ground, "brick", 0.4, 0.06)]
+    sounding = Sounding(plan, ground, x, height).over(ground.ids)
+    lane = np.array([sounding.ascan(k) for k in range(len(x))])
+    assert np.array_equal(rows_over(objects, x)[0], over)
+    far = np.abs(x - 0.4) > 0.5 * objects[0]["width_m"] + 0.10
+    residue = np.sqrt(np.var(lane[far].astype(np.float64), axis=0))
+    for noise in (0.2, 200.0):
+        expected = np.max(np.abs(lane[over] - without) / (residue + noise))
+        (db,) = echoes_db(sounding, ground, objects, lane, x, noise)
+        assert db == pytest.approx(20 * np.log10(expected), abs=0.01)
+        assert (db > 20) == (noise < 1)
+
+
 def test_a_lane_is_the_same_each_time_and_another_number_is_another_lane() -> None:
     a, b, other = full_wave_lane(7, most=2), full_wave_lane(7, most=2), full_wave_lane(2, most=2)
     assert np.array_equal(a.ascans, b.ascans)
@@ -157,7 +206,7 @@ def test_a_lane_is_the_same_each_time_and_another_number_is_another_lane() -> No
 
 
 def test_the_numbers_of_lanes_are_kept_from_version_to_version() -> None:
-    """A model says that it learned from lanes 1 to 44: they must stay what they were."""
+    """A model says that it learned from lanes 1 to so many: they must stay what they were."""
     plan = lane_plan(7)
     assert (plan.soil, plan.frequency_ghz, plan.step_m, plan.hand_held) == ("clay_loam", 0.9, 0.02, False)
     lanes = [full_wave_lane(number, most=1).objects for number in (7, 3)]
@@ -188,6 +237,25 @@ def test_a_lane_file_is_read_with_its_truth_and_the_name_of_what_made_it(tmp_pat
     assert {b.stream.name for b in blocks} == {"metal", "radar"}
     assert len(truth) == len(lane.objects)
     assert device.firmware == "simulated"
+
+
+def test_the_truth_of_a_whole_lane_says_how_far_each_echo_stands_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what lies under the antenna, by depth, in place of a field: the way from the lane to the score's truth."""
+    monkeypatch.setattr(
+        "detector.simulate.full_wave.sounding.run_ascan",
+        lambda nodes, *rest: np.ascontiguousarray(1e9 * nodes[len(nodes) // 2 - 8 : len(nodes) // 2 + 8, :, 2].mean(0)),
+    )
+    told: list[tuple[int, int]] = []
+    lane = full_wave_lane(7, lambda done, of: told.append((done, of)))
+    assert [t[0] for t in told] == list(range(1, told[-1][1] + 1))
+    assert told[-1][1] > len(lane.ascans)
+    stated = [o["radar_db"] for o in lane.objects]
+    # the anti-tank mine takes more of the ground's place than the fragment
+    assert stated[0] > stated[2] + 6
+    assert [o.radar_db for o in read_foreign(write_full_wave(tmp_path, lane)).truth()] == stated
+    assert all("radar_db" not in o for o in full_wave_lane(7, most=2).objects)
 
 
 def test_steel_has_a_signature_of_its_own_and_what_has_no_metal_has_none() -> None:
