@@ -40,7 +40,7 @@ class ResponseSettings(Settings):
         1.0, "m", 0.2, 10.0, "half window of the baselines along the sweep; costs latency; wider than any target"
     )
     ranks: int = quantity(5, "1", 1, 32, "coordinates kept of a coil's values: what decays of metal span, noise not")
-    wave_ranks: int = quantity(8, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
+    wave_ranks: int = quantity(6, "1", 1, 32, "the same of a continuous wave's values: soil itself takes three of them")
     opposite: float = quantity(
         1.0, "1", 0.0, 1.0, "share of a pulse's energy that counts against the sign of metal's; 1 = sign not used"
     )
