@@ -71,6 +71,10 @@ class MetalSegment:
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
+        self._hidden: F8 | None = None
+        """Energies of the first ground by the ground that follows, not yet searched."""
+        self._early: list[int] = []
+        """Rows that alarmed before the first ground was judged by the ground that follows."""
         self._unread = 0
         """Records at the start that hold a value that is no number."""
 
@@ -137,6 +141,11 @@ class MetalSegment:
         given = self._at_once(out)
         given.marks = unread.marks + given.marks
         given.alarms += self._alarms(out)
+        if isinstance(self._stage, MetalPeaks):
+            given.alarms += self._hidden_alarms(self._stage)
+            if self._doubted:
+                # of the first ground alarms may still come
+                return given
         if self._stage is not None and self._stage.decided:
             settled = self._stage.settled
             if settled >= self._track.base:
@@ -159,7 +168,9 @@ class MetalSegment:
         given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None:
-            given.alarms += self._describe(self._stage.finish())
+            given.alarms += self._described(self._stage.finish())
+        if isinstance(self._stage, MetalPeaks):
+            given.alarms += self._hidden_alarms(self._stage)
         if self._turns is not None:
             given.tracked += self._turns.end()
         return given
@@ -195,13 +206,33 @@ class MetalSegment:
         # all coils stand in one alarm stage: a target under one coil is heard by its neighbours too
         n, channels, self._cells = out.energy.shape
         if isinstance(self._stage, MetalPeaks):
-            return self._describe(self._stage.process(out.energy, self._track.places_m(at, at + n)))
+            self._hidden = out.hidden if out.hidden is not None else self._hidden
+            return self._described(self._stage.process(out.energy, self._track.places_m(at, at + n)))
         cells = out.energy.reshape(n, channels * self._cells)
         if self._stage is None:
             self._stage = AlarmStage(self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold)
             self._stage.seen = self._scored
         # against cells around it: noise as loud as a hundredth
         return self._describe(self._stage.process(cells, np.full(cells.shape[1], 0.01)))
+
+    @property
+    def _doubted(self) -> bool:
+        """Whether the first ground has still to be judged by the ground that follows."""
+        return self._chain.response.waits or self._hidden is not None
+
+    def _described(self, peaks: list[Peak]) -> list[Alarm]:
+        if self._doubted:
+            self._early += [peak.row for peak in peaks]
+        return self._describe(peaks)
+
+    def _hidden_alarms(self, stage: MetalPeaks) -> list[Alarm]:
+        """Metal that the first ground of the segment was taken for, where nothing has alarmed."""
+        hidden = self._hidden
+        if hidden is None or stage.decided < len(hidden):
+            return []
+        self._hidden = None
+        places = self._track.places_m(0, len(hidden))
+        return self._describe(stage.again(hidden, places, self._early))
 
     def _scored(self, first: int, scores: F8) -> None:
         self._show("score", first, scores[:, None, :1] / self._threshold)

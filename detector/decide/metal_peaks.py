@@ -45,6 +45,7 @@ class MetalPeaks:
     """
 
     def __init__(self, settings: AlarmSettings, step_m: float, threshold: float) -> None:
+        self._settings = settings
         self._radius, self._step, self.threshold = settings.radius_m, step_m, threshold
         # the windows of a row, those of what it is compared with, and a reading beyond them
         self._wait = (1.0 + _ALONE) * settings.radius_m + step_m
@@ -103,6 +104,22 @@ class MetalPeaks:
     def finish(self) -> list[Peak]:
         """Peaks among the rows still owed at the end of the segment."""
         return self._peaks(self._along.end)
+
+    def again(self, energy: F8, places_m: F8, rows: list[int]) -> list[Peak]:
+        """Peaks of a segment's first rows by other energies, further than 1.2 `radius_m` from rows that alarmed.
+
+        energy, places_m : as in :meth:`process`, of the first rows; a peak in the last of them is a flank of what
+        lies beyond
+        """
+        fresh = MetalPeaks(self._settings, self._step, self.threshold)
+        along = MetalPeaks(self._settings, self._step, self.threshold)._travel(places_m)
+        found = fresh.process(energy, places_m) + fresh.finish()
+        near = along[[row for row in rows if row < len(along)]]
+        return [
+            peak
+            for peak in found
+            if peak.row < len(along) - 1 and (np.abs(near - along[peak.row]) > _ALONE * self._radius).all()
+        ]
 
     def _travel(self, places_m: F8) -> F8:
         """(n,) distance travelled in this segment up to each reading, m."""
