@@ -30,31 +30,34 @@ class FirstGround:
         self._first, self._after = first, after
         self._rows: list[F8] = []
         self._middles: list[F8] = []
+        self._found: list[F8] = []
         self._noise: F8 = np.empty(0)
         self.missing = first + after
         """Cells that have still to come before they are judged; 0 once they have been."""
 
     def push(
-        self, rows: F8, middles: F8, noise: F8, judge: Callable[[F8, F8, F8], F8], last: bool = False
+        self, rows: F8, found: F8, middles: F8, noise: F8, judge: Callable[[F8, F8, F8, F8], F8], last: bool = False
     ) -> F8 | None:
         """Take the next cells, at most `missing`; once, when all are there, (n', width) energies of the first readings.
 
-        rows : (n, W + 1) deviations of cells; middles : (n,) their middles in readings; noise : as of now, of which the
-        first that comes counts; judge : of all rows, those that judge, and the noise, to energies of all rows;
-        last : no more will come
+        rows : (n, W + 1) deviations of cells; found : (n, width) what they gave at first; middles : (n,) their middles
+        in readings; noise : as of now, of which the first that comes counts; judge : of all rows, what they gave, those
+        that judge, and the noise, to their energies; last : no more will come
         """
         if not self._rows:
             self._noise = noise
         self._rows.append(rows.copy())
         self._middles.append(middles.copy())
+        self._found.append(found)
         self.missing -= len(rows)
         if self.missing and not last:
             return None
         enough = self.missing <= self._after // 2
         self.missing = 0
         whole, middle = np.concatenate(self._rows), np.concatenate(self._middles)
-        self._rows, self._middles = [], []
+        given = np.concatenate(self._found)
+        self._rows, self._middles, self._found = [], [], []
         if not enough:
             return None
-        energies = judge(whole, whole[self._first :], self._noise)
+        energies = judge(whole, given, whole[self._first :], self._noise)
         return draw_cells(energies, middle, 0, int(middle[-1]) + 1)

@@ -172,7 +172,8 @@ class Response:
         self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
         out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
-        self._look_back(np.empty((0, self._width)), np.empty(0), factor, last=True)
+        none = np.empty((0, self._channels * self.cells))
+        self._look_back(np.empty((0, self._width)), none, np.empty(0), factor, last=True)
         return np.concatenate((*out, self._draw(self._rows_in)))
 
     def _travel(self, n: int, places_m: F8 | None) -> F8:
@@ -222,7 +223,7 @@ class Response:
             self._share, self._soil, self._late, self._at,
         )  # fmt: skip
         n = len(found)
-        self._look_back(rows[lo:hi], self._middles[:n], factor)
+        self._look_back(rows[lo:hi], found.reshape(n, -1), self._middles[:n], factor)
         self._known = np.concatenate((self._known, found.reshape(n, -1)))
         self._known_middles = np.concatenate((self._known_middles, self._middles[:n]))
         self._middles = self._middles[n:]
@@ -237,17 +238,18 @@ class Response:
         hidden, self._hidden = self._hidden, None
         return hidden
 
-    def _look_back(self, rows: F8, middles: F8, factor: F8, last: bool = False) -> None:
+    def _look_back(self, rows: F8, found: F8, middles: F8, factor: F8, last: bool = False) -> None:
         if self._begun is None or not self._begun.missing:
             return
-        looked = self._begun.push(rows, middles, reduced_noise(factor, self._basis), self._judged, last)
+        looked = self._begun.push(rows, found, middles, reduced_noise(factor, self._basis), self._judged, last)
         if looked is not None:
             self._hidden = looked.reshape(len(looked), self._channels, self.cells)
 
-    def _judged(self, rows: F8, behind: F8, noise: F8) -> F8:
+    def _judged(self, rows: F8, given: F8, behind: F8, noise: F8) -> F8:
         """(n, channels * cells) energies of the first rows, those that judge them included, over what these give.
 
-        Where any stands out, what was learned from the first rows is no soil: the ground behind takes its place.
+        Where the strongest of them had stood lower than that, what was learned from the first rows is no soil: the
+        ground behind takes its place. given : their energies of then
         """
         soil = np.zeros_like(self._soil)
         own = np.ascontiguousarray(behind[:, : self._channels * self._basis.shape[1]])
@@ -258,7 +260,7 @@ class Response:
             np.zeros_like(self._share), soil, np.zeros_like(self._late), np.zeros(1, np.int64),
         ).reshape(len(rows), -1)  # fmt: skip
         hides = found >= _HIDDEN
-        if hides.any():
+        if hides.any() and given.flat[int(np.argmax(found))] < _HIDDEN:
             self._soil[:] = soil
         return np.where(hides, found, 0.0)
 
