@@ -15,6 +15,9 @@ MOST_FREQUENCIES: Final = 32
 
 _NAN: Final = float("nan")
 
+HIDES_M: Final = 0.2
+"""Half width from which an answer is told to hide its neighbours: more than the hole that is dug for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetalDescription:
@@ -67,6 +70,13 @@ class MetalDescription:
     strength_sigma_db: float = _NAN
     misfit: float = _NAN
     """Rms that the dipole leaves over the noise's; far above 1 it is no small body, or the ground is uneven."""
+    hidden_m: float = _NAN
+    """To either side, how far its own answer stands above the threshold: weaker metal there is not heard by itself."""
+
+    @property
+    def hides(self) -> str:
+        """That weaker metal beside it cannot be heard, for a person; empty where a hole dug for it reaches as far."""
+        return f"hides weaker metal within {100 * self.hidden_m:.0f} cm" if self.hidden_m >= HIDES_M else ""
 
     @property
     def text(self) -> str:
@@ -95,6 +105,8 @@ class MetalDescription:
             if self.across_m == self.across_m:
                 said.append(f"{100 * self.across_m:+.0f} ± {200 * self.across_sigma_m:.0f} cm across from its coil")
             said.append(f"strength {self.strength_db:.0f} ± {2 * self.strength_sigma_db:.0f} dB at 10 cm")
+        if self.hides:
+            said.append(f"{self.hides}: dig, then sweep again")
         return "; ".join(said) or "nothing told"
 
     def to_row(self, detection_id: int) -> NDArray[Any]:
@@ -158,6 +170,7 @@ METAL_DTYPE: Final = np.dtype(
         ("strength_db", "<f8"),
         ("strength_sigma_db", "<f8"),
         ("misfit", "<f8"),
+        ("hidden_m", "<f8"),
     ]
 )
 """The description of one detection's metal alarm as a row."""

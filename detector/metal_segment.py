@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.decide.alarm import Alarm, AlarmStage, Peak, Tail
 from detector.decide.evidence import WAVE
 from detector.decide.features import metal_shape
+from detector.decide.metal_peaks import MetalPeaks
 from detector.decide.search import UNFITTED, SearchStage
 from detector.delay_line import Rows
 from detector.detections import FEATURES
@@ -56,7 +57,10 @@ class MetalSegment:
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
         self._turns = self._turn_log()
-        self._stage: AlarmStage | None = None
+        self._stage: AlarmStage | MetalPeaks | None = None
+        if profile.metal_alarm.method == "own-ground":
+            self._stage = MetalPeaks(profile.metal_alarm, self._geometry.step_m, self._threshold)
+            self._stage.seen = self._scored
         channels = stream.channels
         self._search = SearchStage(profile.metal_search, self._geometry.step_m, channels, channels)
         # a whitened cell holds 1 where there is nothing but noise: a hundredth of that is silence
@@ -67,6 +71,10 @@ class MetalSegment:
         self._shares = Rows(channels)
         self._emitted = {"gates": 0, "energy": 0, "search": 0}
         self._settled: int | None = None
+        self._hidden: F8 | None = None
+        """Energies of the first ground by the ground that follows, not yet searched."""
+        self._early: list[int] = []
+        """Rows that alarmed before the first ground was judged by the ground that follows."""
         self._unread = 0
         """Records at the start that hold a value that is no number."""
 
@@ -80,6 +88,8 @@ class MetalSegment:
     def latencies(self) -> dict[str, int]:
         """Readings that each stage of the decision holds back."""
         alarm, step = self._profile.metal_alarm, self._geometry.step_m
+        if isinstance(self._stage, MetalPeaks):
+            return {"chain": self._chain.latency, "cfar": 0, "peak": self._stage.latency}
         return {
             "chain": self._chain.latency,
             "cfar": round(alarm.ahead_m / step),
@@ -131,13 +141,16 @@ class MetalSegment:
         given = self._at_once(out)
         given.marks = unread.marks + given.marks
         given.alarms += self._alarms(out)
+        if isinstance(self._stage, MetalPeaks):
+            given.alarms += self._hidden_alarms(self._stage)
+            if self._doubted:
+                # of the first ground alarms may still come
+                return given
         if self._stage is not None and self._stage.decided:
-            # an alarm lies in the middle of its answer, which may be before the highest reading
-            settled = self._stage.decided - 1 - g.rows(self._profile.metal_alarm.radius_m)
+            settled = self._stage.settled
             if settled >= self._track.base:
                 self._settled = int(self._track.at(settled)[1])
-            rows = 2 * g.rows(self._profile.metal_alarm.radius_m) + self._chain.response.latency + 1
-            keep = self._stage.decided - rows
+            keep = self._stage.decided - 2 * self._stage.kept - self._chain.response.latency - 1
             for kept in (self._track, self._gates, self._readings, self._shares):
                 kept.trim(keep)
         return given
@@ -155,7 +168,9 @@ class MetalSegment:
         given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None:
-            given.alarms += self._describe(self._stage.finish())
+            given.alarms += self._described(self._stage.finish())
+        if isinstance(self._stage, MetalPeaks):
+            given.alarms += self._hidden_alarms(self._stage)
         if self._turns is not None:
             given.tracked += self._turns.end()
         return given
@@ -184,18 +199,43 @@ class MetalSegment:
         self._readings.append(out.readings)
         self._shares.append(out.soil_share)
         gates = out.gates.reshape(len(out.gates), self._stream.channels, self._stream.values)
+        at = self._emitted["energy"]
         for stage, rows in (("gates", gates), ("energy", out.energy)):
             self._show(stage, self._emitted[stage], rows)
             self._emitted[stage] += len(rows)
         # all coils stand in one alarm stage: a target under one coil is heard by its neighbours too
         n, channels, self._cells = out.energy.shape
+        if isinstance(self._stage, MetalPeaks):
+            self._hidden = out.hidden if out.hidden is not None else self._hidden
+            return self._described(self._stage.process(out.energy, self._track.places_m(at, at + n)))
         cells = out.energy.reshape(n, channels * self._cells)
         if self._stage is None:
             self._stage = AlarmStage(self._profile.metal_alarm, self._geometry.step_m, cells.shape[1], self._threshold)
-            self._stage.seen = lambda first, s: self._show("score", first, s[:, None, :1] / self._threshold)
-        # in units of the ground: ln(1 + e), never negative; against cells around it: noise as loud as a hundredth
-        floor = 1.0 if self._profile.metal_alarm.method == "own-ground" else 0.01
-        return self._describe(self._stage.process(cells, np.full(cells.shape[1], floor)))
+            self._stage.seen = self._scored
+        # against cells around it: noise as loud as a hundredth
+        return self._describe(self._stage.process(cells, np.full(cells.shape[1], 0.01)))
+
+    @property
+    def _doubted(self) -> bool:
+        """Whether the first ground has still to be judged by the ground that follows."""
+        return self._chain.response.waits or self._hidden is not None
+
+    def _described(self, peaks: list[Peak]) -> list[Alarm]:
+        if self._doubted:
+            self._early += [peak.row for peak in peaks]
+        return self._describe(peaks)
+
+    def _hidden_alarms(self, stage: MetalPeaks) -> list[Alarm]:
+        """Metal that the first ground of the segment was taken for, where nothing has alarmed."""
+        hidden = self._hidden
+        if hidden is None or stage.decided < len(hidden):
+            return []
+        self._hidden = None
+        places = self._track.places_m(0, len(hidden))
+        return self._describe(stage.again(hidden, places, self._early))
+
+    def _scored(self, first: int, scores: F8) -> None:
+        self._show("score", first, scores[:, None, :1] / self._threshold)
 
     def _describe(self, peaks: list[Peak]) -> list[Alarm]:
         response, g = self._chain.response, self._geometry
@@ -232,6 +272,7 @@ class MetalSegment:
             metal = describe_metal(gates, peak.row - first, response.filters[width], half, g, soil)
             if located is not None:
                 metal = located.told(metal)
+            metal = replace(metal, hidden_m=peak.hidden_m)
             alarms.append(replace(describe(features, nan, nan, nan), metal=metal))
         return alarms
 

@@ -132,7 +132,8 @@ class Pipeline:
         Two paths run side by side. *search* has no look-ahead: its signals come with the block that holds the
         record, and only the smoothing of its statistic delays it, on average by what is stated. *alarm*, the
         decision, is the sum of the stages before it; *detection* adds the wait for the other sensor, twice the
-        link time. Places and times of all three are those of the record itself.
+        link time; those of a metal segment's first metres wait for the ground that judges them again (5.3 m at the
+        default settings). Places and times of all three are those of the record itself.
         """
         out = []
         for s in self._device.streams:

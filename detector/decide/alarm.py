@@ -30,7 +30,7 @@ class AlarmSettings(Settings):
     method: Literal["order-statistic", "cell-average", "own-ground"] = choice(
         "order-statistic",
         "order-statistic: each cell against its own depth; cell-average: against a frame in depth too (2-D CFAR); "
-        "own-ground: cells come in units of their ground already, as those of the metal detector do",
+        "own-ground: cells come in units of their ground already, as those of the metal detector do, see MetalPeaks",
     )
     false_alarms_per_m: float = quantity(
         0.1, "1/m", 1e-4, 10.0, "wanted false alarms per metre of lane; sets the threshold"
@@ -124,6 +124,8 @@ class Peak:
     """The antenna; 0 where all coils stand in one group."""
     middle: int
     """Where it lies: of energies in units of the ground, the middle of where half the amplitude is; else `row`."""
+    hidden_m: float = math.nan
+    """How far from it its own answer stands above the threshold, of energies in units of the ground, m."""
 
 
 class AlarmStage:
@@ -185,6 +187,16 @@ class AlarmStage:
         """Rows between energy and alarm."""
         return self._ahead + self._radius
 
+    @property
+    def kept(self) -> int:
+        """Rows before `decided` in which a peak to come may begin."""
+        return self._radius
+
+    @property
+    def settled(self) -> int:
+        """The row before the first in which an alarm to come may lie."""
+        return self.decided - 1
+
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
         own = log_cells(energy, floor)
@@ -244,10 +256,8 @@ class AlarmStage:
                 while last < min(len(score), row + self._radius + 1) - 1 and score[last + 1] > edge:
                     last += 1
                 cell = int(buffer[row, self._groups + group])
-                middle = self._middle(score, int(row))
-                peaks.append(
-                    Peak(base + int(row), base + first, base + last, float(score[row]), cell, group, base + middle)
-                )
+                at = base + int(row)
+                peaks.append(Peak(at, base + first, base + last, float(score[row]), cell, group, at))
         self.decided += hi - lo
         return peaks
 
@@ -273,19 +283,3 @@ class AlarmStage:
                 high += 1
             higher[low : high + 1] = False
         return not higher.any()
-
-    def _middle(self, score: F8, row: int) -> int:
-        """Middle of the rows round a peak, within the radius, whose energy is a quarter of the peak's or more.
-
-        A wide coil low over metal answers twice, under either side of its winding, and a strong one saturates: the
-        highest reading is then not over the metal, the middle is.
-        """
-        if self._s.method != "own-ground":
-            return row
-        quarter = math.log1p(0.25 * math.expm1(float(score[row])))
-        first = last = row
-        while first > max(0, row - self._radius) and score[first - 1] >= quarter:
-            first -= 1
-        while last < min(len(score) - 1, row + self._radius) and score[last + 1] >= quarter:
-            last += 1
-        return (first + last) // 2

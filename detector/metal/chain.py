@@ -61,6 +61,9 @@ class MetalOutput:
     """(n, channels * values) impulses, phase and mains seen to; offset and drift still in them."""
     turns: tuple[Turn, ...] = ()
     """Of the soil's directions at these readings, where they are tracked."""
+    hidden: F8 | None = None
+    """Once a segment: (n", channels, cells) energies of its first readings, judged by the ground that follows; 0 where
+    soil may answer so."""
 
 
 class MetalChain:
@@ -152,7 +155,7 @@ class MetalChain:
         energy = energies[0] if len(energies) == 1 else np.concatenate((out.energy, *energies))
         return MetalOutput(
             out.gates[:n], out.soil_share[:n], out.search[:n], out.marks[:n], energy, out.readings[:n],
-            self.search.turns(),
+            self.search.turns(), self.response.take_hidden(),
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from detector.kernels.cells import add_cells, draw_cells
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
 from detector.metal.baseline import Baseline
+from detector.metal.first_ground import FirstGround
 from detector.metal.geometry import MetalGeometry
 from detector.metal.soil_coordinates import SoilCoordinates
 from detector.samples import StreamKind
@@ -30,6 +31,11 @@ _START_PASSES = 3
 
 _REACH = 3.0
 """Standard deviations that a filter reaches to either side: 0.3 % of it is cut off."""
+
+
+_HIDDEN = 19.0
+"""Energy, in units of the ground that follows, from which the first ground of a segment answers as no soil does:
+ln(1 + e) of 3, which clean ground hardly reaches (docs/algorithms-metal.md, "A start over metal")."""
 
 
 class ResponseSettings(Settings):
@@ -105,7 +111,8 @@ class Response:
         r = self._basis.shape[1]
         self._taught: F8 = np.eye(r) if moves else _onto(np.einsum("kg,gr->kr", soil[0], self._basis))
         self._baseline = Baseline(half, geometry.channels * r)
-        self._line = DelayLine(longest, longest, self._baseline.baselines * geometry.channels * r + 1)
+        self._width = self._baseline.baselines * geometry.channels * r + 1
+        self._line = DelayLine(longest, longest, self._width)
         self._soil: F8 = np.zeros((geometry.channels, settings.count, r, r))
         guard = max(1, round(settings.guard_m / step))
         self._wide = max(1, round(wide / step))
@@ -119,6 +126,9 @@ class Response:
         # in static mode what stays is a target that is looked at
         self._strange_pace = min(1.0, step / settings.strange_m) if moves else 0.0
         self._share: F8 = np.zeros((geometry.channels, settings.count))
+        # a quarter beyond the ground that the soil is first learned from: metal at its end bends the baselines there
+        self._begun = FirstGround(2 * half + 1 + half // 2, half) if moves else None
+        self._hidden: F8 | None = None
         # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
         self._gone: F8 = np.zeros(1)
@@ -162,6 +172,8 @@ class Response:
         self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
         out.append(self._draw_known())
         self._know(*self._line.finish(), factor)
+        none = np.empty((0, self._channels * self.cells))
+        self._look_back(np.empty((0, self._width)), none, np.empty(0), factor, last=True)
         return np.concatenate((*out, self._draw(self._rows_in)))
 
     def _travel(self, n: int, places_m: F8 | None) -> F8:
@@ -197,15 +209,60 @@ class Response:
             if self._turned is not None:
                 first = self._turned.undone(first)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
+        # exactly there the ground behind takes the place of the first, where that hid metal
+        stop = min(hi, lo + self._begun.missing) if self._begun is not None else hi
+        self._weigh(rows, lo, stop, factor)
+        self._weigh(rows, stop, hi, factor)
+
+    def _weigh(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
+        if hi <= lo:
+            return
         found = ground_energy(
             rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
             self._taught, self._pace, self._clip, self._strange, self._strange_pace,
             self._share, self._soil, self._late, self._at,
         )  # fmt: skip
         n = len(found)
-        self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))
-        self._known_middles = np.concatenate((self._known_middles[-1:], self._middles[:n]))
+        self._look_back(rows[lo:hi], found.reshape(n, -1), self._middles[:n], factor)
+        self._known = np.concatenate((self._known, found.reshape(n, -1)))
+        self._known_middles = np.concatenate((self._known_middles, self._middles[:n]))
         self._middles = self._middles[n:]
+
+    @property
+    def waits(self) -> bool:
+        """Whether the first ground of the segment has still to be judged by the ground that follows it."""
+        return self._begun is not None and self._begun.missing > 0
+
+    def take_hidden(self) -> F8 | None:
+        """Once: energies (n', channels, cells) of the first readings by the ground that follows; 0 = may be soil."""
+        hidden, self._hidden = self._hidden, None
+        return hidden
+
+    def _look_back(self, rows: F8, found: F8, middles: F8, factor: F8, last: bool = False) -> None:
+        if self._begun is None or not self._begun.missing:
+            return
+        looked = self._begun.push(rows, found, middles, reduced_noise(factor, self._basis), self._judged, last)
+        if looked is not None:
+            self._hidden = looked.reshape(len(looked), self._channels, self.cells)
+
+    def _judged(self, rows: F8, given: F8, behind: F8, noise: F8) -> F8:
+        """(n, channels * cells) energies of the first rows, those that judge them included, over what these give.
+
+        Where the strongest of them had stood lower than that, what was learned from the first rows is no soil: the
+        ground behind takes its place. given : their energies of then
+        """
+        soil = np.zeros_like(self._soil)
+        own = np.ascontiguousarray(behind[:, : self._channels * self._basis.shape[1]])
+        start_soil(own, self._taught, self._wide, self._strange, _START_PASSES, soil)
+        found = ground_energy(
+            rows, 0, len(rows), self._taps, self._reach, noise, self._decays, self._opposite,
+            self._taught, 0.0, self._clip, self._strange, 0.0,
+            np.zeros_like(self._share), soil, np.zeros_like(self._late), np.zeros(1, np.int64),
+        ).reshape(len(rows), -1)  # fmt: skip
+        hides = found >= _HIDDEN
+        if hides.any() and given.flat[int(np.argmax(found))] < _HIDDEN:
+            self._soil[:] = soil
+        return np.where(hides, found, 0.0)
 
     def _draw_known(self) -> F8:
         return self._draw(int(self._known_middles[-1]) + 1 if len(self._known) else 0)
@@ -216,6 +273,7 @@ class Response:
             return np.empty((0, self._channels, self.cells))
         out = draw_cells(self._known, self._known_middles, self._rows_out, n)
         self._rows_out = end
+        self._known, self._known_middles = self._known[-1:], self._known_middles[-1:]
         return out.reshape(n, self._channels, self.cells)
 
 

@@ -270,7 +270,7 @@ ADDED_IN: Final = {
 
 NEWER_COLUMNS: Final = {
     "detections": ("features", "radar_llr", "metal_llr", "radar_first_channel", "radar_last_channel"),
-    "metal": LOCATED,
+    "metal": (*LOCATED, "hidden_m"),
 }
 """Columns that older files lack, or hold fewer of a row. Features are only ever added at the end."""
 
@@ -505,6 +505,7 @@ TABLE_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "strength_db": "dB; what the coil would read 10 cm straight above it, over the noise of one reading",
         "strength_sigma_db": "dB; 1 sigma",
         "misfit": "rms that the fit leaves over that of the noise",
+        "hidden_m": "m to either side on which its own answer stands above the threshold: weaker metal is not heard",
     },
     "digests": {
         "target": "'recording' (the description), 'stream:ID', the name of a table, or 'closed'",

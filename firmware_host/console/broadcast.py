@@ -143,6 +143,7 @@ class Broadcast(Listener):
                 "depth_cm": _known(100 * d.depth_m, 0),
                 "depth_sigma_cm": _known(100 * d.depth_sigma_m, 0),
                 "p_mine": round(d.probability[0], 2),
+                "hides": d.metal.hides if d.metal is not None else "",
             },
         )
 

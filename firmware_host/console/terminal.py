@@ -72,6 +72,8 @@ def detection_line(d: Detection, place: str = "") -> Text:
     if d.depth_m == d.depth_m:
         low, high = max(0.0, d.depth_m - d.depth_sigma_m), d.depth_m + d.depth_sigma_m
         line.append(f" {100 * low:.0f}-{100 * high:.0f} cm deep")
+    if d.metal is not None and d.metal.hides:
+        line.append(f", {d.metal.hides}")
     if place:
         line.append(f" at {place}")
     return line

@@ -294,6 +294,7 @@ function card(d) {
     said.textContent = `✔ ${LABELS[label.label] ?? label.label}${deep} (${label.who}) ${label.note}`;
   }
   words.append(title, document.createElement("br"), `at ${place}, ${depth}, ${d.seen_by}`);
+  if (d.hides) words.append(document.createElement("br"), `${d.hides}: dig, then sweep again`);
   if (label) words.append(document.createElement("br"), said);
   button.append(bars, words);
   button.onclick = () => choose(d.id);

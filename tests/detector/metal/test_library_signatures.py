@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.decide.alarm import AlarmSettings, AlarmStage
+from detector.decide.alarm import AlarmSettings
+from detector.decide.metal_peaks import MetalPeaks
 from detector.metal.chain import MetalChain, MetalSettings
 from detector.metal.geometry import MetalGeometry
 from detector.samples import StreamKind
@@ -69,8 +70,8 @@ def strongest_near(
     g = MetalGeometry(StreamKind.METAL_CW, 1, values, head.coil.frequencies_hz, head.rate_hz, step, 0.0)
     chain = MetalChain(MetalSettings(), g)
     energy = np.concatenate((chain.process(volts * counts.reshape(len(x), values), x).energy, chain.finish().energy))
-    stage = AlarmStage(AlarmSettings(method="own-ground"), step, energy.shape[2], THRESHOLD)
-    peaks = stage.process(energy[:, 0], np.ones(energy.shape[2])) + stage.finish()
+    stage = MetalPeaks(AlarmSettings(method="own-ground"), step, THRESHOLD)
+    peaks = stage.process(energy, x) + stage.finish()
     return max((p.score for p in peaks if abs(x[p.middle] - 5.0) < 0.15), default=-np.inf), db
 
 
