@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+from detector.kernels.order import insert_sorted, middle_of_lanes, remove_sorted, replace_sorted
+from detector.kernels.vector import WIDE, fill, greatest, load, magnitude, store, where_at_most
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -95,38 +96,51 @@ def robust_lines(points: F8, at: float) -> F8:
 
     Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
     fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
-    (Rousseeuw and Van Driessen 2006).
+    (Rousseeuw and Van Driessen 2006). Eight columns go through together.
 
     points : (n, W)
     """
     n, width = points.shape
     out = np.zeros((2, width))
+    if n < _LEAST_POINTS:
+        for w in range(width):
+            out[0, w] = np.median(points[:, w]) if n else 0.0
+        return out
     x: F8 = np.arange(n).astype(np.float64) - at
     apart = max(1, n // 4)
-    slopes = np.empty((n // _EVERY + 1) ** 2)
-    off = np.empty(n)
-    y = np.empty(n)
-    for w in range(width):
-        y[:] = points[:, w]
-        if n < _LEAST_POINTS:
-            out[0, w] = np.median(y) if n else 0.0
-            continue
+    slopes = np.empty((n // _EVERY + 1) ** 2 * WIDE)
+    off = np.empty(n * WIDE)
+    y = np.empty(n * WIDE)
+    line = np.empty(2 * WIDE)
+    was = np.empty(2 * WIDE)
+    for first in range(0, width, WIDE):
+        for i in range(n):
+            for w in range(WIDE):
+                # where there are fewer columns the last one stands for the rest
+                y[i * WIDE + w] = points[i, min(first + w, width - 1)]
         count = 0
         for i in range(0, n - apart, _EVERY):
             for j in range(i + apart, n, _EVERY):
-                slopes[count] = (y[j] - y[i]) / (x[j] - x[i])
+                slope = (load(y, j * WIDE) - load(y, i * WIDE)) / fill(x[j] - x[i])
+                store(slopes, count * WIDE, slope)
                 count += 1
-        slope = _middle_of(slopes, count)
+        slope = middle_of_lanes(slopes, count)
+        store(line, WIDE, slope)
         for i in range(n):
-            off[i] = y[i] - slope * x[i]
-        level = _middle_of(off, n)
+            store(off, i * WIDE, load(y, i * WIDE) - slope * fill(x[i]))
+        store(line, 0, middle_of_lanes(off, n))
         for _ in range(_STEPS):
-            was_level, was_slope = level, slope
-            level, slope = _refitted(x, y, level, slope, 1.0, off)
-            if level == was_level and slope == was_slope:
+            was[:] = line
+            _refit(x, y, line, 1.0, off)
+            moved = 0
+            for k in range(2 * WIDE):
+                moved += int(line[k] != was[k])
+            if moved == 0:
                 break
         # at last all that lie as near as noise does: half of them alone would make a noisy line
-        out[0, w], out[1, w] = _refitted(x, y, level, slope, _AS_NOISE, off)
+        _refit(x, y, line, _AS_NOISE, off)
+        for w in range(min(WIDE, width - first)):
+            out[0, first + w], out[1, first + w] = line[w], line[WIDE + w]
     return out
 
 
@@ -171,48 +185,27 @@ def less_lines(
 
 
 @njit(cache=True, nogil=True)
-def _refitted(x: F8, y: F8, level: float, slope: float, times: float, off: F8) -> tuple[float, float]:
-    """Least squares through the points (n,) no further from the line than `times` the median distance.
+def _refit(x: F8, y: F8, line: F8, times: float, off: F8) -> None:
+    """Least squares through the points no further from the line than `times` the median distance, lane by lane.
 
-    off : (n,) overwritten
+    x : (n,); y, off : (n * WIDE,), off overwritten; line : (2 * WIDE,) levels, then slopes, updated
     """
     n = x.size
+    level, slope = load(line, 0), load(line, WIDE)
     for i in range(n):
-        off[i] = abs(y[i] - level - slope * x[i])
-    limit = times * _middle_of(off, n)
-    m = sx = sy = sxx = sxy = 0.0
+        store(off, i * WIDE, magnitude(load(y, i * WIDE) - level - slope * fill(x[i])))
+    limit = fill(times) * middle_of_lanes(off, n)
+    zero, one = fill(0.0), fill(1.0)
+    m, sx, sy, sxx, sxy = zero, zero, zero, zero, zero
     for i in range(n):
-        dy = y[i] - level - slope * x[i]
-        if abs(dy) <= limit:
-            m += 1.0
-            sx += x[i]
-            sy += dy
-            sxx += x[i] * x[i]
-            sxy += x[i] * dy
-    turn = (sxy - sx * sy / m) / max(sxx - sx * sx / m, 1e-300)
-    return level + (sy - turn * sx) / m, slope + turn
-
-
-@njit(cache=True, nogil=True)
-def _middle_of(values: F8, n: int) -> float:
-    """The (n // 2)th smallest of the first n values, whose order is lost (Hoare 1961)."""
-    k, lo, hi = n // 2, 0, n - 1
-    while lo < hi:
-        pivot = values[(lo + hi) // 2]
-        i, j = lo, hi
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            hi = j
-        elif k >= i:
-            lo = i
-        else:
-            break
-    return float(values[k])
+        at = fill(x[i])
+        dy = load(y, i * WIDE) - level - slope * at
+        away = magnitude(dy)
+        m = m + where_at_most(away, limit, one, zero)
+        sx = sx + where_at_most(away, limit, at, zero)
+        sy = sy + where_at_most(away, limit, dy, zero)
+        sxx = sxx + where_at_most(away, limit, at * at, zero)
+        sxy = sxy + where_at_most(away, limit, at * dy, zero)
+    turn = (sxy - sx * sy / m) / greatest(sxx - sx * sx / m, fill(1e-300))
+    store(line, 0, level + (sy - turn * sx) / m)
+    store(line, WIDE, slope + turn)

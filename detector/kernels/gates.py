@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.vector import WIDE, fill, load, store
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
@@ -43,27 +45,51 @@ HELD_PACE: Final = 0.02
 
 
 @njit(cache=True, nogil=True)
-def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: float, outlier: float) -> None:
-    """One step of the running covariance of what is left of a steady slope, (x - 2 x1 + x2) / sqrt(6).
+def second_difference(rows: F8, i: int, before: F8, first: int, e: F8) -> None:
+    """What is left of a steady slope at row i, (x - 2 x1 + x2) / sqrt(6), of the values from `first` on, into e (G,).
 
-    now, before, earlier : (G,) successive rows; covariance : (G, G), updated. Soil and targets change
-    slowly from row to row, so what is left is noise. A row with more than `outlier` times the usual
-    energy counts as that much less; outlier <= 0 takes every row as it is.
+    rows : (n, W); before : (2, W) the row before the first of them and the one before that
     """
-    g = now.size
-    e = np.empty(g)
-    energy = 0.0
     scale = 1.0 / math.sqrt(6.0)
+    g = e.size
+    if i >= 2:
+        for q in range(g):
+            e[q] = scale * (rows[i, first + q] - 2.0 * rows[i - 1, first + q] + rows[i - 2, first + q])
+        return
     for q in range(g):
-        e[q] = scale * (now[q] - 2.0 * before[q] + earlier[q])
-        energy += e[q] * e[q] / max(covariance[q, q], 1e-300)
+        last = rows[i - 1, first + q] if i == 1 else before[0, first + q]
+        e[q] = scale * (rows[i, first + q] - 2.0 * last + before[1 - i, first + q])
+
+
+@njit(cache=True, nogil=True)
+def add_to_covariance(e: F8, covariance: F8, c: int, gain: float, outlier: float) -> None:
+    """One step of the running covariance of second differences e (G,).
+
+    Soil and targets change slowly from row to row, so what is left is noise. A row with more than `outlier` times the
+    usual energy counts as that much less; outlier <= 0 takes every row as it is.
+
+    covariance : (C, G, G), of coil c updated, on its diagonal and right of it; what is left of it is no part of it
+    """
+    g = e.size
+    ratio = np.empty(g)
+    for q in range(g):
+        ratio[q] = e[q] * e[q] / max(covariance[c, q, q], 1e-300)
+    energy = 0.0
+    for q in range(g):
+        energy += ratio[q]
     weight = 1.0
     if outlier > 0.0 and energy > outlier * g:
         weight = outlier * g / energy
+    whole = g - g % WIDE
+    old = fill(gain)
     for p in range(g):
         f = gain * weight * e[p]
-        for q in range(g):
-            covariance[p, q] += f * e[q] - gain * covariance[p, q]
+        at = (c * g + p) * g
+        for q in range(p - p % WIDE, whole, WIDE):
+            was = load(covariance, at + q)
+            store(covariance, at + q, was + (fill(f) * load(e, q) - old * was))
+        for q in range(whole, g):
+            covariance[c, p, q] += f * e[q] - gain * covariance[c, p, q]
 
 
 @njit(cache=True, nogil=True)
@@ -141,19 +167,33 @@ def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, white
 
 
 @njit(cache=True, nogil=True)
-def whiten(x: F8, whitener: F8, out: F8) -> None:
-    """t = W x into out (G,); whitener holds W transposed."""
+def whiten(x: F8, whitener: F8, c: int, out: F8) -> None:
+    """t = W x into out (G,); whitener : (C, G, G), that of coil c holds W transposed."""
     g = x.size
-    out[:] = 0.0
-    whole = g - g % 4
-    for j in range(0, whole, 4):  # four rows at a time: the sums stay in registers for longer
-        a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
-        for p in range(g):
-            out[p] += (a * whitener[j, p] + b * whitener[j + 1, p]) + (c * whitener[j + 2, p] + d * whitener[j + 3, p])
-    for j in range(whole, g):
-        a = x[j]
-        for p in range(g):
-            out[p] += a * whitener[j, p]
+    rows = g - g % 4  # four rows at a time
+    whole = g - g % WIDE
+    first = c * g * g
+    for p in range(0, whole, WIDE):
+        total = fill(0.0)
+        at = first + p
+        for j in range(0, rows, 4):
+            one = fill(x[j]) * load(whitener, at) + fill(x[j + 1]) * load(whitener, at + g)
+            two = fill(x[j + 2]) * load(whitener, at + 2 * g) + fill(x[j + 3]) * load(whitener, at + 3 * g)
+            total = total + (one + two)
+            at += 4 * g
+        for j in range(rows, g):
+            total = total + fill(x[j]) * load(whitener, at)
+            at += g
+        store(out, p, total)
+    for p in range(whole, g):
+        s = 0.0
+        for j in range(0, rows, 4):
+            one = x[j] * whitener[c, j, p] + x[j + 1] * whitener[c, j + 1, p]
+            two = x[j + 2] * whitener[c, j + 2, p] + x[j + 3] * whitener[c, j + 3, p]
+            s += one + two
+        for j in range(rows, g):
+            s += x[j] * whitener[c, j, p]
+        out[p] = s
 
 
 @njit(cache=True, nogil=True)
@@ -231,7 +271,7 @@ class SearchState(NamedTuple):
     slope: F8
     """(W,) of the baseline, per row."""
     covariance: F8
-    """(C, G, G) of the noise of one row."""
+    """(C, G, G) of the noise of one row, on the diagonal and right of it."""
     factor: F8
     """(C, G, G) its lower Cholesky factor, shrunk."""
     whitener: F8
@@ -301,15 +341,17 @@ class SearchRates(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int, of: int) -> bool:
+def doubt_level(
+    means: F8, level: F8, usual: F8, c: int, e: float, t: F8, spread: float, nth: int, of: int
+) -> bool:
     """Take the mean of a whole stretch for the level where that is far above it; returns whether it was.
 
     The level of the first rows is their mean, whatever lies there: metal would make the search deaf, and the ground
     marked as bad soil, until its memory has faded by the metal's strength, for tens of seconds.
 
-    e : statistic of the row; t : (G,) its whitened gates, soil first; nth : of the rows `of` a stretch, from 1
+    means, level, usual : `fresh`, `level` and `usual` of the state; e : statistic of the row; t : (G,) its whitened gates, soil first; nth : of the rows `of` a stretch, from 1
     """
-    fresh = s.fresh[c]
+    fresh = means[c]
     gain = 1.0 / nth
     fresh[0] += gain * (e - fresh[0])
     for j in range(fresh.size - 1):
@@ -317,11 +359,11 @@ def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int
     if nth < of:
         return False
     for j in range(fresh.size - 1):
-        if fresh[1 + j] * DOUBT < s.usual[c, j]:
-            s.usual[c, j] = fresh[1 + j]
-    if fresh[0] * DOUBT >= s.level[c]:
+        if fresh[1 + j] * DOUBT < usual[c, j]:
+            usual[c, j] = fresh[1 + j]
+    if fresh[0] * DOUBT >= level[c]:
         return False
-    s.level[c] = fresh[0]
+    level[c] = fresh[0]
     return True
 
 
@@ -360,10 +402,61 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _smoothed(rows: F8, at: int, first: int, a: float, moves: bool, smooth: F8, base: F8, slope: F8, z: F8) -> None:
+    """One step of the causal mean of values first to first + G - 1 of a row, and of a baseline that moves, into z (G,).
+
+    at : where the row begins in rows (n, W); smooth, base, slope : (W,)
+    """
+    g = z.size
+    whole = g - g % WIDE
+    gain = fill(a)
+    for j in range(0, whole, WIDE):
+        mean = load(smooth, first + j)
+        mean = mean + gain * (load(rows, at + first + j) - mean)
+        store(smooth, first + j, mean)
+        b = load(base, first + j)
+        if moves:
+            b = b + load(slope, first + j)
+            store(base, first + j, b)
+        store(z, j, mean - b)
+    row = at // smooth.size
+    for j in range(whole, g):
+        k = first + j
+        smooth[k] += a * (rows[row, k] - smooth[k])
+        if moves:
+            base[k] += slope[k]
+        z[j] = smooth[k] - base[k]
+
+
+@njit(cache=True, nogil=True)
+def _less_base(
+    rows: F8, at: int, first: int, g: int, follows: bool, b_gain: float, v_gain: float, base: F8, slope: F8, gates: F8
+) -> None:
+    """Those values less their baseline into gates (n, W), once it and its slope have followed them, if they do."""
+    whole = g - g % WIDE
+    b_pace, v_pace = fill(b_gain), fill(v_gain)
+    for j in range(first, first + whole, WIDE):
+        x, b = load(rows, at + j), load(base, j)
+        if follows:
+            d = x - b
+            b = b + b_pace * d
+            store(base, j, b)
+            store(slope, j, load(slope, j) + v_pace * d)
+        store(gates, at + j, x - b)
+    row = at // base.size
+    for j in range(first + whole, first + g):
+        if follows:
+            d = rows[row, j] - base[j]
+            base[j] += b_gain * d
+            slope[j] += v_gain * d
+        gates[row, j] = rows[row, j] - base[j]
+
+
+@njit(cache=True, nogil=True)
 def search_rows(
     rows: F8, s: SearchState, r: SearchRates, count: int, gates: F8, shares: F8, search: F8, marks: U1
 ) -> None:
-    """One pass over rows (n, W); count : rows already seen.
+    """One pass over rows (n, W), contiguous; count : rows already seen.
 
     Filled: gates less their baseline (n, W), soil's share (n, C), search statistic (n, C). Bits are added to
     marks (n,).
@@ -374,37 +467,34 @@ def search_rows(
     k = s.soil.shape[1]
     z = np.empty(g)
     t = np.empty(g)
+    e_now = np.empty(g)
+    judged = False
+    for j in range(width):
+        judged |= s.reference[j] != 0.0
     kappa = r.smooth / (2.0 - r.smooth)
     quarter = 0.25 * r.base * r.base
     for i in range(n):
         row_n = count + i
         if refresh_rows(row_n):
             refresh(s, r, row_n)
-        x = rows[i]
-        out = gates[i]
+        at = i * width
         learn_noise = row_n >= 2 and row_n % 3 == 2
         # as the mean of the first rows, then with its own time: no long memory of the first row
         a = max(r.smooth, 1.0 / (row_n + 1.0))
         spread = kappa if a == r.smooth else 1.0 / (row_n + 1.0)
         for c in range(n_c):
-            lo, hi = c * g, (c + 1) * g
-            xc = x[lo:hi]
+            lo = c * g
             if learn_noise:
-                add_to_covariance(
-                    xc, s.before[0, lo:hi], s.before[1, lo:hi], s.covariance[c],
-                    max(3.0 * r.noise, 3.0 / (row_n + 1.0)), r.outlier if row_n > 32 else 0.0,
-                )  # fmt: skip
-                m = 0.0
-                for j in range(g):
-                    m += s.covariance[c, j, j] * s.reference[lo + j]
-                s.unit[c] = m / g
-            smooth, base, slope, oc = s.smooth[lo:hi], s.base[lo:hi], s.slope[lo:hi], out[lo:hi]
-            for j in range(g):
-                smooth[j] += a * (xc[j] - smooth[j])
-                if r.moves:
-                    base[j] += slope[j]
-                z[j] = smooth[j] - base[j]
-            whiten(z, s.whitener[c], t)
+                second_difference(rows, i, s.before, lo, e_now)
+                pace = max(3.0 * r.noise, 3.0 / (row_n + 1.0))
+                add_to_covariance(e_now, s.covariance, c, pace, r.outlier if row_n > 32 else 0.0)
+                if judged:
+                    m = 0.0
+                    for j in range(g):
+                        m += s.covariance[c, j, j] * s.reference[lo + j]
+                    s.unit[c] = m / g
+            _smoothed(rows, at, lo, a, r.moves, s.smooth, s.base, s.slope, z)
+            whiten(z, s.whitener, c, t)
             left = sum_of_squares(t, k)
             soil = 0.0
             e = left
@@ -434,7 +524,7 @@ def search_rows(
                 # where the soil's direction is tracked, the level falls as the direction turns: no doubt on the start
                 if started and row_n < r.doubtful and r.bound <= 0.0:
                     nth = (row_n - r.start_rows) % r.stretch + 1
-                    if doubt_level(s, c, e, t, spread, nth, r.stretch) and r.moves:
+                    if doubt_level(s.fresh, s.level, s.usual, c, e, t, spread, nth, r.stretch) and r.moves:
                         # the baseline began over the same metal
                         seat_anew(s, c, r.smooth)
             s.share[c] += r.level * (shares[i, c] - s.share[c])
@@ -449,6 +539,7 @@ def search_rows(
                         cross[j] += f * z[j] - pace * cross[j]
                     s.power[c] += pace * (t0 * t0 - s.power[c])
                     s.learned[c] += 1.0
+            follows, b_gain, v_gain = False, 0.0, 0.0
             if r.moves:
                 # a start over metal leaves a level that no ground has, and a wrong baseline once the head has left it
                 over_metal = row_n < r.doubtful and s.level[c] > r.soil_limit
@@ -459,21 +550,15 @@ def search_rows(
                     s.held[c] += 1
                 else:
                     s.held[c] = 0
+                    follows = True
                     b_gain = max(r.base, 1.0 / (s.seated[c] + 1.0))
                     v_gain = quarter if b_gain == r.base else 0.0
-                    for j in range(g):
-                        d = xc[j] - base[j]
-                        base[j] += b_gain * d
-                        slope[j] += v_gain * d
                     s.seated[c] += 1
-            for j in range(g):
-                oc[j] = xc[j] - base[j]
+            _less_base(rows, at, lo, g, follows, b_gain, v_gain, s.base, s.slope, gates)
             if s.unit[c] > r.noisy_limit:
                 marks[i] |= NOISY
             if s.level[c] > r.soil_limit and s.share[c] > 0.5 and started:
                 marks[i] |= SOIL
-        s.before[1, :] = s.before[0]
-        s.before[0, :] = x
         if row_n & 255 == 255:
             # a dead input must not leave denormals behind
             for j in range(width):
@@ -488,6 +573,13 @@ def search_rows(
                     for q in range(g):
                         if abs(s.covariance[c, p, q]) < 1e-250:
                             s.covariance[c, p, q] = 0.0
+    for j in range(width):
+        if n > 1:
+            s.before[1, j] = rows[n - 2, j]
+        elif n == 1:
+            s.before[1, j] = s.before[0, j]
+        if n > 0:
+            s.before[0, j] = rows[n - 1, j]
 
 
 @njit(cache=True, nogil=True)

@@ -94,6 +94,16 @@ def one_stuck(alone: I8, active: F8, many: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def all_finite(rows: F8) -> bool:
+    """Whether rows (n, W) hold finite numbers alone."""
+    bad = 0
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            bad += int(not abs(rows[i, j]) < np.inf)
+    return bad == 0
+
+
+@njit(cache=True, nogil=True)
 def hold_finite(rows: F8, good: F8) -> None:
     """Rows (n, W) that hold a value that is no finite number become the last row before them that holds none.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.cells import add_cells, draw_cells
+from detector.kernels.cells import add_cells, draw_cells, travelled
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.metal.answers import decay_directions, reduced_noise, target_basis
 from detector.metal.baseline import Baseline
@@ -112,6 +112,7 @@ class Response:
         self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if moves else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
+        self._noise: F8 = np.zeros((geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange = settings.clip, settings.strange
         # steel answers along +I where a thick conductor answers along -I: of a wave both are signs of metal
@@ -133,61 +134,77 @@ class Response:
         self._rows_in = 0
         self._rows_out = 0
 
-    def process(self, rows: F8, factor: F8, places_m: F8 | None = None) -> F8:
+    @property
+    def steady(self) -> bool:
+        """Whether each cell that ends brings the energy of one: rows may then reach over a change of the noise."""
+        return bool(self._at[0])
+
+    def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).
 
-        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now; places_m : (n,) of the
-        head along the sweep, NaN where not known
+        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now, None if it is what it was;
+        places_m : (n,) of the head along the sweep, NaN where not known; since : row from which the factor holds, the
+        one before it until then; 0 unless `steady`
         """
+        before = self._noise
+        if factor is not None:
+            self._noise = reduced_noise(factor, self._basis)
         capacity = len(rows) + 1
         means, count, middle = np.empty((capacity, rows.shape[1])), np.empty(capacity), np.empty(capacity)
         n = add_cells(
             rows, self._travel(len(rows), places_m), float(self._every), _MOST_SLOWER * self._every, self._part,
             self._gone, self._held, means, count, middle,
         )  # fmt: skip
+        early = int(np.count_nonzero(middle[:n] + 0.5 * (count[:n] - 1.0) < self._rows_in + since)) if since else 0
         self._rows_in += len(rows)
-        self._take(means[:n], count[:n], middle[:n], factor)
+        if n == 0:
+            return np.empty((0, self._channels, self.cells))
+        self._take(means[:n], count[:n], middle[:n], early, before)
         return self._draw_known()
 
     def finish(self, factor: F8) -> F8:
         """What is still owed at the end of the segment."""
         held, before = (int(k) for k in self._held)
+        self._noise = reduced_noise(factor, self._basis)
         out = []
         if held:
             middle = np.array([before + 0.5 * (held - 1)])
-            self._take(self._part[None] / held, np.array([float(held)]), middle, factor)
+            self._take(self._part[None] / held, np.array([float(held)]), middle)
             out.append(self._draw_known())
         if self._turned is not None:
-            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))), factor)
-        self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
+            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))))
+        self._know(*self._line.push(self._counted(self._baseline.finish())))
         out.append(self._draw_known())
-        self._know(*self._line.finish(), factor)
+        self._know(*self._line.finish())
         return np.concatenate((*out, self._draw(self._rows_in)))
 
     def _travel(self, n: int, places_m: F8 | None) -> F8:
         """(n,) distance from the reading before, in nominal steps; 1 where it is not known."""
         if places_m is None or n == 0 or not self._moves:
             return np.ones(n)
-        steps = np.abs(np.diff(places_m, prepend=self._place_m)) / self._nominal_m
+        steps: F8 = travelled(places_m, self._place_m, self._nominal_m)
         self._place_m = float(places_m[-1])
-        return np.where(np.isfinite(steps), steps, 1.0)
+        return steps
 
-    def _take(self, means: F8, count: F8, middle: F8, factor: F8) -> None:
+    def _take(self, means: F8, count: F8, middle: F8, early: int = 0, before: F8 | None = None) -> None:
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
         turned = rows if self._turned is None else self._turned.push(rows)
-        self._know(*self._line.push(self._counted(self._baseline.push(turned))), factor)
+        self._know(*self._line.push(self._counted(self._baseline.push(turned))), early, before)
 
     def _counted(self, deviations: F8) -> F8:
         n = len(deviations)
         if self._turned is not None:
             deviations = self._turned.undone(deviations)
-        out = np.column_stack((deviations, self._counts[:n]))
+        out = np.empty((n, deviations.shape[1] + 1))
+        out[:, :-1] = deviations
+        out[:, -1] = self._counts[:n]
         self._counts = self._counts[n:]
         return out
 
-    def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
+    def _know(self, rows: F8, lo: int, hi: int, early: int = 0, before: F8 | None = None) -> None:
+        """Energies of rows lo to hi - 1, of the first `early` of them in the noise as it was before."""
         if hi <= lo:
             return
         if self._at[0] == 0:
@@ -197,13 +214,17 @@ class Response:
             if self._turned is not None:
                 first = self._turned.undone(first)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
-        found = ground_energy(
-            rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
-            self._taught, self._pace, self._clip, self._strange, self._strange_pace,
-            self._share, self._soil, self._late, self._at,
-        )  # fmt: skip
-        n = len(found)
-        self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))
+        n = hi - lo
+        parts = [self._known[-1:]]
+        for first, last, noise in ((lo, lo + early, before), (lo + early, hi, self._noise)):
+            if last > first:
+                found = ground_energy(
+                    rows, first, last, self._taps, self._reach, noise, self._decays, self._opposite,
+                    self._taught, self._pace, self._clip, self._strange, self._strange_pace,
+                    self._share, self._soil, self._late, self._at,
+                )  # fmt: skip
+                parts.append(found.reshape(last - first, -1))
+        self._known = np.concatenate(parts)
         self._known_middles = np.concatenate((self._known_middles[-1:], self._middles[:n]))
         self._middles = self._middles[n:]
 

@@ -109,6 +109,11 @@ class Search:
         self._turns: list[Turn] = []
 
     @property
+    def tracks(self) -> bool:
+        """Whether the soil's directions turn: rows may then not reach over a taking over of noise and soil."""
+        return self._rates.bound > 0.0
+
+    @property
     def held(self) -> NDArray[np.bool_]:
         """(coils,) whether the baseline is held under a target now."""
         return self.state.held > 0
@@ -125,7 +130,7 @@ class Search:
         s, r = self.state, self._rates
         taken = r.bound > 0.0 and len(rows) > 0 and refresh_rows(self._count)
         power, learned = (s.power.copy(), s.learned.copy()) if taken else (s.power, s.learned)
-        search_rows(rows, s, r, self._count, gates, share, search, marks)
+        search_rows(np.ascontiguousarray(rows), s, r, self._count, gates, share, search, marks)
         if taken:
             snr = np.sqrt(power * (2.0 - r.smooth) / r.smooth)
             self._turns.append(Turn(self._count, s.soil[:, 0].copy(), s.tangent.copy(), snr, learned))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ProfileError
-from detector.kernels.trust import hold_finite, raw_marks
+from detector.kernels.trust import all_finite, hold_finite, raw_marks
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 
@@ -80,7 +80,7 @@ class RawTrust:
     def held(self, rows: F8) -> F8:
         """(n, width) the same with the last sound reading in place of what is no number: one NaN would stay in the
         filters, and a whole lane would be deaf after it."""
-        if np.isfinite(rows).all():
+        if all_finite(rows):
             self._good[:] = rows[-1]
             return rows
         out = rows.copy()
