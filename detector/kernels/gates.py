@@ -9,7 +9,7 @@ while the search statistic stands out, the statistic needs the baseline, and bot
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -46,7 +46,7 @@ HELD_PACE: Final = 0.02
 
 @njit(cache=True, nogil=True)
 def second_difference(rows: F8, i: int, before: F8, first: int, e: F8) -> None:
-    """What is left of a steady slope at row i, (x - 2 x1 + x2) / sqrt(6), of the values from `first` on, into e (G,).
+    """What is left of a steady slope at row i, (x - 2 x1 + second) / sqrt(6), of the values from `first` on, into e (G,).
 
     rows : (n, W); before : (2, W) the row before the first of them and the one before that
     """
@@ -166,6 +166,13 @@ def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, white
                 whitener[j, p] -= s * v[p]
 
 
+@njit(inline="always")
+def _four(m: F8, at: int, step: int, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Vectors of m from `at` on, each `step` further, times a, b, c, d."""
+    one = a * load(m, at) + b * load(m, at + step)
+    return one + (c * load(m, at + 2 * step) + d * load(m, at + 3 * step))
+
+
 @njit(cache=True, nogil=True)
 def whiten(x: F8, whitener: F8, c: int, out: F8) -> None:
     """t = W x into out (G,); whitener : (C, G, G), that of coil c holds W transposed."""
@@ -173,13 +180,34 @@ def whiten(x: F8, whitener: F8, c: int, out: F8) -> None:
     rows = g - g % 4  # four rows at a time
     whole = g - g % WIDE
     first = c * g * g
-    for p in range(0, whole, WIDE):
+    p = 0
+    while p + 4 * WIDE <= whole:  # as many sums at once as registers hold: each value of x is fetched once for all
+        w, second, third, fourth = fill(0.0), fill(0.0), fill(0.0), fill(0.0)
+        at = first + p
+        for j in range(0, rows, 4):
+            a, b, c4, d = fill(x[j]), fill(x[j + 1]), fill(x[j + 2]), fill(x[j + 3])
+            w = w + _four(whitener, at, g, a, b, c4, d)
+            second = second + _four(whitener, at + WIDE, g, a, b, c4, d)
+            third = third + _four(whitener, at + 2 * WIDE, g, a, b, c4, d)
+            fourth = fourth + _four(whitener, at + 3 * WIDE, g, a, b, c4, d)
+            at += 4 * g
+        for j in range(rows, g):
+            a = fill(x[j])
+            w = w + a * load(whitener, at)
+            second = second + a * load(whitener, at + WIDE)
+            third = third + a * load(whitener, at + 2 * WIDE)
+            fourth = fourth + a * load(whitener, at + 3 * WIDE)
+            at += g
+        store(out, p, w)
+        store(out, p + WIDE, second)
+        store(out, p + 2 * WIDE, third)
+        store(out, p + 3 * WIDE, fourth)
+        p += 4 * WIDE
+    for p in range(p, whole, WIDE):
         total = fill(0.0)
         at = first + p
         for j in range(0, rows, 4):
-            one = fill(x[j]) * load(whitener, at) + fill(x[j + 1]) * load(whitener, at + g)
-            two = fill(x[j + 2]) * load(whitener, at + 2 * g) + fill(x[j + 3]) * load(whitener, at + 3 * g)
-            total = total + (one + two)
+            total = total + _four(whitener, at, g, fill(x[j]), fill(x[j + 1]), fill(x[j + 2]), fill(x[j + 3]))
             at += 4 * g
         for j in range(rows, g):
             total = total + fill(x[j]) * load(whitener, at)

@@ -147,15 +147,18 @@ def _sign_of(builder: Any, a: Any, b: Any) -> Any:
     return builder.bitcast(builder.or_(builder.bitcast(a, words), sign), _lanes.vector)
 
 
-@intrinsic
-def where_at_most(context: Any, a: Any, limit: Any, then: Any, otherwise: Any) -> Any:
-    """`then` where a <= limit, `otherwise` elsewhere, lane by lane."""
-    del context
+def _where(sign: str) -> Any:
+    def typed(context: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(sign, args[0], args[1]), args[2], args[3])
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.select(builder.fcmp_ordered("<=", args[0], args[1]), args[2], args[3])
+        return a(a, a, a, a), codegen
 
-    return a(a, a, a, a), codegen
+    return intrinsic(typed)
+
+
+where_at_most, where_equal = _where("<="), _where("==")
+"""Of four: the third where the first is at most, or equals, the second, the fourth elsewhere, lane by lane."""
 
 
 magnitude = _unary(_without_sign)

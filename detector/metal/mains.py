@@ -86,7 +86,7 @@ class MainsTracker:
         if self._count == 0:
             self._level = rows[0].copy()
         out = track_mains(
-            rows, self._harmonics, self._fit, self._level, self._spread, self._trust, self._loop,
+            np.ascontiguousarray(rows), self._harmonics, self._fit, self._level, self._spread, self._trust, self._loop,
             self._gain, self._level_gain, self._clip, self._floor, self._half_band,
             self._settle, self._count,
         )  # fmt: skip

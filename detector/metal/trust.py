@@ -65,14 +65,14 @@ class RawTrust:
         self._last: F8 = np.full(geometry.width, np.nan)
         self._good: F8 = np.zeros(geometry.width)
         self._repeats = np.zeros(geometry.channels, np.int64)
-        self._alone = np.zeros(geometry.width, np.int64)
+        self._alone: F8 = np.zeros(geometry.width)
         self._active: F8 = np.zeros(geometry.width)
         self._steps: F8 = np.zeros(geometry.channels)
 
     def process(self, rows: F8) -> U1:
         """(n, width) readings as received to (n,) marks."""
         marks: U1 = raw_marks(
-            rows, self._low, self._high, self._last, self._repeats, self._alone, self._active, self._steps, self._lsb,
+            np.ascontiguousarray(rows), self._low, self._high, self._last, self._repeats, self._alone, self._active, self._steps, self._lsb,
             self._few, self._many,
         )  # fmt: skip
         return marks
