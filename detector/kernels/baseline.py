@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.kernels.order import insert_sorted, middle_of_lanes, remove_sorted, replace_sorted
-from detector.kernels.vector import WIDE, fill, greatest, load, magnitude, store, where_at_most
+from detector.kernels.vector import WIDE, fill, greatest, least, load, magnitude, store, where_at_most
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -69,10 +69,22 @@ def _densest(ordered: F8) -> float:
     """Mean of the shortest stretch that holds that share of values (n,) in order."""
     n = ordered.size
     many = min(n, max(2, int(_DENSEST * n)))
+    last = n - many + 1
+    whole = last - last % WIDE
+    # the first of those of least width; their least width comes first, since it needs no branch
+    narrow = fill(np.inf)
+    for k in range(0, whole, WIDE):
+        narrow = least(load(ordered, k + many - 1) - load(ordered, k), narrow)
+    lanes = np.empty(WIDE)
+    store(lanes, 0, narrow)
+    width = np.inf
+    for k in range(WIDE):
+        width = min(width, lanes[k])
+    for k in range(whole, last):
+        width = min(width, ordered[k + many - 1] - ordered[k])
     first = 0
-    for k in range(n - many + 1):
-        if ordered[k + many - 1] - ordered[k] < ordered[first + many - 1] - ordered[first]:
-            first = k
+    while first < n - many and ordered[first + many - 1] - ordered[first] != width:
+        first += 1
     total = 0.0
     for k in range(first, first + many):
         total += ordered[k]
@@ -80,14 +92,36 @@ def _densest(ordered: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
-def block_medians(rows: F8, every: int) -> F8:
-    """Medians of each `every` rows of (n, W): (n // every, W)."""
+def block_medians(rows: F8, part: F8, held: int, out: F8) -> int:
+    """Medians of each `every` rows of (n, W), one block after the other, into the first rows of out.
+
+    part : (W, every) the rows of an unfinished block, of which `held` are there; updated. Returns how many are now.
+    """
     n, width = rows.shape
-    out = np.empty((n // every, width))
-    for k in range(n // every):
+    every = part.shape[1]
+    at = 0
+    for i in range(n):
         for w in range(width):
-            out[k, w] = np.median(rows[k * every : (k + 1) * every, w])
-    return out
+            # in order, so that the middle one can be read
+            insert_sorted(part[w], held, rows[i, w])
+        held += 1
+        if held == every:
+            for w in range(width):
+                out[at, w] = 0.5 * (part[w, (every - 1) // 2] + part[w, every // 2])
+            at += 1
+            held = 0
+    return held
+
+
+@njit(cache=True, nogil=True)
+def less_baselines(
+    rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8, first: int, points: F8, base: int, every: int,
+    shared: int, reach: int, whole: int, fitted: I8, line: F8,
+) -> F8:  # fmt: skip
+    """Rows lo to hi - 1, from number `first` on, less their lines, and by how much that exceeds what the running middles
+    leave: see :func:`less_middles` and :func:`less_lines`."""
+    others = less_middles(rows, lo, hi, half, ordered, window)
+    return less_lines(rows[lo:hi], first, others, points, base, every, shared, reach, whole, fitted, line)
 
 
 @njit(cache=True, nogil=True)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
 from detector.kernels.cells import add_cells, draw_cells, travelled
-from detector.kernels.ground import ground_energy, reduce_rows, start_soil
-from detector.metal.answers import decay_directions, reduced_noise, target_basis
+from detector.kernels.ground import ground_energy, reduce_rows, reduced_noise, start_soil
+from detector.kernels.soil_coordinates import undone_rows
+from detector.metal.answers import decay_directions, target_basis
 from detector.metal.baseline import Baseline
 from detector.metal.geometry import MetalGeometry
 from detector.metal.soil_coordinates import SoilCoordinates
@@ -112,7 +113,8 @@ class Response:
         self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if moves else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
-        self._noise: F8 = np.zeros((geometry.channels, r, r))
+        # before the newest change of it, and since
+        self._noise: F8 = np.zeros((2, geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange = settings.clip, settings.strange
         # steel answers along +I where a thick conductor answers along -I: of a wave both are signs of metal
@@ -146,9 +148,9 @@ class Response:
         places_m : (n,) of the head along the sweep, NaN where not known; since : row from which the factor holds, the
         one before it until then; 0 unless `steady`
         """
-        before = self._noise
+        self._noise[0] = self._noise[1]
         if factor is not None:
-            self._noise = reduced_noise(factor, self._basis)
+            reduced_noise(factor, self._basis, self._noise[1])
         capacity = len(rows) + 1
         means, count, middle = np.empty((capacity, rows.shape[1])), np.empty(capacity), np.empty(capacity)
         n = add_cells(
@@ -159,21 +161,21 @@ class Response:
         self._rows_in += len(rows)
         if n == 0:
             return np.empty((0, self._channels, self.cells))
-        self._take(means[:n], count[:n], middle[:n], early, before)
+        self._take(means[:n], count[:n], middle[:n], early)
         return self._draw_known()
 
     def finish(self, factor: F8) -> F8:
         """What is still owed at the end of the segment."""
         held, before = (int(k) for k in self._held)
-        self._noise = reduced_noise(factor, self._basis)
+        reduced_noise(factor, self._basis, self._noise[1])
         out = []
         if held:
             middle = np.array([before + 0.5 * (held - 1)])
             self._take(self._part[None] / held, np.array([float(held)]), middle)
             out.append(self._draw_known())
         if self._turned is not None:
-            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))))
-        self._know(*self._line.push(self._counted(self._baseline.finish())))
+            self._know(*self._counted(self._baseline.push(self._turned.finish())))
+        self._know(*self._counted(self._baseline.finish()))
         out.append(self._draw_known())
         self._know(*self._line.finish())
         return np.concatenate((*out, self._draw(self._rows_in)))
@@ -186,24 +188,27 @@ class Response:
         self._place_m = float(places_m[-1])
         return steps
 
-    def _take(self, means: F8, count: F8, middle: F8, early: int = 0, before: F8 | None = None) -> None:
+    def _take(self, means: F8, count: F8, middle: F8, early: int = 0) -> None:
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
         turned = rows if self._turned is None else self._turned.push(rows)
-        self._know(*self._line.push(self._counted(self._baseline.push(turned))), early, before)
+        self._know(*self._counted(self._baseline.push(turned)), early)
 
-    def _counted(self, deviations: F8) -> F8:
+    def _counted(self, deviations: F8) -> tuple[F8, int, int]:
+        """Put them into the line, in the coordinates that were taken, with what each cell counts."""
         n = len(deviations)
+        buffer, lo, hi = self._line.extend(n)
+        to = buffer[len(buffer) - n :]
         if self._turned is not None:
-            deviations = self._turned.undone(deviations)
-        out = np.empty((n, deviations.shape[1] + 1))
-        out[:, :-1] = deviations
-        out[:, -1] = self._counts[:n]
+            undone_rows(deviations, self._turned.back, self._counts, to)
+        else:
+            to[:, :-1] = deviations
+            to[:, -1] = self._counts[:n]
         self._counts = self._counts[n:]
-        return out
+        return buffer, lo, hi
 
-    def _know(self, rows: F8, lo: int, hi: int, early: int = 0, before: F8 | None = None) -> None:
+    def _know(self, rows: F8, lo: int, hi: int, early: int = 0) -> None:
         """Energies of rows lo to hi - 1, of the first `early` of them in the noise as it was before."""
         if hi <= lo:
             return
@@ -215,16 +220,12 @@ class Response:
                 first = self._turned.undone(first)
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
         n = hi - lo
-        parts = [self._known[-1:]]
-        for first, last, noise in ((lo, lo + early, before), (lo + early, hi, self._noise)):
-            if last > first:
-                found = ground_energy(
-                    rows, first, last, self._taps, self._reach, noise, self._decays, self._opposite,
-                    self._taught, self._pace, self._clip, self._strange, self._strange_pace,
-                    self._share, self._soil, self._late, self._at,
-                )  # fmt: skip
-                parts.append(found.reshape(last - first, -1))
-        self._known = np.concatenate(parts)
+        found = ground_energy(
+            rows, lo, hi, early, self._taps, self._reach, self._noise, self._decays, self._opposite,
+            self._taught, self._pace, self._clip, self._strange, self._strange_pace,
+            self._share, self._soil, self._late, self._at,
+        )  # fmt: skip
+        self._known = np.concatenate((self._known[-1:], found.reshape(n, -1)))
         self._known_middles = np.concatenate((self._known_middles[-1:], self._middles[:n]))
         self._middles = self._middles[n:]
 

@@ -214,7 +214,9 @@ def test_a_line_through_the_quieter_half_is_not_bent_by_metal_over_a_third(rng: 
 
 def test_blocks_are_told_by_their_medians(rng: np.random.Generator) -> None:
     rows = rng.normal(size=(23, 2))
-    np.testing.assert_allclose(block_medians(rows, 5), np.median(rows[:20].reshape(4, 5, 2), axis=1))
+    out = np.empty((4, 2))
+    assert block_medians(rows, np.empty((2, 5)), 0, out) == len(rows) - 20
+    np.testing.assert_allclose(out, np.median(rows[:20].reshape(4, 5, 2), axis=1))
 
 
 def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:
