@@ -4,14 +4,12 @@ One coil, pulse induction, nominal speed. The same stages and outputs as detecto
 best: where the product goes from reading to reading, this takes linear filters and blocks. What it leaves out, each of
 which makes it quicker: the baseline of the search does not hold under a target; no step of a running mean is bounded;
 mains are fitted with one frequency for the whole recording; a value that is stuck alone is not sought; a place is
-strange by the whole lane's median, not by what lay behind; windows are mirrored at the ends.
+strange by the ground found so far, twice over; windows are mirrored at the ends.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -52,9 +50,10 @@ def scipy_chain(x: F8, g: MetalGeometry) -> Found:
     return Found(gates, share, statistic, marks | soily, response(x, factor, g))
 
 
-def running_mean(x: F8, gain: float) -> F8:
-    """Exponential mean down the columns, begun at the first row."""
-    return np.asarray(signal.lfilter([gain], [1.0, gain - 1.0], x, axis=0, zi=(1.0 - gain) * x[:1])[0])
+def running_mean(x: F8, gain: float, begun: int = 1) -> F8:
+    """Exponential mean down the columns, begun with the mean of the first rows."""
+    start = (1.0 - gain) * x[:begun].mean(axis=0, keepdims=True)
+    return np.asarray(signal.lfilter([gain], [1.0, gain - 1.0], x, axis=0, zi=start)[0])
 
 
 def trust(x: F8, g: MetalGeometry) -> NDArray[np.uint8]:
@@ -122,11 +121,11 @@ def search(x: F8, factor: F8, g: MetalGeometry) -> tuple[F8, F8, F8, NDArray[np.
     """Gates less their baseline, soil's share, the causal statistic, mark of soil."""
     n, width = x.shape
     fast, slow = 1.0 / (1.0 + 25e-3 * g.rate_hz), 1.0 / g.rate_hz
-    smooth = running_mean(x, fast)
+    smooth = running_mean(x, fast, 64)
     # b <- b + v + slow (x - b), v <- v + slow^2 / 4 (x - b), as one filter from x to x - b
     b = np.array([1.0, -2.0, 1.0])
     a = np.array([1.0, slow + 0.25 * slow**2 - 2.0, 1.0 - slow])
-    gates = np.asarray(signal.lfilter(b, a, x - x[0], axis=0))
+    gates = np.asarray(signal.lfilter(b, a, x - x[:64].mean(axis=0), axis=0))
     z = smooth - x + gates
     padded = np.zeros((len(factor) * BLOCK, width))
     padded[:n] = z
@@ -135,12 +134,13 @@ def search(x: F8, factor: F8, g: MetalGeometry) -> tuple[F8, F8, F8, NDArray[np.
     soil = np.linalg.qr(inverse @ soil_directions(GroundBalanceSettings(), g)[0].T)[0]
     along = (white @ soil).reshape(-1, soil.shape[2])[:n] ** 2
     whole = np.einsum("brg,brg->br", white, white).ravel()[:n]
-    usual = running_mean(along, 1.0 / (4.0 * g.rate_hz)) / (fast / (2.0 - fast))
+    slowly = 1.0 / (4.0 * g.rate_hz)
+    usual = running_mean(np.minimum(along, 4.0 * np.median(along, axis=0)), slowly, 1000) / (fast / (2.0 - fast))
     energy = whole - along.sum(axis=1) + (along / np.maximum(1.0, usual)).sum(axis=1)
     energy /= width * fast / (2.0 - fast)
     share = along.sum(axis=1) / np.maximum(whole, 1e-300)
-    level = running_mean(energy[:, None], 1.0 / (4.0 * g.rate_hz))[:, 0]
-    usual_share = running_mean(share[:, None], 1.0 / (4.0 * g.rate_hz))[:, 0]
+    level = running_mean(np.minimum(energy, 4.0 * np.median(energy))[:, None], slowly, 1000)[:, 0]
+    usual_share = running_mean(share[:, None], slowly, 1000)[:, 0]
     soily = np.where((level > 36.0) & (usual_share > 0.5), 8, 0).astype(np.uint8)
     return gates, share, energy / np.maximum(1.0, level), soily
 
@@ -168,7 +168,7 @@ def response(x: F8, factor: F8, g: MetalGeometry) -> F8:
         taps = np.exp(-0.5 * (np.arange(-np.ceil(3.0 * s), np.ceil(3.0 * s) + 1.0) / s) ** 2)
         taps /= taps.sum()
         v = ndimage.correlate1d(deviations, taps, axis=1)
-        found[:, k] = along_decays(v, newest * (taps @ taps / every), decays, step) / r
+        found[:, k] = along_decays(v, newest * (taps @ taps / every), decays, step, 2 * half + 1) / r
     middle = (np.arange(len(cells)) + 0.5) * every - 0.5
     return np.stack([np.interp(np.arange(len(x)), middle, column) for column in found.T], axis=1)
 
@@ -226,20 +226,25 @@ def lines(rows: F8, half: int) -> F8:
     return level[which] + slope[which] * (at - 2 * which - 0.5 * (whole - 1))[:, None]
 
 
-def along_decays(v: F8, noise: F8, decays: F8, step: float) -> F8:
-    """Least over baselines of the largest energy along a decay, a quarter of all energy at least. v : (3, n, r)."""
+def along_decays(v: F8, noise: F8, decays: F8, step: float, begun: int) -> F8:
+    """Least over baselines of the largest energy along a decay, a quarter of all energy at least.
+
+    v : (3, n, r) filtered; begun : first rows that tell what the ground is worth. What is strange to the ground of the
+    lane's start teaches little, then what is strange to the ground so found.
+    """
     _, n, r = v.shape
     first = v[0]
-    start = ground_covariance(first)
-    energy: Any = np.einsum("nr,nr->n", first @ np.linalg.inv(start), first) / r
-    usual = np.median(energy)
-    weight = np.minimum(1.0, 2.0 * usual / energy) * np.minimum(1.0, 10.0 * usual / energy)
-    outer = (weight[:, None, None] * first[:, :, None] * first[:, None, :]).reshape(n, -1)
+    start = ground_covariance(first[:begun])
+    outer = (first[:, :, None] * first[:, None, :]).reshape(n, -1)
     guard, pace = max(1, round(0.15 / step)), min(1.0, step / 2.0)
-    behind = np.concatenate((np.broadcast_to(start.ravel(), (guard, r * r)), outer[:-guard]))
-    inverse = np.linalg.inv(running_mean(behind, pace).reshape(n, r, r) + noise)
+    inverse = np.linalg.inv(start + noise)
+    for _ in range(2):
+        energy = (np.matmul(first[:, None], inverse)[:, 0] * first).sum(axis=1) / r
+        weight = np.minimum(1.0, 2.0 / energy) * np.minimum(1.0, 10.0 / energy)
+        behind = np.concatenate((np.broadcast_to(start.ravel(), (guard, r * r)), weight[:-guard, None] * outer[:-guard]))
+        inverse = np.linalg.inv(running_mean(behind, pace).reshape(n, r, r) + noise)
     sought = decays @ inverse
     power = np.einsum("ntr,tr->nt", sought, decays)
-    along = (np.einsum("ntr,bnr->bnt", sought, v, optimize=True) ** 2 / power).max(axis=2)
-    whole = np.einsum("bnr,bnr->bn", v @ inverse if False else np.einsum("bnr,nrs->bns", v, inverse, optimize=True), v)
+    along = (np.matmul(sought, v[..., None])[..., 0] ** 2 / power).max(axis=2)
+    whole = (np.matmul(v[..., None, :], inverse)[..., 0, :] * v).sum(axis=2)
     return np.asarray(np.maximum(along, 0.25 * whole).min(axis=0))
