@@ -173,7 +173,7 @@ def _four(m: F8, at: int, step: int, a: Any, b: Any, c: Any, d: Any) -> Any:
     return one + (c * load(m, at + 2 * step) + d * load(m, at + 3 * step))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def whiten(x: F8, whitener: F8, c: int, out: F8) -> None:
     """t = W x into out (G,); whitener : (C, G, G), that of coil c holds W transposed."""
     g = x.size
@@ -224,7 +224,7 @@ def whiten(x: F8, whitener: F8, c: int, out: F8) -> None:
         out[p] = s
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def sum_of_squares(x: F8, first: int) -> float:
     """Of x[first:], in four partial sums so that the additions overlap."""
     a = b = c = d = 0.0
@@ -429,7 +429,7 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
         set_whitener(s.covariance[c], shrink, r.floor, s.soil[c], s.whitener[c], s.factor[c])
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _smoothed(rows: F8, at: int, first: int, a: float, moves: bool, smooth: F8, base: F8, slope: F8, z: F8) -> None:
     """One step of the causal mean of values first to first + G - 1 of a row, and of a baseline that moves, into z (G,).
 
@@ -456,7 +456,7 @@ def _smoothed(rows: F8, at: int, first: int, a: float, moves: bool, smooth: F8, 
         z[j] = smooth[k] - base[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _less_base(
     rows: F8, at: int, first: int, g: int, follows: bool, b_gain: float, v_gain: float, base: F8, slope: F8, gates: F8
 ) -> None:

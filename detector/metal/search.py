@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import zeros_on_cache_lines
 from detector.kernels.gates import READY, SearchRates, SearchState, refresh_rows, search_rows
 from detector.metal.drift import DriftSettings, stored_offset
 from detector.metal.geometry import MetalGeometry
@@ -74,16 +75,18 @@ class Search:
         self.dof = g
         """Degrees of freedom of the statistic on clean noise."""
         self.delay_s = settings.time_ms * 1e-3
-        base = np.zeros(width) if moves else stored_offset(drift, geometry)
         self.state = SearchState(
-            before=np.zeros((2, width)), smooth=np.zeros(width), base=base, slope=np.zeros(width),
-            covariance=np.zeros((coils, g, g)), factor=np.zeros((coils, g, g)), whitener=np.zeros((coils, g, g)),
+            before=np.zeros((2, width)), smooth=zeros_on_cache_lines((width,)), base=zeros_on_cache_lines((width,)),
+            slope=zeros_on_cache_lines((width,)), covariance=zeros_on_cache_lines((coils, g, g)),
+            factor=np.zeros((coils, g, g)), whitener=zeros_on_cache_lines((coils, g, g)),
             soil=soil.copy(), nominal=soil, cross=np.zeros((coils, g)), power=np.zeros(coils),
             learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils),
             usual=np.zeros((coils, k)), share=np.zeros(coils), fresh=np.zeros((coils, 1 + k)),
             held=np.zeros(coils, np.int64), seated=np.zeros(coils, np.int64),
             reference=reference_weights(trust, geometry), unit=np.zeros(coils),
         )  # fmt: skip
+        if not moves:
+            self.state.base[:] = stored_offset(drift, geometry)
         tiny = float(np.finfo(np.float64).tiny)
         self._rates = SearchRates(
             smooth=1.0 / (1.0 + self.delay_s * fs),
