@@ -118,8 +118,10 @@ def less_baselines(
     rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8, first: int, points: F8, base: int, every: int,
     shared: int, reach: int, whole: int, fitted: I8, line: F8,
 ) -> F8:  # fmt: skip
-    """Rows lo to hi - 1, from number `first` on, less their lines, and by how much that exceeds what the running middles
-    leave: see :func:`less_middles` and :func:`less_lines`."""
+    """Rows lo to hi - 1, from number `first` on, less their lines, and by how much that exceeds what the middles leave.
+
+    See :func:`less_middles` and :func:`less_lines`.
+    """
     others = less_middles(rows, lo, hi, half, ordered, window)
     return less_lines(rows[lo:hi], first, others, points, base, every, shared, reach, whole, fitted, line)
 

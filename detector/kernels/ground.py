@@ -230,7 +230,8 @@ def ground_energy(
     rows : (n, B C r + 1) deviations from the first of B baselines, by how much they exceed those from each other one,
     and one over the readings in each, with the longest filter's half before lo and after hi where the segment has them;
     taps : (F, longest half + 1) from the centre outward;
-    noise : (2, C, r, r) of one reading, in the first `early` rows and in those after them; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
+    noise : (2, C, r, r) of one reading, in the first `early` rows and in those after them; decays : (T, r), T may be 0;
+    taught : (r, r) what of an output may teach;
     share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
     weights that have not taught yet; at : (1,) rows so far; all four updated.
     Returns (hi - lo, C, F).

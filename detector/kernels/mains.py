@@ -108,15 +108,14 @@ def track_mains(
             e = min(max(e, -m), m)
             error[c] = e
             spread[c] = max(floor, spread[c] + s_gain * (abs(e) - spread[c]))
-        if follows:
-            if (seen & 31) == 0 or loop[3] == 0.0:
-                weight = 1.0  # a hum below the noise of the fit tells nothing of its frequency
-                for c in range(width):
-                    trust[c] = 1.0 / (spread[c] * spread[c])
-                    for h in range(h_n):
-                        times = float(harmonics[h])
-                        weight += 0.5 * times * times * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
-                loop[3] = weight
+        if follows and ((seen & 31) == 0 or loop[3] == 0.0):
+            weight = 1.0  # a hum below the noise of the fit tells nothing of its frequency
+            for c in range(width):
+                trust[c] = 1.0 / (spread[c] * spread[c])
+                for h in range(h_n):
+                    times = float(harmonics[h])
+                    weight += 0.5 * times * times * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
+            loop[3] = weight
         for c in range(0, whole, WIDE):
             off = load(error, c)
             for h in range(2 * h_n):

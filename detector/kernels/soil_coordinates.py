@@ -25,7 +25,7 @@ def triangular_rows(rows: F8, maps: F8) -> F8:
 
 @njit(cache=True, nogil=True)
 def undone_rows(rows: F8, maps: F8, counts: F8, out: F8) -> None:
-    """The same of rows (n, k C r), k times side by side, and counts (n or more,) as a last column: into (n, k C r + 1)."""
+    """The same of rows (n, k C r), k times side by side, with counts (n,) or more as a last column, into out."""
     n, width = rows.shape
     coils, r = maps.shape[0], maps.shape[1]
     for i in range(n):

@@ -144,7 +144,7 @@ class Response:
     def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).
 
-        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now, None if it is what it was;
+        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now, None if it is as it was;
         places_m : (n,) of the head along the sweep, NaN where not known; since : row from which the factor holds, the
         one before it until then; 0 unless `steady`
         """

@@ -26,9 +26,7 @@ _DOUBTFUL: Final = 4.0
 
 
 class SearchSettings(Settings):
-    time_ms: float = quantity(
-        25.0, "ms", 0.0, 500.0, "mean delay of the causal smoothing: alarm latency against noise"
-    )
+    time_ms: float = quantity(25.0, "ms", 0.0, 500.0, "mean delay of the causal smoothing: alarm latency against noise")
     level_s: float = quantity(
         4.0, "s", 0.2, 120.0, "memory of the ground's own level, by which the statistic is divided where it exceeds 1"
     )

@@ -72,8 +72,8 @@ class RawTrust:
     def process(self, rows: F8) -> U1:
         """(n, width) readings as received to (n,) marks."""
         marks: U1 = raw_marks(
-            np.ascontiguousarray(rows), self._low, self._high, self._last, self._repeats, self._alone, self._active, self._steps, self._lsb,
-            self._few, self._many,
+            np.ascontiguousarray(rows), self._low, self._high, self._last, self._repeats, self._alone,
+            self._active, self._steps, self._lsb, self._few, self._many,
         )  # fmt: skip
         return marks
 

@@ -1,4 +1,4 @@
-"""The metal chain as a good user of numpy and scipy would write it: over the whole recording, stage by stage, vectorised.
+"""The metal chain as a good user of numpy and scipy would write it: stage by stage over the whole recording.
 
 One coil, pulse induction, nominal speed. The same stages and outputs as detector/metal, in the form that arrays serve
 best: where the product goes from reading to reading, this takes linear filters and blocks. What it leaves out, each of
@@ -10,6 +10,7 @@ strange by the ground found so far, twice over; windows are mirrored at the ends
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -82,7 +83,8 @@ def less_mains(x: F8, rate_hz: float) -> F8:
     n, width = x.shape
     count = -(-n // BLOCK) + 1
     padded = np.concatenate((x[:1].repeat(BLOCK, 0), x, x[-1:].repeat(count * BLOCK - n, 0)))
-    windows = np.concatenate((padded[:-BLOCK].reshape(count, BLOCK, width), padded[BLOCK:].reshape(count, BLOCK, width)), 1)
+    blocks = padded.reshape(count + 1, BLOCK, width)
+    windows = np.concatenate((blocks[:-1], blocks[1:]), axis=1)
     t = np.arange(2 * BLOCK)
     line = np.stack((np.ones(2 * BLOCK), t / BLOCK - 1.0))
     h = np.arange(1, 6)[:, None]
@@ -98,7 +100,7 @@ def less_mains(x: F8, rate_hz: float) -> F8:
     hum, weights = fitted(50.0 + float(np.angle(turn)) * rate_hz / (2.0 * np.pi * BLOCK))
     fade = np.sin(np.pi * (t + 0.5) / (2 * BLOCK)) ** 2
     parts = (hum * fade).T @ weights
-    cleaned = padded[BLOCK:].reshape(count, BLOCK, width)[:-1] - parts[:-1, BLOCK:] - parts[1:, :BLOCK]
+    cleaned = blocks[1:-1] - parts[:-1, BLOCK:] - parts[1:, :BLOCK]
     return np.asarray(cleaned.reshape(-1, width)[:n])
 
 
@@ -241,7 +243,8 @@ def along_decays(v: F8, noise: F8, decays: F8, step: float, begun: int) -> F8:
     for _ in range(2):
         energy = (np.matmul(first[:, None], inverse)[:, 0] * first).sum(axis=1) / r
         weight = np.minimum(1.0, 2.0 / energy) * np.minimum(1.0, 10.0 / energy)
-        behind = np.concatenate((np.broadcast_to(start.ravel(), (guard, r * r)), weight[:-guard, None] * outer[:-guard]))
+        learned = weight[:-guard, None] * outer[:-guard]
+        behind = np.concatenate((np.broadcast_to(start.ravel(), (guard, r * r)), learned))
         inverse = np.linalg.inv(running_mean(behind, pace).reshape(n, r, r) + noise)
     sought = decays @ inverse
     power = np.einsum("ntr,tr->nt", sought, decays)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import ndimage
 
 from detector.kernels.baseline import block_medians, less_middles, robust_lines
 from detector.kernels.cells import add_cells, draw_cells
-from detector.kernels.gates import (
-    add_to_covariance,
-    filter_row,
-    second_difference,
-    set_whitener,
-    sum_of_squares,
-    whiten,
-)
+from detector.kernels.gates import filter_row
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.kernels.impulse import middle_rows, reject_impulses
+from detector.kernels.order import middle_of_lanes
 from detector.kernels.phase import rotate_pairs
 from detector.kernels.sweep import filter_at
+from detector.kernels.vector import WIDE, store
+from detector.kernels.white import add_to_covariance, second_difference, set_whitener, sum_of_squares, whiten
 
 
 @pytest.fixture
@@ -129,8 +126,8 @@ def energies(
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
     rows = np.hstack((rows, *(d * rows for d in doubts), np.full((len(rows), 1), 0.1)))
     return ground_energy(
-        rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0,
-        0.005, np.zeros((1, 1)), soil, late, at,
+        rows, 0, len(rows), 0, plain_filter(), np.array([9]), np.stack((noise, noise)), decays, 0.01, taught, 0.005,
+        2.0, 10.0, 0.005, np.zeros((1, 1)), soil, late, at,
     )[:, 0, 0]  # fmt: skip
 
 
@@ -210,6 +207,31 @@ def test_a_line_through_the_quieter_half_is_not_bent_by_metal_over_a_third(rng: 
     level, slope = robust_lines(points[:, None], 24.0)
     assert level[0] == pytest.approx(ground[24], abs=0.02)
     assert slope[0] == pytest.approx(-0.2, abs=0.002)
+
+
+@njit
+def middle_into(values: np.ndarray, n: int, out: np.ndarray) -> None:
+    store(out, 0, middle_of_lanes(values, n))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 62, 64, 131])
+def test_the_middle_of_eight_columns_at_once_is_that_of_each(rng: np.random.Generator, n: int) -> None:
+    values, out = np.round(rng.normal(size=(n, WIDE)), 1), np.empty(WIDE)
+    middle_into(values.ravel().copy(), n, out)
+    np.testing.assert_array_equal(out, np.sort(values, axis=0)[n // 2])
+
+
+@pytest.mark.parametrize("g", [1, 3, 8, 11, 32, 45])
+def test_whitening_equals_a_matrix_product_for_any_number_of_gates(rng: np.random.Generator, g: int) -> None:
+    x, whitener, out = rng.normal(size=g), rng.normal(size=(2, g, g)), np.empty(g)
+    whiten(x, whitener, 1, out)
+    np.testing.assert_allclose(out, x @ whitener[1], atol=1e-12)
+
+
+def test_a_line_through_each_column_is_that_of_the_column_alone(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(62, 19)) + np.arange(62)[:, None] * rng.normal(size=19)
+    alone = [robust_lines(np.ascontiguousarray(points[:, [k]]), 31.0) for k in range(19)]
+    assert robust_lines(points, 31.0).tobytes() == np.concatenate(alone, axis=1).tobytes()
 
 
 def test_blocks_are_told_by_their_medians(rng: np.random.Generator) -> None:
