@@ -12,6 +12,13 @@ _LINE, _PAGE = 64, 4096
 store to the other place."""
 
 
+def zeros_on_cache_lines(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """float64 zeros that begin on a cache line."""
+    room = on_cache_lines(shape, np.float64)
+    room[...] = 0.0
+    return room
+
+
 def on_cache_lines(shape: tuple[int, ...], dtype: DTypeLike, line: int = 0) -> NDArray[Any]:
     """As np.empty gives it, but for where it begins: `line` cache lines, 0 to 63, after the start of a page.
 

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.kernels.order import insert_sorted, remove_sorted, replace_sorted
+from detector.kernels.order import insert_sorted, middle_of_lanes, remove_sorted, replace_sorted
+from detector.kernels.vector import WIDE, fill, greatest, least, load, magnitude, store, where_at_most
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -68,10 +69,22 @@ def _densest(ordered: F8) -> float:
     """Mean of the shortest stretch that holds that share of values (n,) in order."""
     n = ordered.size
     many = min(n, max(2, int(_DENSEST * n)))
+    last = n - many + 1
+    whole = last - last % WIDE
+    # the first of those of least width; their least width comes first, since it needs no branch
+    narrow = fill(np.inf)
+    for k in range(0, whole, WIDE):
+        narrow = least(load(ordered, k + many - 1) - load(ordered, k), narrow)
+    lanes = np.empty(WIDE)
+    store(lanes, 0, narrow)
+    width = np.inf
+    for k in range(WIDE):
+        width = min(width, lanes[k])
+    for k in range(whole, last):
+        width = min(width, ordered[k + many - 1] - ordered[k])
     first = 0
-    for k in range(n - many + 1):
-        if ordered[k + many - 1] - ordered[k] < ordered[first + many - 1] - ordered[first]:
-            first = k
+    while first < n - many and ordered[first + many - 1] - ordered[first] != width:
+        first += 1
     total = 0.0
     for k in range(first, first + many):
         total += ordered[k]
@@ -79,14 +92,38 @@ def _densest(ordered: F8) -> float:
 
 
 @njit(cache=True, nogil=True)
-def block_medians(rows: F8, every: int) -> F8:
-    """Medians of each `every` rows of (n, W): (n // every, W)."""
+def block_medians(rows: F8, part: F8, held: int, out: F8) -> int:
+    """Medians of each `every` rows of (n, W), one block after the other, into the first rows of out.
+
+    part : (W, every) the rows of an unfinished block, of which `held` are there; updated. Returns how many are now.
+    """
     n, width = rows.shape
-    out = np.empty((n // every, width))
-    for k in range(n // every):
+    every = part.shape[1]
+    at = 0
+    for i in range(n):
         for w in range(width):
-            out[k, w] = np.median(rows[k * every : (k + 1) * every, w])
-    return out
+            # in order, so that the middle one can be read
+            insert_sorted(part[w], held, rows[i, w])
+        held += 1
+        if held == every:
+            for w in range(width):
+                out[at, w] = 0.5 * (part[w, (every - 1) // 2] + part[w, every // 2])
+            at += 1
+            held = 0
+    return held
+
+
+@njit(cache=True, nogil=True)
+def less_baselines(
+    rows: F8, lo: int, hi: int, half: int, ordered: F8, window: I8, first: int, points: F8, base: int, every: int,
+    shared: int, reach: int, whole: int, fitted: I8, line: F8,
+) -> F8:  # fmt: skip
+    """Rows lo to hi - 1, from number `first` on, less their lines, and by how much that exceeds what the middles leave.
+
+    See :func:`less_middles` and :func:`less_lines`.
+    """
+    others = less_middles(rows, lo, hi, half, ordered, window)
+    return less_lines(rows[lo:hi], first, others, points, base, every, shared, reach, whole, fitted, line)
 
 
 @njit(cache=True, nogil=True)
@@ -95,38 +132,51 @@ def robust_lines(points: F8, at: float) -> F8:
 
     Begins with the median of slopes over a quarter of the stretch or more (Theil 1950, Sen 1968), which metal that
     fills a third of the stretch still bends; then least squares through the half that lies nearest, again and again
-    (Rousseeuw and Van Driessen 2006).
+    (Rousseeuw and Van Driessen 2006). Eight columns go through together.
 
     points : (n, W)
     """
     n, width = points.shape
     out = np.zeros((2, width))
+    if n < _LEAST_POINTS:
+        for w in range(width):
+            out[0, w] = np.median(points[:, w]) if n else 0.0
+        return out
     x: F8 = np.arange(n).astype(np.float64) - at
     apart = max(1, n // 4)
-    slopes = np.empty((n // _EVERY + 1) ** 2)
-    off = np.empty(n)
-    y = np.empty(n)
-    for w in range(width):
-        y[:] = points[:, w]
-        if n < _LEAST_POINTS:
-            out[0, w] = np.median(y) if n else 0.0
-            continue
+    slopes = np.empty((n // _EVERY + 1) ** 2 * WIDE)
+    off = np.empty(n * WIDE)
+    y = np.empty(n * WIDE)
+    line = np.empty(2 * WIDE)
+    was = np.empty(2 * WIDE)
+    for first in range(0, width, WIDE):
+        for i in range(n):
+            for w in range(WIDE):
+                # where there are fewer columns the last one stands for the rest
+                y[i * WIDE + w] = points[i, min(first + w, width - 1)]
         count = 0
         for i in range(0, n - apart, _EVERY):
             for j in range(i + apart, n, _EVERY):
-                slopes[count] = (y[j] - y[i]) / (x[j] - x[i])
+                slope = (load(y, j * WIDE) - load(y, i * WIDE)) / fill(x[j] - x[i])
+                store(slopes, count * WIDE, slope)
                 count += 1
-        slope = _middle_of(slopes, count)
+        slope = middle_of_lanes(slopes, count)
+        store(line, WIDE, slope)
         for i in range(n):
-            off[i] = y[i] - slope * x[i]
-        level = _middle_of(off, n)
+            store(off, i * WIDE, load(y, i * WIDE) - slope * fill(x[i]))
+        store(line, 0, middle_of_lanes(off, n))
         for _ in range(_STEPS):
-            was_level, was_slope = level, slope
-            level, slope = _refitted(x, y, level, slope, 1.0, off)
-            if level == was_level and slope == was_slope:
+            was[:] = line
+            _refit(x, y, line, 1.0, off)
+            moved = 0
+            for k in range(2 * WIDE):
+                moved += int(line[k] != was[k])
+            if moved == 0:
                 break
         # at last all that lie as near as noise does: half of them alone would make a noisy line
-        out[0, w], out[1, w] = _refitted(x, y, level, slope, _AS_NOISE, off)
+        _refit(x, y, line, _AS_NOISE, off)
+        for w in range(min(WIDE, width - first)):
+            out[0, first + w], out[1, first + w] = line[w], line[WIDE + w]
     return out
 
 
@@ -171,48 +221,27 @@ def less_lines(
 
 
 @njit(cache=True, nogil=True)
-def _refitted(x: F8, y: F8, level: float, slope: float, times: float, off: F8) -> tuple[float, float]:
-    """Least squares through the points (n,) no further from the line than `times` the median distance.
+def _refit(x: F8, y: F8, line: F8, times: float, off: F8) -> None:
+    """Least squares through the points no further from the line than `times` the median distance, lane by lane.
 
-    off : (n,) overwritten
+    x : (n,); y, off : (n * WIDE,), off overwritten; line : (2 * WIDE,) levels, then slopes, updated
     """
     n = x.size
+    level, slope = load(line, 0), load(line, WIDE)
     for i in range(n):
-        off[i] = abs(y[i] - level - slope * x[i])
-    limit = times * _middle_of(off, n)
-    m = sx = sy = sxx = sxy = 0.0
+        store(off, i * WIDE, magnitude(load(y, i * WIDE) - level - slope * fill(x[i])))
+    limit = fill(times) * middle_of_lanes(off, n)
+    zero, one = fill(0.0), fill(1.0)
+    m, sx, sy, sxx, sxy = zero, zero, zero, zero, zero
     for i in range(n):
-        dy = y[i] - level - slope * x[i]
-        if abs(dy) <= limit:
-            m += 1.0
-            sx += x[i]
-            sy += dy
-            sxx += x[i] * x[i]
-            sxy += x[i] * dy
-    turn = (sxy - sx * sy / m) / max(sxx - sx * sx / m, 1e-300)
-    return level + (sy - turn * sx) / m, slope + turn
-
-
-@njit(cache=True, nogil=True)
-def _middle_of(values: F8, n: int) -> float:
-    """The (n // 2)th smallest of the first n values, whose order is lost (Hoare 1961)."""
-    k, lo, hi = n // 2, 0, n - 1
-    while lo < hi:
-        pivot = values[(lo + hi) // 2]
-        i, j = lo, hi
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            hi = j
-        elif k >= i:
-            lo = i
-        else:
-            break
-    return float(values[k])
+        at = fill(x[i])
+        dy = load(y, i * WIDE) - level - slope * at
+        away = magnitude(dy)
+        m = m + where_at_most(away, limit, one, zero)
+        sx = sx + where_at_most(away, limit, at, zero)
+        sy = sy + where_at_most(away, limit, dy, zero)
+        sxx = sxx + where_at_most(away, limit, at * at, zero)
+        sxy = sxy + where_at_most(away, limit, at * dy, zero)
+    turn = (sxy - sx * sy / m) / greatest(sxx - sx * sx / m, fill(1e-300))
+    store(line, 0, level + (sy - turn * sx) / m)
+    store(line, WIDE, slope + turn)

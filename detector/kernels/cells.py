@@ -45,6 +45,18 @@ def add_cells(
 
 
 @njit(cache=True, nogil=True)
+def travelled(places: F8, before: float, step: float) -> F8:
+    """Distance to each place (n,) from the one before it in steps; 1 where it is not known."""
+    n = places.size
+    out = np.empty(n)
+    for i in range(n):
+        steps = abs(places[i] - before) / step
+        out[i] = steps if steps < np.inf else 1.0
+        before = places[i]
+    return out
+
+
+@njit(cache=True, nogil=True)
 def draw_cells(values: F8, middle: F8, first: int, n: int) -> F8:
     """Straight lines between the middles of cells, at every reading.
 

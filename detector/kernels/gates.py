@@ -1,6 +1,4 @@
-"""White gates: noise covariance, the soil set apart, the causal search statistic, energies of matched filters.
-
-One file, because a compiled kernel is cached by the file it stands in: if one of these changes, all do.
+"""The causal search statistic, with the soil's direction as it turns; one filter at one row.
 
 The causal half is one pass because each part needs the others' state at the row before: the baseline holds
 while the search statistic stands out, the statistic needs the baseline, and both need the noise.
@@ -14,6 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from detector.kernels.vector import WIDE, fill, load, store
+from detector.kernels.white import add_to_covariance, second_difference, set_whitener, sum_of_squares, whiten
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -43,141 +44,7 @@ HELD_PACE: Final = 0.02
 
 
 @njit(cache=True, nogil=True)
-def add_to_covariance(now: F8, before: F8, earlier: F8, covariance: F8, gain: float, outlier: float) -> None:
-    """One step of the running covariance of what is left of a steady slope, (x - 2 x1 + x2) / sqrt(6).
-
-    now, before, earlier : (G,) successive rows; covariance : (G, G), updated. Soil and targets change
-    slowly from row to row, so what is left is noise. A row with more than `outlier` times the usual
-    energy counts as that much less; outlier <= 0 takes every row as it is.
-    """
-    g = now.size
-    e = np.empty(g)
-    energy = 0.0
-    scale = 1.0 / math.sqrt(6.0)
-    for q in range(g):
-        e[q] = scale * (now[q] - 2.0 * before[q] + earlier[q])
-        energy += e[q] * e[q] / max(covariance[q, q], 1e-300)
-    weight = 1.0
-    if outlier > 0.0 and energy > outlier * g:
-        weight = outlier * g / energy
-    for p in range(g):
-        f = gain * weight * e[p]
-        for q in range(g):
-            covariance[p, q] += f * e[q] - gain * covariance[p, q]
-
-
-@njit(cache=True, nogil=True)
-def set_whitener(covariance: F8, shrinkage: float, floor: float, soil: F8, whitener: F8, factor: F8) -> None:
-    """Transform t = W x with unit noise, whose first k outputs hold the k soil directions.
-
-    Sum of squares of the outputs from k on is the energy after the oblique projection
-    x - S (S' C^-1 S)^-1 S' C^-1 x; the sum over all outputs is x' C^-1 x. Cholesky factor of the shrunk
-    covariance, inverted, then turned by Householder reflections that bring S W' to the first k axes.
-
-    covariance : (G, G); shrinkage : share of the bare diagonal, 0 to 1; floor : least variance;
-    soil : (k, G) independent directions; whitener : (G, G), receives W transposed;
-    factor : (G, G), receives the lower Cholesky factor.
-    """
-    g = covariance.shape[0]
-    keep = 1.0 - shrinkage
-    upper = np.empty((g, g))
-    for p in range(g):
-        for q in range(g):
-            upper[p, q] = keep * covariance[p, q]
-        upper[p, p] = covariance[p, p] + floor
-    # right-looking, so that the inner loops run along rows
-    for p in range(g):
-        # rounding may leave nothing of a gate that repeats another
-        root = math.sqrt(max(upper[p, p], 1e-12 * (covariance[p, p] + floor)))
-        upper[p, p] = root
-        row = upper[p]
-        for q in range(p + 1, g):
-            row[q] /= root
-        for i in range(p + 1, g):
-            f = row[i]
-            below = upper[i]
-            for q in range(i, g):
-                below[q] -= f * row[q]
-    inverse = np.zeros((g, g))
-    for p in range(g):
-        inverse[p, p] = 1.0
-    for p in range(g):
-        row = inverse[p]
-        f = 1.0 / upper[p, p]
-        for q in range(p + 1):
-            row[q] *= f
-        for i in range(p + 1, g):
-            f = upper[p, i]
-            below = inverse[i]
-            for q in range(p + 1):
-                below[q] -= f * row[q]
-    for p in range(g):
-        for q in range(g):
-            factor[p, q] = upper[q, p] if q <= p else 0.0
-            whitener[q, p] = inverse[p, q]
-    v = np.empty(g)
-    for d in range(soil.shape[0]):
-        v[:] = 0.0
-        for j in range(g):
-            for p in range(d, g):
-                v[p] += whitener[j, p] * soil[d, j]
-        norm = 0.0
-        for p in range(d, g):
-            norm += v[p] * v[p]
-        norm = math.sqrt(norm)
-        if norm == 0.0:
-            continue
-        v[d] += norm if v[d] >= 0.0 else -norm
-        length = 0.0
-        for p in range(d, g):
-            length += v[p] * v[p]
-        for j in range(g):
-            s = 0.0
-            for p in range(d, g):
-                s += v[p] * whitener[j, p]
-            s *= 2.0 / length
-            for p in range(d, g):
-                whitener[j, p] -= s * v[p]
-
-
-@njit(cache=True, nogil=True)
-def whiten(x: F8, whitener: F8, out: F8) -> None:
-    """t = W x into out (G,); whitener holds W transposed."""
-    g = x.size
-    out[:] = 0.0
-    whole = g - g % 4
-    for j in range(0, whole, 4):  # four rows at a time: the sums stay in registers for longer
-        a, b, c, d = x[j], x[j + 1], x[j + 2], x[j + 3]
-        for p in range(g):
-            out[p] += (a * whitener[j, p] + b * whitener[j + 1, p]) + (c * whitener[j + 2, p] + d * whitener[j + 3, p])
-    for j in range(whole, g):
-        a = x[j]
-        for p in range(g):
-            out[p] += a * whitener[j, p]
-
-
-@njit(cache=True, nogil=True)
-def sum_of_squares(x: F8, first: int) -> float:
-    """Of x[first:], in four partial sums so that the additions overlap."""
-    a = b = c = d = 0.0
-    n = x.size
-    i = first
-    while i + 4 <= n:
-        a += x[i] * x[i]
-        b += x[i + 1] * x[i + 1]
-        c += x[i + 2] * x[i + 2]
-        d += x[i + 3] * x[i + 3]
-        i += 4
-    while i < n:
-        a += x[i] * x[i]
-        i += 1
-    return (a + b) + (c + d)
-
-
-@njit(cache=True, nogil=True)
-def turn_direction(
-    nominal: F8, cross: F8, power: float, factor: F8, bound: float, out: F8
-) -> float:
+def turn_direction(nominal: F8, cross: F8, power: float, factor: F8, bound: float, out: F8) -> float:
     """Soil direction as regressed, held within an angle of the nominal one in whitened gates.
 
     nominal, cross, out : (G,) in the stream's unit; cross / power is the regression of the gates on the
@@ -231,7 +98,7 @@ class SearchState(NamedTuple):
     slope: F8
     """(W,) of the baseline, per row."""
     covariance: F8
-    """(C, G, G) of the noise of one row."""
+    """(C, G, G) of the noise of one row, on the diagonal and right of it."""
     factor: F8
     """(C, G, G) its lower Cholesky factor, shrunk."""
     whitener: F8
@@ -301,15 +168,16 @@ class SearchRates(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int, of: int) -> bool:
+def doubt_level(means: F8, level: F8, usual: F8, c: int, e: float, t: F8, spread: float, nth: int, of: int) -> bool:
     """Take the mean of a whole stretch for the level where that is far above it; returns whether it was.
 
     The level of the first rows is their mean, whatever lies there: metal would make the search deaf, and the ground
     marked as bad soil, until its memory has faded by the metal's strength, for tens of seconds.
 
-    e : statistic of the row; t : (G,) its whitened gates, soil first; nth : of the rows `of` a stretch, from 1
+    means, level, usual : `fresh`, `level`, `usual` of the state; e : statistic of the row; t : (G,) its whitened gates,
+    soil first; nth : of the rows `of` a stretch, from 1
     """
-    fresh = s.fresh[c]
+    fresh = means[c]
     gain = 1.0 / nth
     fresh[0] += gain * (e - fresh[0])
     for j in range(fresh.size - 1):
@@ -317,11 +185,11 @@ def doubt_level(s: SearchState, c: int, e: float, t: F8, spread: float, nth: int
     if nth < of:
         return False
     for j in range(fresh.size - 1):
-        if fresh[1 + j] * DOUBT < s.usual[c, j]:
-            s.usual[c, j] = fresh[1 + j]
-    if fresh[0] * DOUBT >= s.level[c]:
+        if fresh[1 + j] * DOUBT < usual[c, j]:
+            usual[c, j] = fresh[1 + j]
+    if fresh[0] * DOUBT >= level[c]:
         return False
-    s.level[c] = fresh[0]
+    level[c] = fresh[0]
     return True
 
 
@@ -353,17 +221,66 @@ def refresh(s: SearchState, r: SearchRates, row: int) -> None:
     kappa = r.smooth / (2.0 - r.smooth)
     for c in range(n_c):
         if r.bound > 0.0 and s.learned[c] * r.soil > 0.2 and s.power[c] > SOIL_SNR * kappa:
-            s.tangent[c] = turn_direction(
-                s.nominal[c, 0], s.cross[c], s.power[c], s.factor[c], r.bound, s.soil[c, 0]
-            )
+            s.tangent[c] = turn_direction(s.nominal[c, 0], s.cross[c], s.power[c], s.factor[c], r.bound, s.soil[c, 0])
         set_whitener(s.covariance[c], shrink, r.floor, s.soil[c], s.whitener[c], s.factor[c])
+
+
+@njit(inline="always")
+def _smoothed(rows: F8, at: int, first: int, a: float, moves: bool, smooth: F8, base: F8, slope: F8, z: F8) -> None:
+    """One step of the causal mean of values first to first + G - 1 of a row, and of a baseline that moves, into z (G,).
+
+    at : where the row begins in rows (n, W); smooth, base, slope : (W,)
+    """
+    g = z.size
+    whole = g - g % WIDE
+    gain = fill(a)
+    for j in range(0, whole, WIDE):
+        mean = load(smooth, first + j)
+        mean = mean + gain * (load(rows, at + first + j) - mean)
+        store(smooth, first + j, mean)
+        b = load(base, first + j)
+        if moves:
+            b = b + load(slope, first + j)
+            store(base, first + j, b)
+        store(z, j, mean - b)
+    row = at // smooth.size
+    for j in range(whole, g):
+        k = first + j
+        smooth[k] += a * (rows[row, k] - smooth[k])
+        if moves:
+            base[k] += slope[k]
+        z[j] = smooth[k] - base[k]
+
+
+@njit(inline="always")
+def _less_base(
+    rows: F8, at: int, first: int, g: int, follows: bool, b_gain: float, v_gain: float, base: F8, slope: F8, gates: F8
+) -> None:
+    """Those values less their baseline into gates (n, W), once it and its slope have followed them, if they do."""
+    whole = g - g % WIDE
+    b_pace, v_pace = fill(b_gain), fill(v_gain)
+    for j in range(first, first + whole, WIDE):
+        x, b = load(rows, at + j), load(base, j)
+        if follows:
+            d = x - b
+            b = b + b_pace * d
+            store(base, j, b)
+            store(slope, j, load(slope, j) + v_pace * d)
+        store(gates, at + j, x - b)
+    row = at // base.size
+    for j in range(first + whole, first + g):
+        if follows:
+            d = rows[row, j] - base[j]
+            base[j] += b_gain * d
+            slope[j] += v_gain * d
+        gates[row, j] = rows[row, j] - base[j]
 
 
 @njit(cache=True, nogil=True)
 def search_rows(
     rows: F8, s: SearchState, r: SearchRates, count: int, gates: F8, shares: F8, search: F8, marks: U1
 ) -> None:
-    """One pass over rows (n, W); count : rows already seen.
+    """One pass over rows (n, W), contiguous; count : rows already seen.
 
     Filled: gates less their baseline (n, W), soil's share (n, C), search statistic (n, C). Bits are added to
     marks (n,).
@@ -374,37 +291,34 @@ def search_rows(
     k = s.soil.shape[1]
     z = np.empty(g)
     t = np.empty(g)
+    e_now = np.empty(g)
+    judged = False
+    for j in range(width):
+        judged |= s.reference[j] != 0.0
     kappa = r.smooth / (2.0 - r.smooth)
     quarter = 0.25 * r.base * r.base
     for i in range(n):
         row_n = count + i
         if refresh_rows(row_n):
             refresh(s, r, row_n)
-        x = rows[i]
-        out = gates[i]
+        at = i * width
         learn_noise = row_n >= 2 and row_n % 3 == 2
         # as the mean of the first rows, then with its own time: no long memory of the first row
         a = max(r.smooth, 1.0 / (row_n + 1.0))
         spread = kappa if a == r.smooth else 1.0 / (row_n + 1.0)
         for c in range(n_c):
-            lo, hi = c * g, (c + 1) * g
-            xc = x[lo:hi]
+            lo = c * g
             if learn_noise:
-                add_to_covariance(
-                    xc, s.before[0, lo:hi], s.before[1, lo:hi], s.covariance[c],
-                    max(3.0 * r.noise, 3.0 / (row_n + 1.0)), r.outlier if row_n > 32 else 0.0,
-                )  # fmt: skip
-                m = 0.0
-                for j in range(g):
-                    m += s.covariance[c, j, j] * s.reference[lo + j]
-                s.unit[c] = m / g
-            smooth, base, slope, oc = s.smooth[lo:hi], s.base[lo:hi], s.slope[lo:hi], out[lo:hi]
-            for j in range(g):
-                smooth[j] += a * (xc[j] - smooth[j])
-                if r.moves:
-                    base[j] += slope[j]
-                z[j] = smooth[j] - base[j]
-            whiten(z, s.whitener[c], t)
+                second_difference(rows, i, s.before, lo, e_now)
+                pace = max(3.0 * r.noise, 3.0 / (row_n + 1.0))
+                add_to_covariance(e_now, s.covariance, c, pace, r.outlier if row_n > 32 else 0.0)
+                if judged:
+                    m = 0.0
+                    for j in range(g):
+                        m += s.covariance[c, j, j] * s.reference[lo + j]
+                    s.unit[c] = m / g
+            _smoothed(rows, at, lo, a, r.moves, s.smooth, s.base, s.slope, z)
+            whiten(z, s.whitener, c, t)
             left = sum_of_squares(t, k)
             soil = 0.0
             e = left
@@ -434,7 +348,7 @@ def search_rows(
                 # where the soil's direction is tracked, the level falls as the direction turns: no doubt on the start
                 if started and row_n < r.doubtful and r.bound <= 0.0:
                     nth = (row_n - r.start_rows) % r.stretch + 1
-                    if doubt_level(s, c, e, t, spread, nth, r.stretch) and r.moves:
+                    if doubt_level(s.fresh, s.level, s.usual, c, e, t, spread, nth, r.stretch) and r.moves:
                         # the baseline began over the same metal
                         seat_anew(s, c, r.smooth)
             s.share[c] += r.level * (shares[i, c] - s.share[c])
@@ -449,6 +363,7 @@ def search_rows(
                         cross[j] += f * z[j] - pace * cross[j]
                     s.power[c] += pace * (t0 * t0 - s.power[c])
                     s.learned[c] += 1.0
+            follows, b_gain, v_gain = False, 0.0, 0.0
             if r.moves:
                 # a start over metal leaves a level that no ground has, and a wrong baseline once the head has left it
                 over_metal = row_n < r.doubtful and s.level[c] > r.soil_limit
@@ -459,21 +374,15 @@ def search_rows(
                     s.held[c] += 1
                 else:
                     s.held[c] = 0
+                    follows = True
                     b_gain = max(r.base, 1.0 / (s.seated[c] + 1.0))
                     v_gain = quarter if b_gain == r.base else 0.0
-                    for j in range(g):
-                        d = xc[j] - base[j]
-                        base[j] += b_gain * d
-                        slope[j] += v_gain * d
                     s.seated[c] += 1
-            for j in range(g):
-                oc[j] = xc[j] - base[j]
+            _less_base(rows, at, lo, g, follows, b_gain, v_gain, s.base, s.slope, gates)
             if s.unit[c] > r.noisy_limit:
                 marks[i] |= NOISY
             if s.level[c] > r.soil_limit and s.share[c] > 0.5 and started:
                 marks[i] |= SOIL
-        s.before[1, :] = s.before[0]
-        s.before[0, :] = x
         if row_n & 255 == 255:
             # a dead input must not leave denormals behind
             for j in range(width):
@@ -488,6 +397,13 @@ def search_rows(
                     for q in range(g):
                         if abs(s.covariance[c, p, q]) < 1e-250:
                             s.covariance[c, p, q] = 0.0
+    for j in range(width):
+        if n > 1:
+            s.before[1, j] = rows[n - 2, j]
+        elif n == 1:
+            s.before[1, j] = s.before[0, j]
+        if n > 0:
+            s.before[0, j] = rows[n - 1, j]
 
 
 @njit(cache=True, nogil=True)

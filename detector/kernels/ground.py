@@ -22,6 +22,10 @@ directions as 1 / R. At a quarter clean ground stands no higher than along the d
 """
 
 
+_MOST = 1e30
+"""Energy that none exceeds: an answer over no noise at all, which would be infinite, still draws a line to the next."""
+
+
 @njit(cache=True, nogil=True)
 def reduce_rows(rows: F8, basis: F8, coils: int) -> F8:
     """Coordinates of each coil's values: (n, C * G) and (G, r) to (n, C * r). A plain loop: the same bits for any n."""
@@ -35,6 +39,24 @@ def reduce_rows(rows: F8, basis: F8, coils: int) -> F8:
                 for p in range(r):
                     out[i, c * r + p] += x * basis[j, p]
     return out
+
+
+@njit(cache=True, nogil=True)
+def reduced_noise(factor: F8, basis: F8, out: F8) -> None:
+    """Noise covariance of the coordinates, from the lower Cholesky factor (C, G, G) of the values', into (C, r, r)."""
+    g, r = basis.shape
+    turned = np.empty((g, r))
+    for c in range(out.shape[0]):
+        turned[:] = 0.0
+        for j in range(g):
+            for h in range(j + 1):
+                for p in range(r):
+                    turned[h, p] += factor[c, j, h] * basis[j, p]
+        out[c] = 0.0
+        for h in range(g):
+            for p in range(r):
+                for q in range(r):
+                    out[c, p, q] += turned[h, p] * turned[h, q]
 
 
 @njit(cache=True, nogil=True)
@@ -183,6 +205,7 @@ def ground_energy(
     rows: F8,
     lo: int,
     hi: int,
+    early: int,
     taps: F8,
     halves: I8,
     noise: F8,
@@ -211,7 +234,8 @@ def ground_energy(
     rows : (n, B C r + 1) deviations from the first of B baselines, by how much they exceed those from each other one,
     and one over the readings in each, with the longest filter's half before lo and after hi where the segment has them;
     taps : (F, longest half + 1) from the centre outward;
-    noise : (C, r, r) of one reading; decays : (T, r), T may be 0; taught : (r, r) what of an output may teach;
+    noise : (2, C, r, r) of one reading, in the first `early` rows and in those after them; decays : (T, r), T may be 0;
+    taught : (r, r) what of an output may teach;
     share : (C, F) running mean of what is strange; soil : (C, F, r, r); late : (guard, C, F, r + 1), outputs and
     weights that have not taught yet; at : (1,) rows so far; all four updated.
     Returns (hi - lo, C, F).
@@ -228,6 +252,7 @@ def ground_energy(
     factor = np.empty((r, r))
     for i in range(lo, hi):
         slot = at[0] % guard
+        now = 0 if i - lo < early else 1
         for f in range(bank):
             left = _filtered(rows, i, taps[f], halves[f], y)
             for c in range(coils):
@@ -236,7 +261,7 @@ def ground_energy(
                     for q in range(r):
                         if at[0] >= guard:
                             cov[p, q] += pace * (old[r] * old[p] * old[q] - cov[p, q])
-                        whole[p, q] = left * noise[c, p, q] + cov[p, q]
+                        whole[p, q] = left * noise[now, c, p, q] + cov[p, q]
                 _lower_factor(whole, factor)
                 for t in range(len(decays)):
                     power[t] = _solve(factor, decays[t], white[t])
@@ -246,7 +271,8 @@ def ground_energy(
                         other[p] = v[p] - y[k + c * r + p]
                     along = min(along, _energies(factor, other, white, power, opposite, z)[1])
                 e /= r
-                out[i - lo, c, f] = along / r
+                # no number at all is more than any: it must not be silent
+                out[i - lo, c, f] = along / r if along < _MOST else _MOST
                 share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
                 old[r] = min(1.0, clip / max(e, 1e-300))
                 if e > strange and share[c, f] < 0.5:

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.vector import WIDE, fill, greatest, least, load, magnitude, store
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
@@ -38,7 +40,7 @@ def track_mains(
 
     Parameters
     ----------
-    rows : (n, width)
+    rows : (n, width), contiguous
     harmonics : (H,) multiples of the fundamental
     fit : (2 H, width) coefficients of cos and sin, updated
     level, spread : (width,) fast level, and mean distance of the error, updated
@@ -54,6 +56,8 @@ def track_mains(
     error = np.empty(width)
     hum = np.empty(width)
     turn = np.empty(2 * h_n)
+    later = np.empty(2 * h_n)
+    whole = width - width % WIDE
     for i in range(n):
         seen = count + i
         # wide at first, to find the hum, then as narrow as asked
@@ -67,53 +71,65 @@ def track_mains(
                 m_now += 1
             turn[2 * h] = c_m
             turn[2 * h + 1] = s_m
-        row = rows[i]
-        hum[:] = 0.0
-        for h in range(h_n):
-            t_c, t_s = turn[2 * h], turn[2 * h + 1]
-            for c in range(width):
-                hum[c] += t_c * fit[2 * h, c] + t_s * fit[2 * h + 1, c]
-        to = out[i]
-        for c in range(width):
-            to[c] = row[c] - hum[c]
+            later[2 * h], later[2 * h + 1] = float(m_now) * c_m, float(m_now) * s_m
         s_gain = max(0.25 * gain, 1.0 / (seen + 1.0))
         settled = seen > settle
+        follows = settled and half_band > 0.0
         bound = clip if settled else 1e300
-        for c in range(width):
-            e = to[c] - level[c]
+        at = i * width
+        for c in range(0, whole, WIDE):
+            # what the fit says, and its derivative by the phase
+            h_sum, d_sum = fill(0.0), fill(0.0)
+            for h in range(h_n):
+                by_cos, by_sin = load(fit, 2 * h * width + c), load(fit, (2 * h + 1) * width + c)
+                h_sum = h_sum + (fill(turn[2 * h]) * by_cos + fill(turn[2 * h + 1]) * by_sin)
+                d_sum = d_sum + (by_sin * fill(later[2 * h]) - by_cos * fill(later[2 * h + 1]))
+            store(hum, c, d_sum)
+            cleaned = load(rows, at + c) - h_sum
+            store(out, at + c, cleaned)
+            known = load(level, c)
+            off = cleaned - known
+            store(level, c, known + fill(level_gain) * off)
+            wide = load(spread, c)
+            most = fill(bound) * wide if settled else fill(bound)
+            off = least(most, greatest(fill(0.0) - most, off))
+            store(error, c, off)
+            store(spread, c, greatest(wide + fill(s_gain) * (magnitude(off) - wide), fill(floor)))
+        for c in range(whole, width):
+            s, d = 0.0, 0.0
+            for h in range(h_n):
+                s += turn[2 * h] * fit[2 * h, c] + turn[2 * h + 1] * fit[2 * h + 1, c]
+                d += fit[2 * h + 1, c] * later[2 * h] - fit[2 * h, c] * later[2 * h + 1]
+            hum[c] = d
+            out[i, c] = rows[i, c] - s
+            e = out[i, c] - level[c]
             level[c] += level_gain * e
             m = bound * spread[c] if settled else bound
             e = min(max(e, -m), m)
             error[c] = e
             spread[c] = max(floor, spread[c] + s_gain * (abs(e) - spread[c]))
-        if settled and half_band > 0.0:
-            if (seen & 31) == 0 or loop[3] == 0.0:
-                weight = 1.0  # a hum below the noise of the fit tells nothing of its frequency
-                for c in range(width):
-                    trust[c] = 1.0 / (spread[c] * spread[c])
-                    for h in range(h_n):
-                        times = float(harmonics[h])
-                        weight += 0.5 * times * times * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
-                loop[3] = weight
-            # what the fit lags behind, in phase: error along the derivative of the fitted hum
-            hum[:] = 0.0
-            for h in range(h_n):
-                times = float(harmonics[h])
-                t_c, t_s = times * turn[2 * h], times * turn[2 * h + 1]
-                for c in range(width):
-                    hum[c] += fit[2 * h + 1, c] * t_c - fit[2 * h, c] * t_s
+        if follows and ((seen & 31) == 0 or loop[3] == 0.0):
+            weight = 1.0  # a hum below the noise of the fit tells nothing of its frequency
             for c in range(width):
-                hum[c] *= error[c] * trust[c]
+                trust[c] = 1.0 / (spread[c] * spread[c])
+                for h in range(h_n):
+                    times = float(harmonics[h])
+                    weight += 0.5 * times * times * (fit[2 * h, c] ** 2 + fit[2 * h + 1, c] ** 2) * trust[c]
+            loop[3] = weight
+        for c in range(0, whole, WIDE):
+            off = load(error, c)
+            for h in range(2 * h_n):
+                store(fit, h * width + c, load(fit, h * width + c) + fill(2.0 * g * turn[h]) * off)
+        for c in range(whole, width):
+            for h in range(2 * h_n):
+                fit[h, c] += 2.0 * g * turn[h] * error[c]
+        if follows:
+            # what the fit lags behind, in phase: error along the derivative of the fitted hum
             push = 0.0
             for c in range(width):
-                push += hum[c]
+                push += hum[c] * (error[c] * trust[c])
             loop[1] += 0.25 * g * g * min(max(push / loop[3], -0.5), 0.5)
             loop[1] = min(max(loop[1], loop[2] - half_band), loop[2] + half_band)
-        for h in range(h_n):
-            t_c, t_s = 2.0 * g * turn[2 * h], 2.0 * g * turn[2 * h + 1]
-            for c in range(width):
-                fit[2 * h, c] += t_c * error[c]
-                fit[2 * h + 1, c] += t_s * error[c]
         phase += loop[1]
         loop[0] = phase - 2.0 * math.pi if phase > math.pi else phase
         if (seen & 255) == 255:

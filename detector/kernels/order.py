@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.vector import WIDE, greatest, least, load, store
+
 
 @njit(cache=True, nogil=True)
 def insert_sorted(ordered: NDArray[Any], count: int, value: float) -> None:
@@ -56,3 +58,37 @@ def replace_sorted(ordered: NDArray[Any], count: int, gone: float, value: float,
     for k in range(count):
         v = value if value < beside[k] else beside[k]
         ordered[k] = v if v > below[k] else below[k]
+
+
+@njit(inline="always")
+def _exchange(values: NDArray[Any], i: int, j: int) -> None:
+    """The smaller of rows i and j to i, the greater to j, lane by lane."""
+    a, b = load(values, i * WIDE), load(values, j * WIDE)
+    store(values, i * WIDE, least(a, b))
+    store(values, j * WIDE, greatest(a, b))
+
+
+@njit(cache=True, nogil=True)
+def middle_of_lanes(values: NDArray[Any], n: int) -> Any:
+    """The (n // 2)th smallest of n rows of a vector, lane by lane; their order is lost.
+
+    Merge exchange (Batcher 1968; Knuth 5.2.2 M): it compares the same pairs whatever they hold, so that all lanes go
+    through together, and no branch is guessed wrong.
+
+    values : (n * WIDE,) float64 or more
+    """
+    top = 1
+    while 2 * top < n:
+        top *= 2
+    p = top if n > 1 else 0
+    while p > 0:
+        q, r, d = top, 0, p
+        while d > 0:
+            for first in range(r, n - d, 2 * p):
+                for i in range(first, min(first + p, n - d)):
+                    _exchange(values, i, i + d)
+            d, q, r = q - p, q // 2, p
+            if q < p:
+                break
+        p //= 2
+    return load(values, n // 2 * WIDE)

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.vector import WIDE, fill, greatest, load, store, where_at_most, where_equal
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
@@ -24,10 +26,10 @@ one."""
 
 @njit(cache=True, nogil=True)
 def raw_marks(
-    rows: F8, low: float, high: float, last: F8, repeats: I8, alone: I8, active: F8, steps: F8, lsb: float, few: int,
+    rows: F8, low: float, high: float, last: F8, repeats: I8, alone: F8, active: F8, steps: F8, lsb: float, few: int,
     many: int,
 ) -> U1:  # fmt: skip
-    """Marks of rows (n, W), from the rows up to each.
+    """Marks of rows (n, W), contiguous, from the rows up to each.
 
     last : (W,) row before, NaN at the start; repeats : (C,) rows in which a whole coil repeated so far, alone : (W,)
     each value; active : (W,) running share of rows in which each value changed; steps : (C,) running mean step of each
@@ -41,39 +43,67 @@ def raw_marks(
     g = width // n_c
     marks = np.zeros(n, np.uint8)
     pace = 1.0 / max(8.0, 0.25 * many)
+    whole = g - g % WIDE
+    zero, one, rate, bottom, top = fill(0.0), fill(1.0), fill(pace), fill(low), fill(high)
+    told = np.empty(3 * WIDE)
     for i in range(n):
-        row = rows[i]
-        out = 0
-        for j in range(width):
-            # what is not a number is no reading either
-            out += int(row[j] <= low) + int(row[j] >= high) + int(row[j] != row[j])
-        if out > 0:
-            marks[i] |= SATURATED
         for c in range(n_c):
-            moved = 0
-            for j in range(c * g, (c + 1) * g):
-                changed = int(row[j] != last[j])
-                moved += changed
-                alone[j] = 0 if changed else alone[j] + 1
-                active[j] += pace * (changed - active[j])
-            if moved == 0:
+            at = i * width
+            # lane by lane: whether any value is out of range, whether any moved, the longest that one stood still
+            out, moved, longest = zero, zero, zero
+            for j in range(c * g, c * g + whole, WIDE):
+                x = load(rows, at + j)
+                # what is not a number is no reading either
+                out = greatest(out, where_at_most(x, bottom, one, where_at_most(top, x, one, zero)))
+                out = greatest(out, where_equal(x, x, zero, one))
+                before = load(last, j)
+                changed = where_equal(x, before, zero, one)
+                moved = greatest(moved, changed)
+                still = where_equal(x, before, load(alone, j) + one, zero)
+                longest = greatest(longest, still)
+                store(alone, j, still)
+                share = load(active, j)
+                store(active, j, share + rate * (changed - share))
+            store(told, 0, out)
+            store(told, WIDE, moved)
+            store(told, 2 * WIDE, longest)
+            outside, moves, stands = 0.0, 0.0, 0.0
+            for k in range(WIDE):
+                outside = max(outside, told[k])
+                moves = max(moves, told[WIDE + k])
+                stands = max(stands, told[2 * WIDE + k])
+            for j in range(c * g + whole, (c + 1) * g):
+                x_j = rows[i, j]
+                if not (x_j > low and x_j < high):
+                    outside = 1.0
+                changes = 1.0 if x_j != last[j] else 0.0
+                moves = max(moves, changes)
+                alone[j] = 0.0 if changes > 0.0 else alone[j] + 1.0
+                stands = max(stands, alone[j])
+                active[j] += pace * (changes - active[j])
+            if outside > 0.0:
+                marks[i] |= SATURATED
+            if moves == 0.0:
                 repeats[c] += 1
             else:
                 repeats[c] = 0
                 # the first value of a coil is the earliest gate or the lowest frequency, which moves most
-                step = abs(row[c * g] - last[c * g])
+                step = abs(rows[i, c * g] - last[c * g])
                 if step >= 0.0:
                     steps[c] += (step - steps[c]) / 64.0
             live = lsb > 0.0 and steps[c] >= 2.0 * lsb
-            whole = repeats[c] >= many or (live and repeats[c] >= few)
-            if whole or one_stuck(alone[c * g : (c + 1) * g], active[c * g : (c + 1) * g], many):
+            frozen = repeats[c] >= many or (live and repeats[c] >= few)
+            if not frozen and stands >= many:
+                frozen = one_stuck(alone[c * g : (c + 1) * g], active[c * g : (c + 1) * g], many)
+            if frozen:
                 marks[i] |= FROZEN
-        last[:] = row
+        for j in range(width):
+            last[j] = rows[i, j]
     return marks
 
 
 @njit(cache=True, nogil=True)
-def one_stuck(alone: I8, active: F8, many: int) -> bool:
+def one_stuck(alone: F8, active: F8, many: int) -> bool:
     """Whether a value of a coil stands still for `many` rows between live ones.
 
     Noise changes little from one gate or frequency to the next. A late gate whose noise is less than a count may stand
@@ -91,6 +121,16 @@ def one_stuck(alone: I8, active: F8, many: int) -> bool:
         if (left >= 0 or right < g) and (left < 0 or active[left] >= LIVE) and (right == g or active[right] >= LIVE):
             return True
     return False
+
+
+@njit(cache=True, nogil=True)
+def all_finite(rows: F8) -> bool:
+    """Whether rows (n, W) hold finite numbers alone."""
+    bad = 0
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            bad += int(not abs(rows[i, j]) < np.inf)
+    return bad == 0
 
 
 @njit(cache=True, nogil=True)

@@ -58,12 +58,6 @@ def _beside_soil(responses: F8, frequencies: F8, ranks: int) -> F8:
     return np.ascontiguousarray(np.concatenate((own.T, beside))[:ranks].T)
 
 
-def reduced_noise(factor: F8, basis: F8) -> F8:
-    """(C, r, r) noise covariance of the coordinates, from the lower Cholesky factor (C, G, G) of the values'."""
-    turned = np.einsum("cgh,gr->chr", factor, basis)
-    return np.ascontiguousarray(np.einsum("chr,chs->crs", turned, turned))
-
-
 def decay_directions(geometry: MetalGeometry, basis: F8) -> F8:
     """(T, r) answers in those coordinates of metal with one time constant each. Steel and thick metal, in which many
     meet, lie between them. None of a head that does not say its axis: (0, r).

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine, Rows
-from detector.kernels.baseline import block_medians, less_lines, less_middles
+from detector.kernels.baseline import block_medians, less_baselines, less_lines
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -43,8 +43,8 @@ class Baseline:
         self._line = DelayLine(half + 1, half, width)
         self._ordered: F8 = np.zeros((width, 2 * half + 3))
         self._window = np.zeros(3, np.int64)
-        self._part: F8 = np.empty((0, width))
-        """Rows of the block that is being filled."""
+        self._part, self._filled = np.empty((width, self._every)), 0
+        """Rows of the block that is being filled, and how many there are."""
         self._points = Rows(width)
         self._fitted, self._fit = np.full(1, -1, np.int64), np.zeros((2, width))
         self._begun: list[F8] | None = [] if half else None
@@ -88,24 +88,22 @@ class Baseline:
 
     def _begin(self, rows: F8) -> None:
         """The ground that the first row waits for in any case, less one line through it."""
-        self.first = self._less_lines(rows, 0, np.empty((len(rows), 0)), 2 * len(rows))
+        self.first = less_lines(
+            rows, 0, np.empty((len(rows), 0)), self._points.held, self._points.base, self._every, 2 * len(rows),
+            self._reach, 2 * self._reach + _SHARED, self._fitted, self._fit,
+        )  # fmt: skip
 
     def _told(self, buffer: F8, lo: int, hi: int) -> F8:
         if hi <= lo:
             return np.empty((0, self.baselines * self._width))
-        others = less_middles(buffer, lo, hi, self._half, self._ordered, self._window)
-        out = self._less_lines(buffer[lo:hi], self._done, others, _SHARED)
+        out: F8 = less_baselines(
+            buffer, lo, hi, self._half, self._ordered, self._window, self._done, self._points.held, self._points.base,
+            self._every, _SHARED, self._reach, 2 * self._reach + _SHARED, self._fitted, self._fit,
+        )  # fmt: skip
         self._done += hi - lo
         self._points.trim(self._done // self._every - self._reach - 4)
         return out
 
     def _fill(self, rows: F8) -> None:
-        part = np.concatenate((self._part, rows))
-        self._points.append(block_medians(part, self._every))
-        self._part = part[len(part) // self._every * self._every :]
-
-    def _less_lines(self, rows: F8, first: int, others: F8, shared: int) -> F8:
-        return less_lines(
-            rows, first, others, self._points.held, self._points.base, self._every, shared, self._reach,
-            2 * self._reach + _SHARED, self._fitted, self._fit,
-        )  # fmt: skip
+        points = self._points.extend((self._filled + len(rows)) // self._every)
+        self._filled = block_medians(rows, self._part, self._filled, points)

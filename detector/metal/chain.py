@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.kernels.gates import refresh_rows
 from detector.metal.coils import CoilSettings
 from detector.metal.drift import DriftSettings
 from detector.metal.geometry import MetalGeometry
@@ -127,15 +128,21 @@ class MetalChain:
         """Fill out from row `at` on; returns the row after the last."""
         rows = self.mains.process(self._phase.process(rows))
         done = 0
-        # energies take the noise as of the newest reading, so no piece may reach over a change of it
         while done < len(rows):
-            piece = rows[done : done + _to_next_refresh(self._rows)]
-            n = len(piece)
+            # energies take the noise as of the newest reading; at the start no piece may reach over a change of it
+            n = len(rows) - done
+            change = _to_next_refresh(self._rows)
+            if self._rows < 256 or self.search.tracks or not self.response.steady:
+                n = min(n, change)
+            since = change if change < n else 0
+            fresh = since > 0 or refresh_rows(self._rows)
+            piece = rows[done : done + n]
             to = slice(at, at + n)
             out.readings[to] = piece
             out.marks[to] = self._waiting[done : done + n]
             self.search.process(piece, out.gates[to], out.soil_share[to], out.search[to], out.marks[to])
-            energy = self.response.process(piece, self.search.state.factor, self._places[done : done + n])
+            factor = self.search.state.factor if fresh else None
+            energy = self.response.process(piece, factor, self._places[done : done + n], since)
             if len(energy):
                 energies.append(energy)
             self._rows += n

@@ -45,7 +45,7 @@ class FirstGround:
         that judge, and the noise, to their energies; last : no more will come
         """
         if not self._rows:
-            self._noise = noise
+            self._noise = noise.copy()
         self._rows.append(rows.copy())
         self._middles.append(middles.copy())
         self._found.append(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import zeros_on_cache_lines
 from detector.kernels.mains import track_mains
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
@@ -61,9 +62,9 @@ class MainsTracker:
         self._rate_hz = fs
         omega = 2 * np.pi * settings.frequency_hz / fs
         self._loop: F8 = np.array([0.0, omega, omega, 0.0])
-        self._fit: F8 = np.zeros((2 * len(kept), geometry.width))
-        self._level: F8 = np.empty(0)
-        self._spread: F8 = np.zeros(geometry.width)
+        self._fit = zeros_on_cache_lines((2 * len(kept), geometry.width))
+        self._level = zeros_on_cache_lines((geometry.width,))
+        self._spread = zeros_on_cache_lines((geometry.width,))
         self._trust: F8 = np.ones(geometry.width)
         self._gain = min(0.1, 1.0 / (settings.memory_s * fs))
         # the level takes what is slower than any hum that is removed, so that targets do not reach the fit
@@ -84,9 +85,9 @@ class MainsTracker:
         if len(self._harmonics) == 0 or len(rows) == 0:
             return rows
         if self._count == 0:
-            self._level = rows[0].copy()
+            self._level[:] = rows[0]
         out = track_mains(
-            rows, self._harmonics, self._fit, self._level, self._spread, self._trust, self._loop,
+            np.ascontiguousarray(rows), self._harmonics, self._fit, self._level, self._spread, self._trust, self._loop,
             self._gain, self._level_gain, self._clip, self._floor, self._half_band,
             self._settle, self._count,
         )  # fmt: skip

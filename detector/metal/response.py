@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import DelayLine
-from detector.kernels.cells import add_cells, draw_cells
-from detector.kernels.ground import ground_energy, reduce_rows, start_soil
-from detector.metal.answers import decay_directions, reduced_noise, target_basis
+from detector.kernels.cells import add_cells, draw_cells, travelled
+from detector.kernels.ground import ground_energy, reduce_rows, reduced_noise, start_soil
+from detector.kernels.soil_coordinates import undone_rows
+from detector.metal.answers import decay_directions, target_basis
 from detector.metal.baseline import Baseline
 from detector.metal.first_ground import FirstGround
 from detector.metal.geometry import MetalGeometry
@@ -119,6 +120,8 @@ class Response:
         self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if moves else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
+        # before the newest change of it, and since
+        self._noise: F8 = np.zeros((2, geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
         self._clip, self._strange = settings.clip, settings.strange
         # steel answers along +I where a thick conductor answers along -I: of a wave both are signs of metal
@@ -143,63 +146,82 @@ class Response:
         self._rows_in = 0
         self._rows_out = 0
 
-    def process(self, rows: F8, factor: F8, places_m: F8 | None = None) -> F8:
+    @property
+    def steady(self) -> bool:
+        """Whether each cell that ends brings the energy of one: rows may then reach over a change of the noise."""
+        return bool(self._at[0])
+
+    def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).
 
-        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now; places_m : (n,) of the
-        head along the sweep, NaN where not known
+        rows : (n, width) offset or not; factor : the noise's lower Cholesky factor as of now, None if it is as it was;
+        places_m : (n,) of the head along the sweep, NaN where not known; since : row from which the factor holds, the
+        one before it until then; 0 unless `steady`
         """
+        self._noise[0] = self._noise[1]
+        if factor is not None:
+            reduced_noise(factor, self._basis, self._noise[1])
         capacity = len(rows) + 1
         means, count, middle = np.empty((capacity, rows.shape[1])), np.empty(capacity), np.empty(capacity)
         n = add_cells(
             rows, self._travel(len(rows), places_m), float(self._every), _MOST_SLOWER * self._every, self._part,
             self._gone, self._held, means, count, middle,
         )  # fmt: skip
+        early = int(np.count_nonzero(middle[:n] + 0.5 * (count[:n] - 1.0) < self._rows_in + since)) if since else 0
         self._rows_in += len(rows)
-        self._take(means[:n], count[:n], middle[:n], factor)
+        if n == 0:
+            return np.empty((0, self._channels, self.cells))
+        self._take(means[:n], count[:n], middle[:n], early)
         return self._draw_known()
 
     def finish(self, factor: F8) -> F8:
         """What is still owed at the end of the segment."""
         held, before = (int(k) for k in self._held)
+        reduced_noise(factor, self._basis, self._noise[1])
         out = []
         if held:
             middle = np.array([before + 0.5 * (held - 1)])
-            self._take(self._part[None] / held, np.array([float(held)]), middle, factor)
+            self._take(self._part[None] / held, np.array([float(held)]), middle)
             out.append(self._draw_known())
         if self._turned is not None:
-            self._know(*self._line.push(self._counted(self._baseline.push(self._turned.finish()))), factor)
-        self._know(*self._line.push(self._counted(self._baseline.finish())), factor)
+            self._know(*self._counted(self._baseline.push(self._turned.finish())))
+        self._know(*self._counted(self._baseline.finish()))
         out.append(self._draw_known())
-        self._know(*self._line.finish(), factor)
+        self._know(*self._line.finish())
         none = np.empty((0, self._channels * self.cells))
-        self._look_back(np.empty((0, self._width)), none, np.empty(0), factor, last=True)
+        self._look_back(np.empty((0, self._width)), none, np.empty(0), self._noise[1], last=True)
         return np.concatenate((*out, self._draw(self._rows_in)))
 
     def _travel(self, n: int, places_m: F8 | None) -> F8:
         """(n,) distance from the reading before, in nominal steps; 1 where it is not known."""
         if places_m is None or n == 0 or not self._moves:
             return np.ones(n)
-        steps = np.abs(np.diff(places_m, prepend=self._place_m)) / self._nominal_m
+        steps: F8 = travelled(places_m, self._place_m, self._nominal_m)
         self._place_m = float(places_m[-1])
-        return np.where(np.isfinite(steps), steps, 1.0)
+        return steps
 
-    def _take(self, means: F8, count: F8, middle: F8, factor: F8) -> None:
+    def _take(self, means: F8, count: F8, middle: F8, early: int = 0) -> None:
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
         turned = rows if self._turned is None else self._turned.push(rows)
-        self._know(*self._line.push(self._counted(self._baseline.push(turned))), factor)
+        self._know(*self._counted(self._baseline.push(turned)), early)
 
-    def _counted(self, deviations: F8) -> F8:
+    def _counted(self, deviations: F8) -> tuple[F8, int, int]:
+        """Put them into the line, in the coordinates that were taken, with what each cell counts."""
         n = len(deviations)
+        buffer, lo, hi = self._line.extend(n)
+        to = buffer[len(buffer) - n :]
         if self._turned is not None:
-            deviations = self._turned.undone(deviations)
-        out = np.column_stack((deviations, self._counts[:n]))
+            undone_rows(deviations, self._turned.back, self._counts, to)
+        else:
+            to[:, :-1] = deviations
+            to[:, -1] = self._counts[:n]
         self._counts = self._counts[n:]
-        return out
+        return buffer, lo, hi
 
-    def _know(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
+    def _know(self, rows: F8, lo: int, hi: int, early: int = 0) -> None:
+        """Energies of rows lo to hi - 1, of the first `early` of them in the noise as it was before."""
         if hi <= lo:
             return
         if self._at[0] == 0:
@@ -211,19 +233,19 @@ class Response:
             start_soil(first, self._taught, self._wide, self._strange, passes, self._soil)
         # exactly there the ground behind takes the place of the first, where that hid metal
         stop = min(hi, lo + self._begun.missing) if self._begun is not None else hi
-        self._weigh(rows, lo, stop, factor)
-        self._weigh(rows, stop, hi, factor)
+        self._weigh(rows, lo, stop, min(early, stop - lo))
+        self._weigh(rows, stop, hi, max(0, early - (stop - lo)))
 
-    def _weigh(self, rows: F8, lo: int, hi: int, factor: F8) -> None:
+    def _weigh(self, rows: F8, lo: int, hi: int, early: int) -> None:
         if hi <= lo:
             return
+        n = hi - lo
         found = ground_energy(
-            rows, lo, hi, self._taps, self._reach, reduced_noise(factor, self._basis), self._decays, self._opposite,
+            rows, lo, hi, early, self._taps, self._reach, self._noise, self._decays, self._opposite,
             self._taught, self._pace, self._clip, self._strange, self._strange_pace,
             self._share, self._soil, self._late, self._at,
         )  # fmt: skip
-        n = len(found)
-        self._look_back(rows[lo:hi], found.reshape(n, -1), self._middles[:n], factor)
+        self._look_back(rows[lo:hi], found.reshape(n, -1), self._middles[:n], self._noise[0 if early else 1])
         self._known = np.concatenate((self._known, found.reshape(n, -1)))
         self._known_middles = np.concatenate((self._known_middles, self._middles[:n]))
         self._middles = self._middles[n:]
@@ -238,10 +260,10 @@ class Response:
         hidden, self._hidden = self._hidden, None
         return hidden
 
-    def _look_back(self, rows: F8, found: F8, middles: F8, factor: F8, last: bool = False) -> None:
+    def _look_back(self, rows: F8, found: F8, middles: F8, noise: F8, last: bool = False) -> None:
         if self._begun is None or not self._begun.missing:
             return
-        looked = self._begun.push(rows, found, middles, reduced_noise(factor, self._basis), self._judged, last)
+        looked = self._begun.push(rows, found, middles, noise, self._judged, last)
         if looked is not None:
             self._hidden = looked.reshape(len(looked), self._channels, self.cells)
 
@@ -255,7 +277,7 @@ class Response:
         own = np.ascontiguousarray(behind[:, : self._channels * self._basis.shape[1]])
         start_soil(own, self._taught, self._wide, self._strange, _START_PASSES, soil)
         found = ground_energy(
-            rows, 0, len(rows), self._taps, self._reach, noise, self._decays, self._opposite,
+            rows, 0, len(rows), 0, self._taps, self._reach, np.stack((noise, noise)), self._decays, self._opposite,
             self._taught, 0.0, self._clip, self._strange, 0.0,
             np.zeros_like(self._share), soil, np.zeros_like(self._late), np.zeros(1, np.int64),
         ).reshape(len(rows), -1)  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache_lines import zeros_on_cache_lines
 from detector.kernels.gates import READY, SearchRates, SearchState, refresh_rows, search_rows
 from detector.metal.drift import DriftSettings, stored_offset
 from detector.metal.geometry import MetalGeometry
@@ -25,9 +26,7 @@ _DOUBTFUL: Final = 4.0
 
 
 class SearchSettings(Settings):
-    time_ms: float = quantity(
-        25.0, "ms", 0.0, 500.0, "mean delay of the causal smoothing: alarm latency against noise"
-    )
+    time_ms: float = quantity(25.0, "ms", 0.0, 500.0, "mean delay of the causal smoothing: alarm latency against noise")
     level_s: float = quantity(
         4.0, "s", 0.2, 120.0, "memory of the ground's own level, by which the statistic is divided where it exceeds 1"
     )
@@ -74,16 +73,18 @@ class Search:
         self.dof = g
         """Degrees of freedom of the statistic on clean noise."""
         self.delay_s = settings.time_ms * 1e-3
-        base = np.zeros(width) if moves else stored_offset(drift, geometry)
         self.state = SearchState(
-            before=np.zeros((2, width)), smooth=np.zeros(width), base=base, slope=np.zeros(width),
-            covariance=np.zeros((coils, g, g)), factor=np.zeros((coils, g, g)), whitener=np.zeros((coils, g, g)),
+            before=np.zeros((2, width)), smooth=zeros_on_cache_lines((width,)), base=zeros_on_cache_lines((width,)),
+            slope=zeros_on_cache_lines((width,)), covariance=zeros_on_cache_lines((coils, g, g)),
+            factor=np.zeros((coils, g, g)), whitener=zeros_on_cache_lines((coils, g, g)),
             soil=soil.copy(), nominal=soil, cross=np.zeros((coils, g)), power=np.zeros(coils),
             learned=np.zeros(coils), tangent=np.zeros(coils), level=np.zeros(coils),
             usual=np.zeros((coils, k)), share=np.zeros(coils), fresh=np.zeros((coils, 1 + k)),
             held=np.zeros(coils, np.int64), seated=np.zeros(coils, np.int64),
             reference=reference_weights(trust, geometry), unit=np.zeros(coils),
         )  # fmt: skip
+        if not moves:
+            self.state.base[:] = stored_offset(drift, geometry)
         tiny = float(np.finfo(np.float64).tiny)
         self._rates = SearchRates(
             smooth=1.0 / (1.0 + self.delay_s * fs),
@@ -109,6 +110,11 @@ class Search:
         self._turns: list[Turn] = []
 
     @property
+    def tracks(self) -> bool:
+        """Whether the soil's directions turn: rows may then not reach over a taking over of noise and soil."""
+        return self._rates.bound > 0.0
+
+    @property
     def held(self) -> NDArray[np.bool_]:
         """(coils,) whether the baseline is held under a target now."""
         return self.state.held > 0
@@ -125,7 +131,7 @@ class Search:
         s, r = self.state, self._rates
         taken = r.bound > 0.0 and len(rows) > 0 and refresh_rows(self._count)
         power, learned = (s.power.copy(), s.learned.copy()) if taken else (s.power, s.learned)
-        search_rows(rows, s, r, self._count, gates, share, search, marks)
+        search_rows(np.ascontiguousarray(rows), s, r, self._count, gates, share, search, marks)
         if taken:
             snr = np.sqrt(power * (2.0 - r.smooth) / r.smooth)
             self._turns.append(Turn(self._count, s.soil[:, 0].copy(), s.tangent.copy(), snr, learned))

@@ -45,7 +45,8 @@ class SoilCoordinates:
         self._first, self._apart = first, max(1, apart)
         self._held: list[F8] | None = []
         self._forth: F8 = np.tile(np.eye(ranks), (coils, 1, 1))
-        self._back = self._forth.copy()
+        self.back = self._forth.copy()
+        """(coils, ranks, ranks) the map that undoes it."""
 
     def push(self, rows: F8) -> F8:
         """(n, coils * ranks) to (n', coils * ranks), those that can be told now."""
@@ -69,7 +70,7 @@ class SoilCoordinates:
         """Deviations in these coordinates, (n, k * coils * ranks), in those that were pushed."""
         width = self._forth.shape[0] * self._forth.shape[1]
         stacked = np.ascontiguousarray(rows).reshape(-1, width)
-        return triangular_rows(stacked, self._back).reshape(rows.shape)
+        return triangular_rows(stacked, self.back).reshape(rows.shape)
 
     def _learn(self, rows: F8) -> None:
         coils, r = self._forth.shape[:2]
@@ -81,4 +82,4 @@ class SoilCoordinates:
                 continue
             for k in range(1, r):
                 self._forth[c, k, :k] = -np.linalg.lstsq(swing[:k, :k], swing[:k, k], rcond=_LEAST)[0]
-            self._back[c] = np.linalg.inv(self._forth[c])
+            self.back[c] = np.linalg.inv(self._forth[c])

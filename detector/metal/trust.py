@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ProfileError
-from detector.kernels.trust import hold_finite, raw_marks
+from detector.kernels.trust import all_finite, hold_finite, raw_marks
 from detector.metal.geometry import MetalGeometry
 from detector.settings import Settings, quantity
 
@@ -65,22 +65,22 @@ class RawTrust:
         self._last: F8 = np.full(geometry.width, np.nan)
         self._good: F8 = np.zeros(geometry.width)
         self._repeats = np.zeros(geometry.channels, np.int64)
-        self._alone = np.zeros(geometry.width, np.int64)
+        self._alone: F8 = np.zeros(geometry.width)
         self._active: F8 = np.zeros(geometry.width)
         self._steps: F8 = np.zeros(geometry.channels)
 
     def process(self, rows: F8) -> U1:
         """(n, width) readings as received to (n,) marks."""
         marks: U1 = raw_marks(
-            rows, self._low, self._high, self._last, self._repeats, self._alone, self._active, self._steps, self._lsb,
-            self._few, self._many,
+            np.ascontiguousarray(rows), self._low, self._high, self._last, self._repeats, self._alone,
+            self._active, self._steps, self._lsb, self._few, self._many,
         )  # fmt: skip
         return marks
 
     def held(self, rows: F8) -> F8:
         """(n, width) the same with the last sound reading in place of what is no number: one NaN would stay in the
         filters, and a whole lane would be deaf after it."""
-        if np.isfinite(rows).all():
+        if all_finite(rows):
             self._good[:] = rows[-1]
             return rows
         out = rows.copy()

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import ndimage, signal
+from scipy.stats import spearmanr
+from threadpoolctl import threadpool_limits
 
 from detector.metal.chain import MetalChain, MetalSettings
 from detector.metal.geometry import MetalGeometry
@@ -17,6 +18,9 @@ from detector.metal.mains import MainsSettings, MainsTracker
 from detector.metal.response import Response, ResponseSettings
 from detector.metal.trust import RawTrust, TrustSettings
 from detector.samples import StreamKind
+from detector.simulate.pulse_induction import TARGETS, Head, soil_signal, target_signal
+
+from .scipy_metal_chain import scipy_chain
 
 pytestmark = pytest.mark.benchmark
 
@@ -35,32 +39,22 @@ def readings(n: int, width: int) -> np.ndarray:
     return rng.normal(scale=1e-3, size=(n, width)) + 2e-3 * np.sin(2 * np.pi * 50.1 * t) + 0.5
 
 
-def scipy_chain(x: np.ndarray, g: MetalGeometry) -> tuple[np.ndarray, np.ndarray]:
-    """The same stages as a good user would write them, over the whole recording at once."""
-    middle = ndimage.median_filter(x, size=(5, 1))
-    spread = 1.4826 * np.median(np.abs(x - middle), axis=0)
-    x = np.where(np.abs(x - middle) > 6 * spread, middle, x)
-    for h in range(1, 6):
-        b, a = signal.iirnotch(50.0 * h, 50.0 * h / 2.0, fs=RATE_HZ)
-        x = signal.lfilter(b, a, x, axis=0)
-    high = signal.butter(2, 0.16, "highpass", fs=RATE_HZ, output="sos")
-    gates = signal.sosfilt(high, x, axis=0)
-    noise = np.cov(np.diff(x, axis=0).T) / 2.0
-    factor = np.linalg.cholesky(noise)
-    white = np.linalg.solve(factor, gates.T).T
-    soil = np.linalg.solve(factor, np.array(g.axis) ** -1.0)
-    soil /= np.linalg.norm(soil)
-    balanced = white - np.outer(white @ soil, soil)
-    smooth = signal.lfilter([0.04], [1.0, -0.96], balanced, axis=0)
-    search = np.mean(smooth**2, axis=1)
-    cells = []
-    bank = Response(ResponseSettings(), g, 1, True)
-    for taps, half in zip(bank.filters, bank.halves, strict=True):
-        kernel = np.concatenate((taps[half:0:-1], taps[: half + 1]))
-        for stream in (balanced, white):
-            y = signal.oaconvolve(stream, kernel[:, None], mode="same", axes=0)
-            cells.append(np.mean(y**2, axis=1))
-    return search, np.stack(cells, axis=1)
+def lane() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Simulated: readings, places of the head, places of six minimum-metal mines, 15 to 200 times the noise."""
+    g = geometry()
+    rng = np.random.default_rng(4)
+    head = Head(gates_s=g.axis)
+    x_m = np.arange(20000) * g.step_m
+    mines = np.array([1.6, 2.9, 4.1, 5.4, 6.6, 7.9])
+    noise = (g.axis[0] / np.array(g.axis)) ** 0.5
+    height = 0.05 + 0.01 * np.sin(2.1 * x_m) + 0.004 * np.sin(9.0 * x_m)
+    ground = soil_signal(head, 1e-6, height)
+    x = 20.0 * ground / np.abs(ground / noise).max() + rng.normal(size=ground.shape) * noise
+    for k, (at, times) in enumerate(zip(mines, (30.0, 60.0, 15.0, 200.0, 40.0, 20.0), strict=True)):
+        answer = target_signal(head, TARGETS["minimum-metal"], x_m - at, 0.10 + 0.03 * k, height)
+        x += times * answer / np.abs(answer / noise).max()
+    hum = 2.0 * np.sin(2 * np.pi * 50.1 / RATE_HZ * np.arange(len(x)))
+    return 1e-3 * (x + hum[:, None] + 500.0), x_m, mines
 
 
 def medians(tasks: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
@@ -84,24 +78,45 @@ def run(x: np.ndarray, g: MetalGeometry, size: int | None = None) -> None:
     chain.finish()
 
 
+def test_scipy_does_the_same_work() -> None:
+    g = geometry()
+    x, x_m, mines = lane()
+    chain = MetalChain(MetalSettings(), g)
+    parts = [chain.process(x), chain.finish()]
+    ours = np.concatenate([part.energy for part in parts])[:, 0].max(axis=1)
+    found = scipy_chain(x, g)
+    theirs = found.energy.max(axis=1)
+    assert found.gates.shape == x.shape
+    assert found.search.shape == found.soil_share.shape == found.marks.shape == (len(x),)
+    assert np.all(np.isfinite(found.search))
+    assert spearmanr(ours, theirs)[0] > 0.85
+    away = np.abs(x_m[:, None] - mines).min(axis=1) > 0.6
+    for energy in (ours, theirs):
+        for at in mines[[0, 1, 3]]:  # those of more than 25 times the noise, less than 0.2 m deep
+            near = np.abs(x_m - at) < 0.3
+            assert abs(x_m[near][energy[near].argmax()] - at) < 0.06
+            assert energy[near].max() > 30.0 * energy[away].max()
+
+
 def test_the_chain_against_scipy_and_a_pass_over_the_memory() -> None:
     g, x = geometry(), readings(20000, GATES)
     out = np.empty_like(x)
-    took = medians(
-        {
-            "chain": lambda: run(x, g, 250),
-            "scipy": lambda: scipy_chain(x, g),
-            "memory pass": lambda: np.multiply(x, 1.5, out=out),
-        }
-    )
+    with threadpool_limits(1):
+        took = medians(
+            {
+                "chain": lambda: run(x, g, 250),
+                "scipy": lambda: scipy_chain(x, g),
+                "memory pass": lambda: np.multiply(x, 1.5, out=out),
+            }
+        )
     per_s = len(x) / took["chain"]
     print(
         f"\nmetal chain, {GATES} gates: {per_s / 1e3:.0f} k readings/s, {took['chain'] / x.size * 1e9:.1f} ns a value; "
         f"{took['scipy'] / took['chain']:.1f} x scipy; {took['chain'] / took['memory pass']:.0f} memory passes; "
         f"{per_s / RATE_HZ:.0f} heads of 1 kHz on one core"
     )
-    # about 4 where this was written, on a loaded machine; scipy has no three baselines; a lost vector loop costs more
-    assert took["scipy"] / took["chain"] > 3.0
+    # 3.4 where this was written, 2.9 with more at work beside it; a lost vector loop costs more
+    assert took["scipy"] / took["chain"] > 2.2
 
 
 def test_stages() -> None:
@@ -125,7 +140,7 @@ def test_stages() -> None:
 
     def response() -> Callable[[np.ndarray], object]:
         bank = Response(ResponseSettings(), g, 1, True)
-        return lambda piece: bank.process(piece, whole.search.state.whitener)
+        return lambda piece: bank.process(piece, whole.search.state.factor)
 
     took = medians(
         {

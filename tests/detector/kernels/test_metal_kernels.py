@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import ndimage
 
 from detector.kernels.baseline import block_medians, less_middles, robust_lines
 from detector.kernels.cells import add_cells, draw_cells
-from detector.kernels.gates import (
-    add_to_covariance,
-    filter_row,
-    set_whitener,
-    sum_of_squares,
-    whiten,
-)
+from detector.kernels.gates import filter_row
 from detector.kernels.ground import ground_energy, reduce_rows, start_soil
 from detector.kernels.impulse import middle_rows, reject_impulses
+from detector.kernels.order import middle_of_lanes
 from detector.kernels.phase import rotate_pairs
 from detector.kernels.sweep import filter_at
+from detector.kernels.vector import WIDE, store
+from detector.kernels.white import add_to_covariance, second_difference, set_whitener, sum_of_squares, whiten
 
 
 @pytest.fixture
@@ -65,13 +63,13 @@ def test_whitener_gives_the_oblique_projection_of_the_textbook(rng: np.random.Ge
     set_whitener(c, 0.0, 0.0, s, whitener, factor)
     np.testing.assert_allclose(factor, np.linalg.cholesky(c), atol=1e-12)
     t = np.empty(g)
-    whiten(x, whitener, t)
+    whiten(x, whitener[None], 0, t)
     inverse = np.linalg.inv(c)
     assert sum_of_squares(t, 0) == pytest.approx(x @ inverse @ x, rel=1e-9)
     left = x - s.T @ np.linalg.solve(s @ inverse @ s.T, s @ inverse @ x) if k else x
     assert sum_of_squares(t, k) == pytest.approx(left @ inverse @ left, rel=1e-9)
     for d in range(k):
-        whiten(s[d], whitener, t)
+        whiten(s[d], whitener[None], 0, t)
         np.testing.assert_allclose(t[k:], 0.0, atol=1e-9)
 
 
@@ -84,10 +82,11 @@ def test_whitener_of_gates_that_repeat_each_other_is_finite() -> None:
 def test_covariance_of_second_differences_is_that_of_the_noise(rng: np.random.Generator) -> None:
     true = covariance_of(rng, 5)
     x = rng.normal(size=(60_000, 5)) @ np.linalg.cholesky(true).T + np.arange(60_000)[:, None]
-    c = np.zeros((5, 5))
+    c, e = np.zeros((1, 5, 5)), np.empty(5)
     for i in range(2, len(x), 3):
-        add_to_covariance(x[i], x[i - 1], x[i - 2], c, 3.0 / (i + 1.0), 0.0)
-    np.testing.assert_allclose(c, true, atol=0.05 * true.max())
+        second_difference(x, i, np.zeros((2, 5)), 0, e)
+        add_to_covariance(e, c, 0, 3.0 / (i + 1.0), 0.0)
+    np.testing.assert_allclose(np.triu(c[0]), np.triu(true), atol=0.05 * true.max())
 
 
 def test_one_symmetric_filter_equals_numpy(rng: np.random.Generator) -> None:
@@ -127,8 +126,8 @@ def energies(
     late, at = np.zeros((20, 1, 1, r + 1)), np.zeros(1, np.int64)
     rows = np.hstack((rows, *(d * rows for d in doubts), np.full((len(rows), 1), 0.1)))
     return ground_energy(
-        rows, 0, len(rows), plain_filter(), np.array([9]), noise, decays, 0.01, taught, 0.005, 2.0, 10.0,
-        0.005, np.zeros((1, 1)), soil, late, at,
+        rows, 0, len(rows), 0, plain_filter(), np.array([9]), np.stack((noise, noise)), decays, 0.01, taught, 0.005,
+        2.0, 10.0, 0.005, np.zeros((1, 1)), soil, late, at,
     )[:, 0, 0]  # fmt: skip
 
 
@@ -210,9 +209,36 @@ def test_a_line_through_the_quieter_half_is_not_bent_by_metal_over_a_third(rng: 
     assert slope[0] == pytest.approx(-0.2, abs=0.002)
 
 
+@njit
+def middle_into(values: np.ndarray, n: int, out: np.ndarray) -> None:
+    store(out, 0, middle_of_lanes(values, n))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 62, 64, 131])
+def test_the_middle_of_eight_columns_at_once_is_that_of_each(rng: np.random.Generator, n: int) -> None:
+    values, out = np.round(rng.normal(size=(n, WIDE)), 1), np.empty(WIDE)
+    middle_into(values.ravel().copy(), n, out)
+    np.testing.assert_array_equal(out, np.sort(values, axis=0)[n // 2])
+
+
+@pytest.mark.parametrize("g", [1, 3, 8, 11, 32, 45])
+def test_whitening_equals_a_matrix_product_for_any_number_of_gates(rng: np.random.Generator, g: int) -> None:
+    x, whitener, out = rng.normal(size=g), rng.normal(size=(2, g, g)), np.empty(g)
+    whiten(x, whitener, 1, out)
+    np.testing.assert_allclose(out, x @ whitener[1], atol=1e-12)
+
+
+def test_a_line_through_each_column_is_that_of_the_column_alone(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(62, 19)) + np.arange(62)[:, None] * rng.normal(size=19)
+    alone = [robust_lines(np.ascontiguousarray(points[:, [k]]), 31.0) for k in range(19)]
+    assert robust_lines(points, 31.0).tobytes() == np.concatenate(alone, axis=1).tobytes()
+
+
 def test_blocks_are_told_by_their_medians(rng: np.random.Generator) -> None:
     rows = rng.normal(size=(23, 2))
-    np.testing.assert_allclose(block_medians(rows, 5), np.median(rows[:20].reshape(4, 5, 2), axis=1))
+    out = np.empty((4, 2))
+    assert block_medians(rows, np.empty((2, 5)), 0, out) == len(rows) - 20
+    np.testing.assert_allclose(out, np.median(rows[:20].reshape(4, 5, 2), axis=1))
 
 
 def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detector.errors import ProfileError
@@ -86,6 +86,7 @@ def test_one_reading_at_a_time_gives_the_same_bits(case: str) -> None:
     kind=st.sampled_from(["noise", "steps", "constant", "one spike", "single gate"]),
     n=st.integers(1, 900),
 )
+@example(scale=1.0, offset=0.0, kind="steps", n=60)
 def test_finite_readings_never_give_a_nan(scale: float, offset: float, kind: str, n: int) -> None:
     rng = np.random.default_rng(n)
     x = np.zeros((n, 8))
