@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 
 ALLOWED = {
     "detector/kernels": {"kernels"},
-    "detector/metal": {"kernels", "samples", "settings", "errors", "delay_line", "metal", "metal_description"},
+    "detector/metal": {
+        *("kernels", "samples", "settings", "errors", "cache_lines", "delay_line", "metal", "metal_description"),
+    },
     "detector/radar": {"kernels", "samples", "settings", "errors", "cache_lines", "delay_line", "radar"},
     "detector/decide": {
         *("kernels", "samples", "settings", "errors", "delay_line", "detections", "metal_description", "decide"),
