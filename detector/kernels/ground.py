@@ -23,7 +23,7 @@ directions as 1 / R. At a quarter clean ground stands no higher than along the d
 
 
 _MOST = 1e30
-"""Energy that none exceeds: an answer over no noise at all, which would be infinite, still draws a line to the next."""
+"""Energy that none exceeds: over no noise at all an answer would be infinite, or no number, and what is learned from it too."""
 
 
 @njit(cache=True, nogil=True)
@@ -149,7 +149,8 @@ def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, so
                     for q in range(r):
                         around[p, q] = (total[p, q] - around[p, q]) / max(weights - own, 1.0)
                 _lower_factor(around, factor)
-                size[i] = _solve(factor, v[i], z)
+                e = _solve(factor, v[i], z)
+                size[i] = e if e < _MOST else _MOST
             _weigh(size, strange, weight)
             weights = _spread(v, weight, 0, n, total)
         for f in range(bank):
