@@ -8,11 +8,13 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(VENV)/bin/groundsweep demo
 
+# As many at a time as tests/conftest.py says, for many wait for devices that play at their own speed.
 test: $(STAMP)
-	$(VENV)/bin/pytest -m "not slow and not benchmark"
+	$(VENV)/bin/pytest -n auto --dist worksteal -m "not slow and not benchmark"
 
+# The ten minutes of the soak come first, beside all others. -rP tells the figures that were measured.
 slow: $(STAMP)
-	$(VENV)/bin/pytest -m "slow"
+	$(VENV)/bin/pytest -n auto --maxschedchunk 1 -rP -m "slow" tests/system/test_soak.py tests
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -40,6 +40,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` is: one more than there are cores, as some test always waits. Each may take half a gigabyte."""
+    return min(len(os.sched_getaffinity(0)), 4) + 1
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     return ROOT / "recordings"
