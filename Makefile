@@ -12,9 +12,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(VENV)/bin/pytest -n auto --dist worksteal -m "not slow and not benchmark"
 
-# The ten minutes of the soak come first, beside all others. -rP tells the figures that were measured.
+# -rP tells the figures that were measured.
 slow: $(STAMP)
-	$(VENV)/bin/pytest -n auto --maxschedchunk 1 -rP -m "slow" tests/system/test_soak.py tests
+	$(VENV)/bin/pytest -n auto --maxschedchunk 1 -rP -m "slow"
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
