@@ -8,11 +8,13 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(VENV)/bin/groundsweep demo
 
+# As many at a time as tests/conftest.py says, for many wait for devices that play at their own speed.
 test: $(STAMP)
-	$(VENV)/bin/pytest -m "not slow and not benchmark"
+	$(VENV)/bin/pytest -n auto --dist worksteal -m "not slow and not benchmark"
 
+# -rP tells the figures that were measured.
 slow: $(STAMP)
-	$(VENV)/bin/pytest -m "slow"
+	$(VENV)/bin/pytest -n auto --maxschedchunk 1 -rP -m "slow"
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -38,6 +39,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("GROUNDSWEEP_REQUIRE_TOOLS") == "1":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+
+
+def pytest_configure() -> None:
+    """Worker processes are told of a terminal of 80 columns, and the console keeps what it is told when it is made."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+    importlib.import_module("firmware_host.cli.opening")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take longest comes first, or it would be left alone at the end; behind the first waits the shortest."""
+
+    def most_s(item: pytest.Item) -> float:
+        stated = item.get_closest_marker("timeout")
+        return float(stated.args[0]) if stated else 0.0
+
+    items.sort(key=most_s, reverse=True)
+    if items and most_s(items[0]):
+        items.insert(1, items.pop())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` is: one more than there are cores, as some test always waits. Each may take half a gigabyte."""
+    return min(len(os.sched_getaffinity(0)), 4) + 1
 
 
 @pytest.fixture(scope="session")

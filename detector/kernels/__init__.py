@@ -7,7 +7,9 @@ interpreter while they run, so that the thread that empties a port is never held
 
 Compiled kernels are kept in the user's cache, in a folder named by the sources of all of them. Numba's own
 way, beside each source and judged by that file alone, would run a kernel with another one inlined
-as it was before it was changed.
+as it was before it was changed. Numba numbers the compiled versions of a kernel, and two processes that compile at
+one time give the same number to different ones, which leaves the name of one over the code of the other: chance
+numbers here.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Final
 
 import numba
 import platformdirs
+from numba.core.caching import IndexDataCacheFile
 
 _KEPT: Final = 6
 """Caches of other versions that are left in place: several may be in use on one machine."""
@@ -41,5 +45,10 @@ def _use_cache() -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _name_by_chance(self: IndexDataCacheFile, number: int) -> str:
+    return str(self._data_name_pattern.format(number=secrets.randbits(63)))
+
+
+IndexDataCacheFile._data_name = _name_by_chance  # type: ignore[method-assign]
 if not os.environ.get("NUMBA_CACHE_DIR"):
     _use_cache()

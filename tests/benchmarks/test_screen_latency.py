@@ -221,23 +221,22 @@ def measure(seconds: float, folder: Path) -> tuple[dict[str, np.ndarray], dict[s
     return late, counts
 
 
-def judge(seconds: float, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def judge(seconds: float, folder: Path) -> None:
     before = os.getloadavg()[0]
     late, counts = measure(seconds, folder)
-    with capsys.disabled():
+    print(
+        f"{counts['steps']} steps in {seconds:.0f} s at {METAL.rate_hz:g} readings/s and {RADAR.rate_hz:g} "
+        f"A-scans/s, two viewers and from half time one that never reads; load {before:.1f} before, "
+        f"{os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores; the browser's audio output adds "
+        f"{1e-3 * counts['output_us']:.0f} ms"
+    )
+    for name, s in late.items():
+        ms = 1e3 * s[np.isfinite(s)]
+        median, p99 = np.percentile(ms, [50, 99]) if len(ms) else (np.nan, np.nan)
         print(
-            f"\n{counts['steps']} steps in {seconds:.0f} s at {METAL.rate_hz:g} readings/s and {RADAR.rate_hz:g} "
-            f"A-scans/s, two viewers and from half time one that never reads; load {before:.1f} before, "
-            f"{os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores; the browser's audio output adds "
-            f"{1e-3 * counts['output_us']:.0f} ms"
+            f"{name}: median {median:.0f} ms, p99 {p99:.0f} ms, most {ms.max(initial=0):.0f} ms, "
+            f"{np.count_nonzero(~np.isfinite(s))} not seen"
         )
-        for name, s in late.items():
-            ms = 1e3 * s[np.isfinite(s)]
-            median, p99 = np.percentile(ms, [50, 99]) if len(ms) else (np.nan, np.nan)
-            print(
-                f"{name}: median {median:.0f} ms, p99 {p99:.0f} ms, most {ms.max(initial=0):.0f} ms, "
-                f"{np.count_nonzero(~np.isfinite(s))} not seen"
-            )
     assert counts["steps"] >= (seconds - FIRST_STEP_S) / STEP_EVERY_S / 2
     assert counts["viewers"] == 3
     # a viewer that stops reading held nothing up: every record came, in order, without a gap
@@ -250,19 +249,17 @@ def judge(seconds: float, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.benchmark
 @pytest.mark.needs_tools("chromium")
 @pytest.mark.timeout(2400)
-def test_from_a_sample_to_screen_and_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_a_sample_to_screen_and_sound(tmp_path: Path) -> None:
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    judge(SECONDS, tmp_path, capsys)
+    judge(SECONDS, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.needs_tools("chromium")
 @pytest.mark.timeout(600)
-def test_every_step_is_shown_and_sounded_to_two_viewers_beside_one_that_never_reads(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_step_is_shown_and_sounded_to_two_viewers_beside_one_that_never_reads(tmp_path: Path) -> None:
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    judge(45.0, tmp_path, capsys)
+    judge(45.0, tmp_path)
 
 
 if __name__ == "__main__":

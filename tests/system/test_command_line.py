@@ -27,7 +27,7 @@ from firmware_host.virtual.playback import play_recording
 COMMAND = [sys.executable, "-m", "firmware_host.cli.main"]
 
 
-def groundsweep(*args: str | Path, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+def groundsweep(*args: str | Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
     return subprocess.run(
         [*COMMAND, *map(str, args)], capture_output=True, text=True, timeout=timeout, env=environment, check=False

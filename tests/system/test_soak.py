@@ -41,8 +41,8 @@ def be_a_head() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_megabyte_a_second_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.timeout(3600)
+def test_a_megabyte_a_second_loses_nothing() -> None:
     process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
@@ -64,12 +64,11 @@ def test_a_megabyte_a_second_loses_nothing(capsys: pytest.CaptureFixture[str]) -
     process.wait(timeout=10)
     assert following == round(SECONDS * RADAR.rate_hz)
     assert (counters.damaged, counters.lost) == (0, 0)
-    with capsys.disabled():
-        print(
-            f"\n{counters.bytes / 1e6:.0f} MB in {took:.0f} s ({counters.bytes / took / 1e6:.2f} MB/s), {following} "
-            f"records, none missing, {100 * (time.process_time() - cpu) / took:.1f} % of a core to check every sample, "
-            f"at most {waited / 1e3:.0f} kB waiting, {late_ns * 1e-6:.0f} ms from a record to its check; {fit}"
-        )
+    print(
+        f"{counters.bytes / 1e6:.0f} MB in {took:.0f} s ({counters.bytes / took / 1e6:.2f} MB/s), {following} "
+        f"records, none missing, {100 * (time.process_time() - cpu) / took:.1f} % of a core to check every sample, "
+        f"at most {waited / 1e3:.0f} kB waiting, {late_ns * 1e-6:.0f} ms from a record to its check; {fit}"
+    )
 
 
 if __name__ == "__main__":

@@ -186,9 +186,7 @@ TOLD = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(tmp_path: Path) -> None:
     seconds = 3600.0 * HOURS
     day = Day(seconds, troubles(np.random.default_rng(SEED), seconds))
     profile, model = load_profile("handheld-pi"), load_model()
@@ -239,14 +237,13 @@ def test_in_a_working_day_every_fault_is_told_and_no_invalid_ground_counts(
     t, mb = np.array([r for r in auditor.rss if r[0] > 0.125 * seconds]).T
     slope = float(np.polyfit(t / 3600.0, mb, 1)[0])
     kinds = Counter(trouble.kind for trouble in day.plan)
-    with capsys.disabled():
-        print(
-            f"\n{HOURS:g} h of samples at {RATE_HZ:g}/s in {took:.0f} s ({time.process_time() - cpu:.0f} s of CPU): "
-            f"{summary.records} records, {len(day.plan)} faults ({', '.join(f'{n} {k}' for k, n in kinds.items())}), "
-            f"all told; not valid in {100 * (1 - auditor.calm_valid / auditor.calm):.2f} % of calm time; "
-            f"{100 * counted[~near].mean():.1f} % of undisturbed ground counts; memory {mb[0]:.0f} to {mb[-1]:.0f} MB, "
-            f"{slope:+.2f} MB/h"
-        )
+    print(
+        f"{HOURS:g} h of samples at {RATE_HZ:g}/s in {took:.0f} s ({time.process_time() - cpu:.0f} s of CPU): "
+        f"{summary.records} records, {len(day.plan)} faults ({', '.join(f'{n} {k}' for k, n in kinds.items())}), "
+        f"all told; not valid in {100 * (1 - auditor.calm_valid / auditor.calm):.2f} % of calm time; "
+        f"{100 * counted[~near].mean():.1f} % of undisturbed ground counts; memory {mb[0]:.0f} to {mb[-1]:.0f} MB, "
+        f"{slope:+.2f} MB/h"
+    )
     # a day of 8 h takes 8 MB, one of 20 h 11 MB; 28 MB where HDF5 keeps as much of every table as it likes
     assert slope * min(HOURS, 16.0) < 20.0, "memory grows"
     with open_recording(out) as r:
