@@ -305,7 +305,7 @@ def _report(summary: Summary, out: Path) -> None:
     for c in summary.coverage:
         console.print(
             f"{c.stream}: {c.received} records received, {c.missing} missing, {c.untested} not tested, "
-            f"surface echo lost in {c.surface_lost}, {c.segments} unbroken piece(s)"
+            f"{c.unswept} not to be trusted, {c.segments} unbroken piece(s)"
         )
     console.print(f"Recorded to [bold]{out}[/]")
 
