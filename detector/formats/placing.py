@@ -12,6 +12,8 @@ from detector.samples import NO_ODOMETER, Int64Array, SampleBlock, StreamDescrip
 
 REACH_M: Final = 0.15
 """Records nearer than this, or than three of their steps, leave no ground between them out; as in scores."""
+FAR_M: Final = 0.5
+"""Nobody looks for mines with records further apart: more likely the unit is another one."""
 
 
 def with_places_told(read: ForeignRecording) -> ForeignRecording:
@@ -29,7 +31,7 @@ def with_places_told(read: ForeignRecording) -> ForeignRecording:
             continue
         if nowhere := int(np.count_nonzero(um == NO_ODOMETER)):
             said.append(f"{stream.name}: {nowhere} of {len(um)} records have no place.")
-        said += _holes(stream, known)
+        said += _holes(stream, known) + _too_far_apart(stream, known)
     if not said:
         return read
     return replace(read, blocks=blocks, note=" ".join([read.note, *said]))
@@ -41,7 +43,7 @@ def _nowhere(block: SampleBlock) -> SampleBlock:
 
 def _holes(stream: StreamDescription, um: Int64Array) -> list[str]:
     """A sentence on the stretches between the places, which rise, on which there is no record."""
-    steps = np.diff(um) * 1e-6
+    steps = 1e-6 * np.diff(um)
     holes = np.flatnonzero(steps > max(REACH_M, 3.0 * float(np.median(steps))))
     if not len(holes):
         return []
@@ -51,3 +53,11 @@ def _holes(stream: StreamDescription, um: Int64Array) -> list[str]:
         f"{stream.name}: from {um[largest] * 1e-6:.2f} to {um[largest + 1] * 1e-6:.2f} m there is no record, and "
         f"nothing was looked for there{others}."
     ]
+
+
+def _too_far_apart(stream: StreamDescription, um: Int64Array) -> list[str]:
+    """Where the step is stated too, it is asked about with it."""
+    step_m = 1e-6 * float(np.median(np.diff(um)))
+    if stream.step_m or step_m <= FAR_M:
+        return []
+    return [f"{stream.name}: records lie {step_m:g} m apart. Are the places in another unit than m?"]

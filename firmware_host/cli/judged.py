@@ -110,10 +110,11 @@ def _length(m: float) -> str:
 
 
 def _no_surface(s: StreamDescription, lost: int, n: int, profile: Profile) -> str:
-    hz = s.centre_frequency_hz or 1e6 * profile.radar.centre_frequency_mhz
+    zero = profile.radar.time_zero
+    most_ns = 1e9 * zero.search_periods / (s.centre_frequency_hz or 1e6 * profile.radar.centre_frequency_mhz)
     return (
         f"{s.name}: {lost} of {n} A-scans have no steady surface: depths there are guesses. It is sought up to "
-        f"{profile.radar.time_zero.search_periods / hz * 1e9:.3g} ns (search_periods of the profile's radar.time_zero); "
+        f"{most_ns:.3g} ns (search_periods of the profile's radar.time_zero); "
         "raise that where it comes later. Files whose direct wave was muted, or whose background was taken out, have "
         "none: export them raw."
     )

@@ -88,7 +88,8 @@ def detection_table(
     """
     placed = any(places or [])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = ("id", "level", "place", "decision", "seen by", "score", "depth\ncm", "P\nmine", "radar", "metal", "novel")
+    figures = ("score", "depth\ncm", "P\nmine", "radar", "metal", "novel")
+    columns = ("id", "level", "place", "decision", "seen by", *figures)
     for name in columns:
         left = name in ("level", "decision", "seen by")
         # on a narrow terminal words break; a figure that is cut, or a place without its unit, would be another one

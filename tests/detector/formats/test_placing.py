@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detector.errors import FormatError
 from detector.formats.registry import read_foreign
 from detector.samples import NO_ODOMETER
 
@@ -86,3 +87,46 @@ def test_a_mala_header_with_decimal_commas_is_read(tmp_path: Path, written: str,
     stream = read_foreign(tmp_path / "a.rd3").device.stream(0)
     assert stream.step_m == step
     assert stream.sampling_interval_s == pytest.approx(10.5e-9 / M)
+
+
+def table(path: Path, text: str, **said: object) -> Path:
+    path.write_text(text)
+    path.with_suffix(".toml").write_text("".join(f"{k} = {v!r}\n".replace("'", '"') for k, v in said.items()))
+    return path
+
+
+def rows(step: float, columns: int = 2) -> str:
+    values = np.random.default_rng(2).normal(size=(N, columns))
+    return "".join(f"{i * step:.4f},{','.join(f'{v:.5f}' for v in row)}\n" for i, row in enumerate(values))
+
+
+def test_places_in_millimetres_are_asked_about(tmp_path: Path) -> None:
+    said = {"kind": "metal", "rate_hz": 100.0, "x_column": "x"}
+    assert "another unit" not in read_foreign(table(tmp_path / "m.csv", "x,a,b\n" + rows(0.0025), **said)).note
+    far = read_foreign(table(tmp_path / "mm.csv", "x,a,b\n" + rows(2.5), **said))
+    assert "metal: records lie 2.5 m apart. Are the places in another unit than m?" in far.note
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"kind": "metal-pi", "gate_times_s": [20.0, 50.0, 100.0]}, "gate_times_s go up to 100 s"),
+        ({"kind": "metal-pi", "gate_times_s": [0.02, 0.05, 0.1]}, "gate_times_s go up to 0.1 s"),
+        ({"kind": "metal-cw", "frequencies_hz": [2.4, 19.2]}, "frequencies_hz begin at 2.4 Hz"),
+    ],
+)
+def test_gates_and_frequencies_in_another_unit_are_refused(tmp_path: Path, said: dict[str, object], why: str) -> None:
+    columns = 3 if "gate_times_s" in said else 4
+    with pytest.raises(FormatError, match=why):
+        read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), rate_hz=100.0, **said))
+
+
+@pytest.mark.parametrize("head", ["", "x;first, V;second, V\n"])
+def test_a_table_with_decimal_commas_is_the_same_table(tmp_path: Path, head: str) -> None:
+    said = {"kind": "metal", "rate_hz": 100.0}
+    text = rows(0.01)
+    plain = read_foreign(table(tmp_path / "a.csv", text, **said)).block("metal", 0, N)
+    european = text.replace(",", ";").replace(".", ",")
+    read = read_foreign(table(tmp_path / "b.csv", head + european, **said)).block("metal", 0, N)
+    assert len(read) == N
+    assert (read.raw == plain.raw).all()
