@@ -82,7 +82,7 @@ def ports(
         return
     table = Table(box=None, pad_edge=False)
     for name in ("port", "description", "maker", "VID:PID", "serial number", "group", "in use by"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for p in found:
         users = ", ".join(map(str, p.users))
         texts = (p.device, p.description, p.manufacturer, p.vid_pid, p.serial_number, p.group, users)
