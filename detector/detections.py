@@ -261,6 +261,10 @@ class Label:
     note: str = ""
 
 
+LARGEST_OBJECT_M: Final = 3.0
+"""No mine, bomb or piece of clutter of a truth is wider. A size in cm taken for metres would find it anywhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrueObject:
     """An object that is known to lie in the ground of a recording.

@@ -303,10 +303,10 @@ def run(
                 "The ground under them does not count as swept."
             )
             _announce(Event(clock(), Severity.WARNING, "session", text), listeners, summary)
-        if c.untested or c.surface_lost:
+        if c.untested:
             text = (
-                f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested, "
-                f"and the surface echo was lost in {c.surface_lost}. That ground does not count as swept."
+                f"{c.stream}: {c.untested} of {c.received} records had too little ground round them to be tested. "
+                "That ground does not count as swept."
             )
             _announce(Event(clock(), Severity.WARNING, "session", text), listeners, summary)
     for listener in listeners:

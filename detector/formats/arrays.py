@@ -70,8 +70,11 @@ def read_csv(path: Path) -> ForeignRecording:
     lines = [line for line in read_text(path).splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise FormatError(f"{path} is empty. Copy it again.")
-    delimiter = max(",;\t", key=lines[0].count)
-    delimiter = delimiter if delimiter in lines[0] else ","
+    delimiter = next((d for d in ";\t" if all(d in line for line in lines)), ",")
+    if delimiter == ";":
+        # spreadsheets part by semicolons where the comma is the decimal sign
+        lines[1:] = [line.replace(",", ".") for line in lines[1:]]
+        lines[0] = lines[0].replace(",", ".") if all(map(_is_european, lines[0].split(";"))) else lines[0]
     names = [cell.strip().strip('"') for cell in lines[0].split(delimiter)]
     headed = not all(_is_number(cell) for cell in names)
     if len(lines) == int(headed):
@@ -94,6 +97,10 @@ def read_csv(path: Path) -> ForeignRecording:
         raise FormatError(f"{path} holds something else than numbers ({e}). Correct it.") from e
     beside: dict[str, NDArray[Any]] = {c: table[:, len(values) + i] for i, c in enumerate(special)}
     return recording_from(path, description, table[:, : len(values)], {**beside, **exact})
+
+
+def _is_european(cell: str) -> bool:
+    return _is_number(cell.replace(",", "."))
 
 
 def _is_number(cell: str) -> bool:

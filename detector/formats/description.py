@@ -71,6 +71,16 @@ class Description(BaseModel):
         rate = self.rate_hz or (0.25 / self.step_m if self.step_m >= 1e-4 else 0.0)
         if rate == 0.0:
             raise FormatError("The description gives neither rate_hz nor step_m. Add one of them.")
+        if max(self.gate_times_s, default=0.0) >= 1.0 / rate:
+            raise FormatError(
+                f"gate_times_s go up to {max(self.gate_times_s):g} s, and a record comes every {1.0 / rate:g} s, after "
+                "its last gate. Write gates in s (20e-6 is 20 us), or correct rate_hz."
+            )
+        if min(self.frequencies_hz, default=rate) < rate:
+            raise FormatError(
+                f"frequencies_hz begin at {min(self.frequencies_hz):g} Hz, below the {rate:g} records per second that "
+                "are measured with it. Write them in Hz, or correct rate_hz."
+            )
         try:
             return StreamDescription(
                 stream_id=0,

@@ -150,12 +150,15 @@ def _read(path: Path, component: str) -> _Output:
 
 
 def _source(f: h5py.File) -> NDArray[np.float64]:
-    """(3,) m; NaN where the file does not say."""
-    link = f.get("srcs", getlink=True)
-    if not isinstance(link, h5py.HardLink) or not isinstance(f["srcs"].get("src1", getlink=True), h5py.HardLink):
-        return np.full(3, np.nan)
-    position = np.asarray(f["srcs/src1"].attrs.get("Position", np.full(3, np.nan)), np.float64)
-    return position if position.shape == (3,) else np.full(3, np.nan)
+    """(3,) m, of the first source, or of the first receiver where no dipole is one; NaN where the file does not say."""
+    for group, name in (("srcs", "src1"), ("rxs", "rx1")):
+        link = f.get(group, getlink=True)
+        if not isinstance(link, h5py.HardLink) or not isinstance(f[group].get(name, getlink=True), h5py.HardLink):
+            continue
+        position = np.asarray(f[group][name].attrs.get("Position", np.full(3, np.nan)), np.float64)
+        if position.shape == (3,):
+            return position
+    return np.full(3, np.nan)
 
 
 def _strongest(f: h5py.File) -> str:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from detector.detections import LabelClass, TrueObject
+from detector.detections import LARGEST_OBJECT_M, LabelClass, TrueObject
 from detector.errors import FormatError
 from detector.formats.bounded import read_text
 
@@ -56,7 +56,7 @@ def _true_object(where: str, o: dict[str, Any]) -> TrueObject:
     x_m = _number(where, o, "x_m", -1e6)
     if math.isnan(x_m):
         raise FormatError(f"{where} has no x_m: nobody knows where it lies. Mend it or move the file away.")
-    extent = _number(where, o, "width_m" if "width_m" in o else "diameter_m", 0.0)
+    extent = _number(where, o, "width_m" if "width_m" in o else "diameter_m", 0.0, LARGEST_OBJECT_M)
     return TrueObject(
         label=label,
         kind=str(o.get("kind") or said),
@@ -69,7 +69,7 @@ def _true_object(where: str, o: dict[str, Any]) -> TrueObject:
         two_way_s=math.nan,
         contains_metal=metal,
         confidence="simulated",
-        radar_db=_number(where, o, "radar_db", -1e6, "dB"),
+        radar_db=_number(where, o, "radar_db", -1e6, unit="dB"),
     )
 
 
@@ -102,7 +102,9 @@ def _yes(where: str, v: Any, missing: bool) -> bool:
     return said
 
 
-def _number(where: str, o: dict[str, Any], name: str, least: float, unit: str = "metres") -> float:
+def _number(
+    where: str, o: dict[str, Any], name: str, least: float, most: float = 1e6, unit: str = "metres"
+) -> float:
     v = o.get(name)
     if v is None or v == "":
         return math.nan
@@ -110,6 +112,7 @@ def _number(where: str, o: dict[str, Any], name: str, least: float, unit: str = 
         value = math.nan if isinstance(v, bool) else float(v)
     except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not least <= value <= 1e6:
-        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} on. Mend it.")
+    if not least <= value <= most:
+        to = "on" if most == 1e6 else f"to {most:g}"
+        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} {to}. Mend it.")
     return value

@@ -37,9 +37,9 @@ def read_mala(path: Path) -> ForeignRecording:
     fields = {key.strip().upper(): value.strip() for key, colon, value in lines if colon}
     try:
         nsamp = int(fields["SAMPLES"])
-        window_ns = float(fields["TIMEWINDOW"])
-        signed_step = float(fields["DISTANCE INTERVAL"])
-        every_s = float(fields.get("TIME INTERVAL", "0"))
+        window_ns = _number(fields["TIMEWINDOW"])
+        signed_step = _number(fields["DISTANCE INTERVAL"])
+        every_s = _number(fields.get("TIME INTERVAL", "0"))
         antenna = fields.get("ANTENNAS", "")
         found = re.search(r"(\d+(?:\.\d+)?)\s*([MG])Hz", antenna, re.IGNORECASE)
         mhz = float(found.group(1)) * (1000.0 if found.group(2).upper() == "G" else 1.0) if found else 0.0
@@ -89,6 +89,11 @@ def read_mala(path: Path) -> ForeignRecording:
     mrk = twin(path, ".mrk")
     marks = _marks(mrk, block.utc_ns) if mrk else ()
     return ForeignRecording(device, (block,), radar_labels(data, step), note, positions, marks)
+
+
+def _number(written: str) -> float:
+    """Of a header written under a locale whose decimal sign is the comma, too."""
+    return float(written.replace(",", ".") if written.count(",") == 1 and "." not in written else written)
 
 
 def _marks(path: Path, utc_ns: Int64Array) -> tuple[Event, ...]:

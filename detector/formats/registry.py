@@ -24,6 +24,7 @@ from detector.formats.gprmax_out import read_gprmax_out, series
 from detector.formats.hratc import read_hratc
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.mala import read_mala
+from detector.formats.placing import with_places_told
 from detector.formats.segy import read_segy
 from detector.formats.sensors_software import read_dt1
 
@@ -132,6 +133,8 @@ def same_recording(path: Path) -> Path:
 def read_foreign(path: Path) -> ForeignRecording:
     """Read a file, or a folder of metal-detector grids, of another program.
 
+    What is odd about its places stands in the note.
+
     Raises
     ------
     FormatError
@@ -142,7 +145,7 @@ def read_foreign(path: Path) -> ForeignRecording:
     try:
         if path.is_dir():
             return read_hratc(path)
-        read = format_of(path).read(path)
+        read = with_places_told(format_of(path).read(path))
         if not read.objects and NOTHING_THERE not in read.note and labelled_empty(path):
             return replace(read, note=f"{read.note} {NOTHING_THERE}")
         return read

@@ -153,7 +153,7 @@ def print_result(r: Result) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for column in ("figure", "value", "95 % interval", "limit", "verdict"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for f in r.figures:
         value, interval, limit = figure_texts(f)
         table.add_row(f.name, value, interval, limit, str(f.verdict))
@@ -198,7 +198,7 @@ def list_measurements() -> None:
     """What can be measured, and how many steps and minutes each takes as planned."""
     table = Table(box=None, pad_edge=False)
     for column in ("name", "measurement", "steps", "minutes of samples"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for m in MEASUREMENTS.values():
         steps = m.plan(m.settings())
         minutes = sum(s.seconds + s.settle_s for s in steps) / 60

@@ -32,7 +32,7 @@ def compare(
     found = compare_reports(a, b)
     table = Table(box=None, pad_edge=False)
     for column in ("measurement", "figure", "first", "second", "second over first", "p", "after Holm", "answer"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for c in found:
         kind = "x" if c.ratio == c.ratio else f"difference, {c.unit}"
         value = (
@@ -64,7 +64,7 @@ def notebook(
         return
     table = Table(box=None, pad_edge=False)
     for column in ("entry", "taken", "who", "head", "firmware", "settings", "measurements"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for e in entries:
         said = ", ".join(f"{r['measurement']} {r['verdict']}" for r in e["results"])
         table.add_row(

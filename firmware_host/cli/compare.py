@@ -40,7 +40,7 @@ def side_by_side(a: NDArray[Any], b: NDArray[Any], name_a: str, name_b: str) -> 
     pairs = pair_detections(a, b)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("place", name_a, name_b, "differs in"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for p in pairs:
         present = p.a or p.b
         assert present is not None

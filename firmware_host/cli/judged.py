@@ -17,6 +17,13 @@ STEPS_M: Final = (0.005, 0.05)
 """Their distances between A-scans."""
 
 
+NO_STEP_M: Final = 0.5
+"""No radar that looks for anything is read so seldom: more likely the unit is another one."""
+LEAST_HZ: Final = 5e6
+"""Ground-penetrating radars begin at 10 MHz."""
+LOST: Final = 0.1
+"""Share of the records without a surface from which on the file, and not the ground, is asked about."""
+
 SLAB: Final = (0.8e9, 0.012, 15e-9)
 """Antennas that are rolled over concrete: from this centre frequency on, with at most this step (m), where there is
 one, and this time window (s)."""
@@ -35,11 +42,14 @@ def unlike_known_heads(device: DeviceDescription, profile_name: str, foreign: bo
             out.append(
                 f"{s.name}: {s.centre_frequency_hz / 1e6:.0f} MHz. The shipped thresholds and classifier were made on "
                 f"{BAND_HZ[0] / 1e9:g} to {BAND_HZ[1] / 1e9:g} GHz: rates and classes of this radar are not known."
+                + " No ground-penetrating radar is so slow: is the interval between samples in another unit?"
+                * (s.centre_frequency_hz < LEAST_HZ)
             )
         if s.step_m and not 0.9 * STEPS_M[0] <= s.step_m <= 1.1 * STEPS_M[1]:
             out.append(
-                f"{s.name}: a record every {100 * s.step_m:.3g} cm. The shipped numbers were made on "
+                f"{s.name}: a record every {_length(s.step_m)}. The shipped numbers were made on "
                 f"{100 * STEPS_M[0]:g} to {100 * STEPS_M[1]:g} cm: small objects may lie between the records."
+                + " Is the step in another unit than the file says?" * (s.step_m > NO_STEP_M)
             )
         if profile_name != "handheld-dual":
             continue
@@ -82,6 +92,9 @@ def what_was_judged(
         s = next(s for s in device.streams if s.name == c.stream)
         not_judged = f"{c.missing} missing, {c.untested} not tested, {c.unswept} not to be trusted"
         out.append(f"{c.stream}: {c.received} records came, {not_judged}.")
+        n = c.received * s.channels
+        if s.kind is StreamKind.RADAR and c.surface_lost > LOST * n:
+            out.append(_no_surface(s, c.surface_lost, n, profile))
         if s.kind is not StreamKind.RADAR_SFCW and not s.step_m:
             out += _nominal(s, profile, foreign)
     out += not_so_deep(device, profile)
@@ -90,6 +103,21 @@ def what_was_judged(
     if device.streams and all(s.kind.is_metal for s in device.streams):
         out.append("No radar took part: what holds no metal was not looked for.")
     return out
+
+
+def _length(m: float) -> str:
+    return f"{m:.3g} m" if m >= 1.0 else f"{100 * m:.3g} cm"
+
+
+def _no_surface(s: StreamDescription, lost: int, n: int, profile: Profile) -> str:
+    zero = profile.radar.time_zero
+    most_ns = 1e9 * zero.search_periods / (s.centre_frequency_hz or 1e6 * profile.radar.centre_frequency_mhz)
+    return (
+        f"{s.name}: {lost} of {n} A-scans have no steady surface: depths there are guesses. It is sought up to "
+        f"{most_ns:.3g} ns (search_periods of the profile's radar.time_zero); "
+        "raise that where it comes later. Files whose direct wave was muted, or whose background was taken out, have "
+        "none: export them raw."
+    )
 
 
 def not_so_deep(device: DeviceDescription, profile: Profile) -> list[str]:

@@ -82,7 +82,7 @@ def ports(
         return
     table = Table(box=None, pad_edge=False)
     for name in ("port", "description", "maker", "VID:PID", "serial number", "group", "in use by"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for p in found:
         users = ", ".join(map(str, p.users))
         texts = (p.device, p.description, p.manufacturer, p.vid_pid, p.serial_number, p.group, users)
@@ -305,7 +305,7 @@ def _report(summary: Summary, out: Path) -> None:
     for c in summary.coverage:
         console.print(
             f"{c.stream}: {c.received} records received, {c.missing} missing, {c.untested} not tested, "
-            f"surface echo lost in {c.surface_lost}, {c.segments} unbroken piece(s)"
+            f"{c.unswept} not to be trusted, {c.segments} unbroken piece(s)"
         )
     console.print(f"Recorded to [bold]{out}[/]")
 

@@ -70,7 +70,10 @@ def _value(value: float | None, unit: str = "", kind: ParameterKind = ParameterK
 def _table(parameters: Sequence[Parameter]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("parameter", "value", "unit", "min", "max", "default", "keeps", "meaning"):
-        table.add_column(name, justify="right" if name in ("value", "min", "max", "default") else "left")
+        # a name that is cut can be given to no command, and a number that is cut is another one
+        whole = name != "meaning"
+        right = name in ("value", "min", "max", "default")
+        table.add_column(name, justify="right" if right else "left", no_wrap=whole, overflow="fold")
     for p in parameters:
         changed = p.writable and not same_value(p.value, p.default)
         value = _value(p.value, kind=p.kind)
@@ -211,9 +214,9 @@ def _preset_from(source: str, baud: int) -> Preset:
 
 def _difference_table(found: Sequence[Difference], a: str, b: str) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("parameter")
-    table.add_column(escape(a), justify="right")
-    table.add_column(escape(b), justify="right")
+    table.add_column("parameter", overflow="fold")
+    table.add_column(escape(a), justify="right", overflow="fold")
+    table.add_column(escape(b), justify="right", overflow="fold")
     for d in found:
         table.add_row(escape(d.name), _value(d.a), _value(d.b))
     return table

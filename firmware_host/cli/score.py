@@ -220,8 +220,8 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
         if missing or untested or unswept:
             out.append(
                 f"{stream}: of {received + missing} records {missing} were lost, {untested} had too little ground "
-                f"round them, {unswept} cannot be trusted. Mines under them count as missed; ground that no sensor "
-                "tested is not in the rates per metre."
+                f"round them, {unswept} cannot be trusted. Mines under them count as missed unless they "
+                "alarm; ground that no sensor tested is not in the rates per metre."
             )
     return out
 

@@ -53,7 +53,7 @@ def show(
             console.print(f"{len(settings)} parameters of the head; at the end: {escape(others)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for name in ("stream", "kind", "records", "shape", "type", "rate", "unit", "more"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for s in r.device.streams:
             table.add_row(
                 s.name, s.kind, str(r.n_records(s.name)), f"{s.channels} x {s.values}", s.sample_type,

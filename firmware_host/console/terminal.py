@@ -90,10 +90,13 @@ def detection_table(
     """
     placed = any(places or [])
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = ("id", "level", "place", "decision", "seen by", "score", "depth cm", "P(mine)", "radar", "metal", "novel")
+    figures = ("score", "depth\ncm", "P\nmine", "radar", "metal", "novel")
+    columns = ("id", "level", "place", "decision", "seen by", *figures)
     for name in columns:
         left = name in ("level", "decision", "seen by")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        # on a narrow terminal words break; a figure that is cut, or a place without its unit, would be another one
+        folds = name in ("decision", "seen by")
+        table.add_column(name, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
     if placed:
         table.add_column("latitude, longitude", no_wrap=True)
     for d, position in zip(detections, places or [""] * len(detections), strict=True):

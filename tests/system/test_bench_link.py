@@ -62,6 +62,7 @@ def test_parameters_are_listed_set_saved_compared_and_loaded(head: VirtualHead, 
     listed = groundsweep("params", "list", *port)
     assert "read from the head" in listed.stdout
     assert "* 0" in listed.stdout  # the playback speed is not its default
+    assert all(f"\n{name} " in listed.stdout for name in ("playback_speed", "status_interval", "sample_frames_sent"))
     assert "known from before" in groundsweep("params", "list", *port).stdout
     table = json.loads(groundsweep("params", "list", "--json", *port).stdout)
     assert [p["name"] for p in table] == ["playback_speed", "status_interval", "sample_frames_sent"]

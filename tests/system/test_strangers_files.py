@@ -195,3 +195,34 @@ def test_what_lies_deeper_than_the_profile_searches_is_said_not_to_be_searched()
         assert "What lies deeper" in told
         assert "searched to" not in run(0, command, root / "rebar_real.h5")
         assert "searched to" not in run(0, command, root / "dune_real.h5", "--profile", "utility-gpr")
+
+
+@pytest.mark.parametrize("wide", [11, 110.0])
+def test_a_size_in_another_unit_is_refused_and_finds_no_mine(tmp_path: Path, wide: float) -> None:
+    # as metres its halo would cover the whole lane, and any alarm would find the mine
+    mine = {"class": "mine", "x_m": 1.5, "width_m": wide}
+    file = lane(tmp_path / "a.h5", ascans(), [mine])
+    assert f"width_m is {wide}; it is a number of metres from 0 to 3" in run(1, "score", file)
+    table = tmp_path / "t.csv"
+    table.write_text(f"lane,label,x_m,diameter_m\na,mine,1.5,{wide}\n")
+    (tmp_path / "bare").mkdir()
+    bare = lane(tmp_path / "bare" / "a.h5", ascans())
+    assert "a number of metres from 0 to 3" in run(1, "score", bare, "--truth", table)
+
+
+def test_a_surface_that_comes_later_than_it_is_sought_is_explained(tmp_path: Path) -> None:
+    late = np.roll(ascans(), 135, axis=1)  # at 7 ns of 8; at 1.5 GHz it is sought up to 4 ns
+    late[:, :20] = late[:, 20:40]
+    said = run(0, "replay", lane(tmp_path / "a.h5", late))
+    assert "of 150 A-scans have no steady surface: depths there are guesses. It is sought up to 4 ns" in said
+    assert "no steady surface" not in run(0, "replay", lane(tmp_path / "b.h5", ascans()))
+
+
+def test_a_step_or_an_interval_in_another_unit_is_asked_about(tmp_path: Path) -> None:
+    said = run(0, "replay", lane(tmp_path / "a.h5", ascans(), step=2.0))
+    assert "a record every 2 m" in said
+    assert "Is the step in another unit than the file says?" in said
+    slow = lane(tmp_path / "b.h5", ascans(), hz=1.5e6)
+    with h5py.File(slow, "a") as f:
+        f.attrs["dt_s"] = 1000 * DT
+    assert "is the interval between samples in another unit?" in run(0, "replay", slow)

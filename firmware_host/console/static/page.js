@@ -207,7 +207,7 @@ function showStartup() {
 }
 
 function showAbout(about) {
-  const streams = about.streams.map((s) => `${s.name} ${s.rate_hz}/s`).join(", ");
+  const streams = about.streams.map((s) => `${s.name} ${Number(s.rate_hz.toPrecision(4))}/s`).join(", ");
   text("about", `${about.model}, serial ${about.serial}, firmware ${about.firmware || "not stated"}: ${streams}. `
     + "Depth scale at 10 cm/ns; every place carries its own estimate.");
 }
