@@ -23,7 +23,7 @@ directions as 1 / R. At a quarter clean ground stands no higher than along the d
 
 
 _MOST = 1e30
-"""Energy that none exceeds: over no noise at all an answer would be infinite, or no number, and what is learned from it too."""
+"""Energy that none exceeds: over no noise at all an answer is infinite or no number, and so is what it teaches."""
 
 
 @njit(cache=True, nogil=True)
