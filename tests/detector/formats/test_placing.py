@@ -121,6 +121,44 @@ def test_gates_and_frequencies_in_another_unit_are_refused(tmp_path: Path, said:
         read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), rate_hz=100.0, **said))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "metal-pi", "gate_times_s": [1e-4, 5e-3, 25e-3]},  # of a head for bombs
+        {"kind": "metal-cw", "frequencies_hz": [30.0, 90.0, 330.0]},
+    ],
+)
+def test_slow_heads_are_not_held_against_a_rate_that_is_guessed_from_their_step(
+    tmp_path: Path, said: dict[str, object]
+) -> None:
+    columns = 3 if "gate_times_s" in said else 6
+    stream = read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), step_m=0.005, **said)).device.stream(0)
+    assert stream.rate_hz == 50.0
+    assert stream.axis == tuple(said.get("gate_times_s", said.get("frequencies_hz")))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"kind": "metal-pi", "gate_times_s": [20.0, 50.0, 100.0]}, "gate_times_s go up to 100 s, and no gate is so"),
+        ({"kind": "metal-cw", "frequencies_hz": [2.4, 19.2]}, "below those of any metal detector. Write them in Hz.$"),
+    ],
+)
+def test_other_units_are_refused_without_a_stated_rate_too(tmp_path: Path, said: dict[str, object], why: str) -> None:
+    columns = 3 if "gate_times_s" in said else 4
+    with pytest.raises(FormatError, match=why):
+        read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), step_m=0.005, **said))
+
+
+def test_a_table_with_commas_and_points_is_refused_and_its_thousands_are_not_taken_for_ones(tmp_path: Path) -> None:
+    text = "a;b\n" + "1,234;0.5\n" * N
+    with pytest.raises(FormatError, match="with commas and with points"):
+        read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0))
+    words = "a;b;said;day\n" + "1.5;2.5;here, there;2026.11.26\n" * N
+    read = read_foreign(table(tmp_path / "b.csv", words, kind="metal", rate_hz=100.0, value_columns=["a", "b"]))
+    assert read.block("metal", 0, N).raw[0, 0].tolist() == [1.5, 2.5]
+
+
 @pytest.mark.parametrize("head", ["", "x;first, V;second, V\n"])
 def test_a_table_with_decimal_commas_is_the_same_table(tmp_path: Path, head: str) -> None:
     said = {"kind": "metal", "rate_hz": 100.0}
