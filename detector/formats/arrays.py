@@ -85,6 +85,11 @@ def read_csv(path: Path) -> ForeignRecording:
     headed = not all(_is_number(cell) for cell in names)
     if len(lines) == int(headed):
         raise FormatError(f"{path} has headings and no records. Copy it again.")
+    if any(_cells(line, delimiter) > len(names) for line in lines[headed:]):
+        raise FormatError(
+            f"{path} has lines of more cells than its first one ({len(names)}). Where the comma is the decimal sign, part "
+            "the columns by semicolons."
+        )
     if not headed:
         names = [str(i) for i in range(len(names))]
     if len(set(names)) != len(names):
@@ -103,6 +108,11 @@ def read_csv(path: Path) -> ForeignRecording:
         raise FormatError(f"{path} holds something else than numbers ({e}). Correct it.") from e
     beside: dict[str, NDArray[Any]] = {c: table[:, len(values) + i] for i, c in enumerate(special)}
     return recording_from(path, description, table[:, : len(values)], {**beside, **exact})
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many, without empty ones at the end; of words in quotes, which may hold the delimiter, nothing is said."""
+    return 0 if '"' in line else line.rstrip().rstrip(delimiter).count(delimiter) + 1
 
 
 def _number_with(sign: str) -> re.Pattern[str]:

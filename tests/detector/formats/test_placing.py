@@ -159,6 +159,25 @@ def test_a_table_with_commas_and_points_is_refused_and_its_thousands_are_not_tak
     assert read.block("metal", 0, N).raw[0, 0].tolist() == [1.5, 2.5]
 
 
+@pytest.mark.parametrize("text", ["a\n" + "1,5\n" * N, "x,a\n" + "0,5,1,7\n" * N])
+def test_decimal_commas_that_part_columns_too_are_refused_and_no_decimals_are_lost(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FormatError, match="Where the comma is the decimal sign, part the columns by semicolons"):
+        read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0))
+
+
+def test_empty_cells_at_the_end_of_lines_are_no_columns(tmp_path: Path) -> None:
+    read = read_foreign(table(tmp_path / "a.csv", "a,b\n" + "1.5,2.5,,\n" * N, kind="metal", rate_hz=100.0))
+    assert read.block("metal", 0, N).raw[0, 0].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("head", ["", "a;b\n"])
+def test_the_mark_that_spreadsheets_begin_a_table_with_costs_no_record_and_no_name(tmp_path: Path, head: str) -> None:
+    said = {"value_columns": ["a", "b"]} if head else {}
+    text = "\ufeff" + head + "1,5;2,5\n" * N
+    read = read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0, **said))
+    assert len(read.block("metal", 0, N)) == N
+
+
 @pytest.mark.parametrize("head", ["", "x;first, V;second, V\n"])
 def test_a_table_with_decimal_commas_is_the_same_table(tmp_path: Path, head: str) -> None:
     said = {"kind": "metal", "rate_hz": 100.0}
