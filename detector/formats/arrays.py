@@ -87,8 +87,8 @@ def read_csv(path: Path) -> ForeignRecording:
         raise FormatError(f"{path} has headings and no records. Copy it again.")
     if any(_cells(line, delimiter) > len(names) for line in lines[headed:]):
         raise FormatError(
-            f"{path} has lines of more cells than its first one ({len(names)}). Where the comma is the decimal sign, part "
-            "the columns by semicolons."
+            f"{path} has lines of more cells than its first one ({len(names)}). Where the comma is the decimal sign, "
+            "part the columns by semicolons."
         )
     if not headed:
         names = [str(i) for i in range(len(names))]

@@ -97,14 +97,14 @@ class Description(BaseModel):
         except SampleError as e:
             raise FormatError(f"The description does not fit the array: {e}.") from e
 
-
     def _refuse_other_units(self) -> None:
         """Against the rate where it is stated: one that is guessed from the step says little of the head's pulses."""
         last_s, every = LATEST_GATE_S, "no gate is so late"
         least_hz, below = LEAST_HZ, "those of any metal detector"
         mend = ""
         if self.rate_hz:
-            last_s, least_hz, mend = 1.0 / self.rate_hz, self.rate_hz, ", or correct rate_hz"
+            last_s, least_hz = 1.0 / self.rate_hz, self.rate_hz
+            mend = ", or correct rate_hz; of a logger that is faster than the head keep every n-th record"
             every = f"a record comes every {last_s:g} s, after its last gate"
             below = f"the {least_hz:g} records per second that are measured with it"
         if self.gate_times_s and max(self.gate_times_s) >= last_s:

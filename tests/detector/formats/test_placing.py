@@ -113,6 +113,7 @@ def test_places_in_millimetres_are_asked_about(tmp_path: Path) -> None:
         ({"kind": "metal-pi", "gate_times_s": [20.0, 50.0, 100.0]}, "gate_times_s go up to 100 s"),
         ({"kind": "metal-pi", "gate_times_s": [0.02, 0.05, 0.1]}, "gate_times_s go up to 0.1 s"),
         ({"kind": "metal-cw", "frequencies_hz": [2.4, 19.2]}, "frequencies_hz begin at 2.4 Hz"),
+        ({"kind": "metal-cw", "frequencies_hz": [24.0, 80.0]}, "of a logger that is faster than the head keep every"),
     ],
 )
 def test_gates_and_frequencies_in_another_unit_are_refused(tmp_path: Path, said: dict[str, object], why: str) -> None:
