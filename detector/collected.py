@@ -18,7 +18,7 @@ from detector.pipeline import Absence, Pipeline
 from detector.profile import Profile
 from detector.recording.playing import Played
 from detector.samples import DeviceDescription, SampleBlock, Silence, StreamKind
-from detector.score.matching import HALO_MARGIN_M
+from detector.score.matching import HALO_MARGIN_M, refuse_too_wide
 from detector.score.trial import place_of
 
 SEARCH_RADIUS_M: Final = 0.15
@@ -83,6 +83,7 @@ def collect(
     items : its records in time order, and between them what gave a stream up or balanced it, as in a replay
     profile : as the session had it, with the length of the pulse that the head stated
     """
+    refuse_too_wide(truth)
     stages = ("radar_alarm", "metal_alarm", "radar_search", "metal_search")
     wide = profile.model_copy(
         update={s: getattr(profile, s).model_copy(update={"false_alarms_per_m": 1.0}) for s in stages}

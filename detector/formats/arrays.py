@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -73,12 +74,22 @@ def read_csv(path: Path) -> ForeignRecording:
     delimiter = next((d for d in ";\t" if all(d in line for line in lines)), ",")
     if delimiter == ";":
         # spreadsheets part by semicolons where the comma is the decimal sign
+        if any(map(_number_with(",").search, lines[1:])) and any(map(_number_with(r"\.").search, lines[1:])):
+            raise FormatError(
+                f"{path} writes numbers with commas and with points: one of them parts thousands. Write them with one "
+                "decimal sign and nothing between thousands."
+            )
         lines[1:] = [line.replace(",", ".") for line in lines[1:]]
         lines[0] = lines[0].replace(",", ".") if all(map(_is_european, lines[0].split(";"))) else lines[0]
     names = [cell.strip().strip('"') for cell in lines[0].split(delimiter)]
     headed = not all(_is_number(cell) for cell in names)
     if len(lines) == int(headed):
         raise FormatError(f"{path} has headings and no records. Copy it again.")
+    if any(_cells(line, delimiter) > len(names) for line in lines[headed:]):
+        raise FormatError(
+            f"{path} has lines of more cells than its first one ({len(names)}). Where the comma is the decimal sign, "
+            "part the columns by semicolons."
+        )
     if not headed:
         names = [str(i) for i in range(len(names))]
     if len(set(names)) != len(names):
@@ -97,6 +108,16 @@ def read_csv(path: Path) -> ForeignRecording:
         raise FormatError(f"{path} holds something else than numbers ({e}). Correct it.") from e
     beside: dict[str, NDArray[Any]] = {c: table[:, len(values) + i] for i, c in enumerate(special)}
     return recording_from(path, description, table[:, : len(values)], {**beside, **exact})
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many, without empty ones at the end; of words in quotes, which may hold the delimiter, nothing is said."""
+    return 0 if '"' in line else line.rstrip().rstrip(delimiter).count(delimiter) + 1
+
+
+def _number_with(sign: str) -> re.Pattern[str]:
+    """A whole cell between semicolons; words and dates beside the numbers may hold either sign."""
+    return re.compile(rf"(?:^|;)\s*[-+]?\d*{sign}\d+(?:[eE][-+]?\d+)?\s*(?:;|$)")
 
 
 def _is_european(cell: str) -> bool:

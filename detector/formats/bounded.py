@@ -45,9 +45,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """A whole text file; bytes that are no UTF-8 become replacement characters. See :func:`size_of`."""
+    """A whole text file, without the mark that spreadsheets begin it with.
+
+    Bytes that are no UTF-8 become replacement characters. See :func:`size_of`.
+    """
     size_of(path, _MOST_TEXT)
-    return path.read_bytes().decode("utf-8", "replace")
+    return path.read_bytes().decode("utf-8-sig", "replace")
 
 
 def records_in(path: Path, data: bytes, start: int, dtype: np.dtype[Any]) -> NDArray[Any]:

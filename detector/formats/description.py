@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detector.errors import FormatError, SampleError
 from detector.formats.bounded import read_text, twin
 from detector.samples import SAMPLE_TYPES, StreamDescription, StreamKind
+
+LATEST_GATE_S: Final = 0.1
+"""The longest decays that are looked at, of large bombs, end at a quarter of it."""
+LEAST_HZ: Final = 10.0
+"""Continuous waves for metal begin at some 30 Hz."""
 
 
 class Description(BaseModel):
@@ -71,16 +76,7 @@ class Description(BaseModel):
         rate = self.rate_hz or (0.25 / self.step_m if self.step_m >= 1e-4 else 0.0)
         if rate == 0.0:
             raise FormatError("The description gives neither rate_hz nor step_m. Add one of them.")
-        if max(self.gate_times_s, default=0.0) >= 1.0 / rate:
-            raise FormatError(
-                f"gate_times_s go up to {max(self.gate_times_s):g} s, and a record comes every {1.0 / rate:g} s, after "
-                "its last gate. Write gates in s (20e-6 is 20 us), or correct rate_hz."
-            )
-        if min(self.frequencies_hz, default=rate) < rate:
-            raise FormatError(
-                f"frequencies_hz begin at {min(self.frequencies_hz):g} Hz, below the {rate:g} records per second that "
-                "are measured with it. Write them in Hz, or correct rate_hz."
-            )
+        self._refuse_other_units()
         try:
             return StreamDescription(
                 stream_id=0,
@@ -100,6 +96,26 @@ class Description(BaseModel):
             )
         except SampleError as e:
             raise FormatError(f"The description does not fit the array: {e}.") from e
+
+    def _refuse_other_units(self) -> None:
+        """Against the rate where it is stated: one that is guessed from the step says little of the head's pulses."""
+        last_s, every = LATEST_GATE_S, "no gate is so late"
+        least_hz, below = LEAST_HZ, "those of any metal detector"
+        mend = ""
+        if self.rate_hz:
+            last_s, least_hz = 1.0 / self.rate_hz, self.rate_hz
+            mend = ", or correct rate_hz; of a logger that is faster than the head keep every n-th record"
+            every = f"a record comes every {last_s:g} s, after its last gate"
+            below = f"the {least_hz:g} records per second that are measured with it"
+        if self.gate_times_s and max(self.gate_times_s) >= last_s:
+            raise FormatError(
+                f"gate_times_s go up to {max(self.gate_times_s):g} s, and {every}. Write gates in s (20e-6 is 20 us)"
+                f"{mend}."
+            )
+        if self.frequencies_hz and min(self.frequencies_hz) < least_hz:
+            raise FormatError(
+                f"frequencies_hz begin at {min(self.frequencies_hz):g} Hz, below {below}. Write them in Hz{mend}."
+            )
 
 
 def describe(path: Path) -> Description:

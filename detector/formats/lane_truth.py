@@ -114,5 +114,6 @@ def _number(
         value = math.nan
     if not least <= value <= most:
         to = "on" if most == 1e6 else f"to {most:g}"
-        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} {to}. Mend it.")
+        longer = " Write what is longer as several." * (most == LARGEST_OBJECT_M)
+        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} {to}. Mend it.{longer}")
     return value

@@ -27,7 +27,7 @@ def with_places_told(read: ForeignRecording) -> ForeignRecording:
             continue
         if len(known) == 1:
             said.append(f"{stream.name}: the place never moves from {known[0] * 1e-6:g} m, so no record has a place.")
-            blocks = tuple(_nowhere(b) if b.stream is stream else b for b in blocks)
+            blocks = tuple(_nowhere(b) if b.stream == stream else b for b in blocks)
             continue
         if nowhere := int(np.count_nonzero(um == NO_ODOMETER)):
             said.append(f"{stream.name}: {nowhere} of {len(um)} records have no place.")

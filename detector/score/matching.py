@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from detector.detections import LabelClass, TrueObject
+from detector.detections import LARGEST_OBJECT_M, LabelClass, TrueObject
+from detector.errors import TruthError
 
 HALO_MARGIN_M = 0.10
 """Added to half the target's extent (CWA 14747-1 practice; printed in every report)."""
@@ -34,6 +35,23 @@ class Match:
     """Detections inside a halo whose object has another one already."""
     outside: tuple[int, ...]
     """Detections outside every halo: false alarms, unless the ground holds unlisted objects."""
+
+
+def refuse_too_wide(truth: Sequence[TrueObject]) -> None:
+    """A recording may hold a truth from before sizes were looked at: its halo would cover the lane.
+
+    Raises
+    ------
+    TruthError
+        names the first object that is wider than any.
+    """
+    for o in truth:
+        if 2 * o.half_extent_m > LARGEST_OBJECT_M:
+            raise TruthError(
+                f"By the recording's truth a {o.kind or o.label} at {o.x_m:g} m is {2 * o.half_extent_m:g} m wide; the "
+                f"most is {LARGEST_OBJECT_M:g} m. Perhaps it was in cm. Mend the truth and import it again, or give "
+                "one of its own (score --truth)."
+            )
 
 
 def distance(o: TrueObject, d: Found) -> float:

@@ -227,7 +227,8 @@ def _number(where: str, name: str, v: Any, least: float, most: float = MOST_M, m
         value = math.nan
     if not least <= value <= most:
         unit = " of metres" * name.endswith("_m")
-        raise TruthError(f"{where}: {name} is {v!r}; it is a number{unit} from {least:g} to {most:g}.")
+        longer = " Write what is longer as several." * (most == LARGEST_OBJECT_M)
+        raise TruthError(f"{where}: {name} is {v!r}; it is a number{unit} from {least:g} to {most:g}.{longer}")
     return value
 
 

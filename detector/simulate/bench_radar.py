@@ -56,11 +56,16 @@ class BenchRadar:
 
 
 class RadarBench:
-    """A radar that goes on sampling while the plate before it is moved. All noise is from the seed."""
+    """A radar that goes on sampling while the plate before it is moved. All noise is from the seed.
+
+    The hand that places the plate has numbers of its own: where it puts it the n-th time does not hang on how many
+    A-scans came before.
+    """
 
     def __init__(self, head: BenchRadar, seed: int) -> None:
         self.head = head
         self._rng = np.random.default_rng(seed)
+        self._hand = np.random.default_rng((seed, 1))
         self.n = 0
         self._distance_m: float | None = None
 
@@ -69,7 +74,7 @@ class RadarBench:
         if distance_m is None:
             self._distance_m = None
         else:
-            self._distance_m = distance_m + self.head.placing_m * float(self._rng.normal())
+            self._distance_m = distance_m + self.head.placing_m * float(self._hand.normal())
 
     def clean(self) -> F8:
         """(samples,) without noise."""

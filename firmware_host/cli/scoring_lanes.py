@@ -19,6 +19,7 @@ from detector.formats.foreign import LEFT_OUT
 from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
 from detector.recording.reader import Recording
+from detector.score.matching import refuse_too_wide
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
 from detector.scoring import Chain, Scored, score_recording
@@ -68,6 +69,7 @@ def answer(q: Question) -> Scored | Failure:
     try:
         with reading(q.file) as r:
             truth = q.truth or LaneTruth(tuple(r.truth()), soil_of(r.note))
+            refuse_too_wide(truth.objects)
             if not truth.soil:
                 truth = replace(truth, soil=soil_of(r.note))
             if not truth.width_m > 0:

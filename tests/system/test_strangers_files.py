@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,21 @@ def test_a_size_in_another_unit_is_refused_and_finds_no_mine(tmp_path: Path, wid
     (tmp_path / "bare").mkdir()
     bare = lane(tmp_path / "bare" / "a.h5", ascans())
     assert "a number of metres from 0 to 3" in run(1, "score", bare, "--truth", table)
+
+
+def test_a_size_in_another_unit_that_a_recording_holds_since_before_finds_no_mine(tmp_path: Path) -> None:
+    run(0, "import", lane(tmp_path / "a.h5", ascans(), [{"class": "mine", "x_m": 1.5}]), tmp_path / "ours.h5")
+    bare = run(0, "score", tmp_path / "ours.h5")
+    assert "POD 0/1" in bare
+    with open_recording(tmp_path / "ours.h5") as r:
+        device, blocks, (mine,) = r.device, list(r.blocks(4096)), r.truth()
+    with RecordingWriter(tmp_path / "old.h5", device, software="a test", created_utc_ns=0) as writer:
+        for block in blocks:
+            writer.write(block)
+        writer.truth([replace(mine, half_extent_m=5.5)])
+    said = run(1, "score", tmp_path / "old.h5")
+    assert "a mine at 1.5 m is 11 m wide; the most is 3 m. Perhaps it was in cm." in said
+    assert "11 m wide" in run(1, "train", tmp_path / "old.h5", "--out", tmp_path / "m.json", "--scenes", "0")
 
 
 def test_a_surface_that_comes_later_than_it_is_sought_is_explained(tmp_path: Path) -> None:

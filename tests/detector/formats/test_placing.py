@@ -113,12 +113,70 @@ def test_places_in_millimetres_are_asked_about(tmp_path: Path) -> None:
         ({"kind": "metal-pi", "gate_times_s": [20.0, 50.0, 100.0]}, "gate_times_s go up to 100 s"),
         ({"kind": "metal-pi", "gate_times_s": [0.02, 0.05, 0.1]}, "gate_times_s go up to 0.1 s"),
         ({"kind": "metal-cw", "frequencies_hz": [2.4, 19.2]}, "frequencies_hz begin at 2.4 Hz"),
+        ({"kind": "metal-cw", "frequencies_hz": [24.0, 80.0]}, "of a logger that is faster than the head keep every"),
     ],
 )
 def test_gates_and_frequencies_in_another_unit_are_refused(tmp_path: Path, said: dict[str, object], why: str) -> None:
     columns = 3 if "gate_times_s" in said else 4
     with pytest.raises(FormatError, match=why):
         read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), rate_hz=100.0, **said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "metal-pi", "gate_times_s": [1e-4, 5e-3, 25e-3]},  # of a head for bombs
+        {"kind": "metal-cw", "frequencies_hz": [30.0, 90.0, 330.0]},
+    ],
+)
+def test_slow_heads_are_not_held_against_a_rate_that_is_guessed_from_their_step(
+    tmp_path: Path, said: dict[str, object]
+) -> None:
+    columns = 3 if "gate_times_s" in said else 6
+    stream = read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), step_m=0.005, **said)).device.stream(0)
+    assert stream.rate_hz == 50.0
+    assert stream.axis == tuple(said.get("gate_times_s", said.get("frequencies_hz")))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"kind": "metal-pi", "gate_times_s": [20.0, 50.0, 100.0]}, "gate_times_s go up to 100 s, and no gate is so"),
+        ({"kind": "metal-cw", "frequencies_hz": [2.4, 19.2]}, "below those of any metal detector. Write them in Hz.$"),
+    ],
+)
+def test_other_units_are_refused_without_a_stated_rate_too(tmp_path: Path, said: dict[str, object], why: str) -> None:
+    columns = 3 if "gate_times_s" in said else 4
+    with pytest.raises(FormatError, match=why):
+        read_foreign(table(tmp_path / "a.csv", rows(0.01, columns - 1), step_m=0.005, **said))
+
+
+def test_a_table_with_commas_and_points_is_refused_and_its_thousands_are_not_taken_for_ones(tmp_path: Path) -> None:
+    text = "a;b\n" + "1,234;0.5\n" * N
+    with pytest.raises(FormatError, match="with commas and with points"):
+        read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0))
+    words = "a;b;said;day\n" + "1.5;2.5;here, there;2026.11.26\n" * N
+    read = read_foreign(table(tmp_path / "b.csv", words, kind="metal", rate_hz=100.0, value_columns=["a", "b"]))
+    assert read.block("metal", 0, N).raw[0, 0].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("text", ["a\n" + "1,5\n" * N, "x,a\n" + "0,5,1,7\n" * N])
+def test_decimal_commas_that_part_columns_too_are_refused_and_no_decimals_are_lost(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FormatError, match="Where the comma is the decimal sign, part the columns by semicolons"):
+        read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0))
+
+
+def test_empty_cells_at_the_end_of_lines_are_no_columns(tmp_path: Path) -> None:
+    read = read_foreign(table(tmp_path / "a.csv", "a,b\n" + "1.5,2.5,,\n" * N, kind="metal", rate_hz=100.0))
+    assert read.block("metal", 0, N).raw[0, 0].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("head", ["", "a;b\n"])
+def test_the_mark_that_spreadsheets_begin_a_table_with_costs_no_record_and_no_name(tmp_path: Path, head: str) -> None:
+    said = {"value_columns": ["a", "b"]} if head else {}
+    text = "\ufeff" + head + "1,5;2,5\n" * N
+    read = read_foreign(table(tmp_path / "a.csv", text, kind="metal", rate_hz=100.0, **said))
+    assert len(read.block("metal", 0, N)) == N
 
 
 @pytest.mark.parametrize("head", ["", "x;first, V;second, V\n"])

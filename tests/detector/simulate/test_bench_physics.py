@@ -77,3 +77,16 @@ def test_a_plate_answers_when_light_has_gone_there_and_back() -> None:
     at = float(np.argmax(echo)) * head.interval_s
     assert at == pytest.approx(head.time_zero_s + 0.6 / 299_792_458.0, abs=head.interval_s)
     assert echo.max() == pytest.approx(head.echo_at_1_m / 0.3, rel=0.01)
+
+
+def test_where_a_hand_puts_the_plate_does_not_hang_on_how_long_the_radar_ran_before() -> None:
+    def placed(waits: tuple[int, ...]) -> list[float | None]:
+        bench, out = RadarBench(BenchRadar(placing_m=0.001), 1), []
+        for n in waits:
+            bench.take(n)
+            bench.show(0.3)
+            out.append(bench._distance_m)
+        return out
+
+    assert placed((1, 5, 2)) == placed((7, 1, 3))
+    assert len(set(placed((1, 1, 1)))) == 3

@@ -75,8 +75,8 @@ def test_a_radar_before_a_plate_is_measured_step_by_step(tmp_path: Path) -> None
     (result,) = report.results
     assert not result.refusal
     zero = result.figure("time zero")
-    # when the plate is moved is not up to the seed: 95 % bounds miss one time in twenty, twice as wide ones hardly ever
-    assert abs(head.time_zero_s - (zero.low + zero.high) / 2) <= zero.high - zero.low
+    # 95 % bounds: where the hand of this seed puts the plate does not hang on the clock
+    assert zero.low <= head.time_zero_s <= zero.high
     assert result.figure("echo of the plate at 0.3 m").value == pytest.approx(head.echo_at_1_m / 0.3, rel=0.02)
 
 
