@@ -77,6 +77,7 @@ class MetalSegment:
         """Rows that alarmed before the first ground was judged by the ground that follows."""
         self._unread = 0
         """Records at the start that hold a value that is no number."""
+        self._blind = False
 
     def _turn_log(self) -> TurnLog | None:
         nominal = self._chain.search.state.nominal
@@ -117,7 +118,12 @@ class MetalSegment:
 
     @property
     def untested(self) -> int:
-        return self._unread + (self._stage.untested if self._stage else 0)
+        without_ground = self._stage.untested if self._stage else 0
+        return self._unread + (self._track.end if self._blind else without_ground)
+
+    @property
+    def blind(self) -> bool:
+        return self._blind
 
     def _show(self, stage: str, first: int, rows: NDArray[Any]) -> None:
         """Give rows (n, channels, width) to whoever watches the stage."""
@@ -165,6 +171,7 @@ class MetalSegment:
 
     def finish(self) -> Given:
         out = self._chain.finish()
+        self._blind = self._chain.response.too_short
         given = self._at_once(out)
         given.alarms += self._alarms(out)
         if self._stage is not None:

@@ -149,6 +149,11 @@ class RadarSegment:
     def untested(self) -> int:
         return self._silent + self._antennas.untested
 
+    @property
+    def blind(self) -> bool:
+        scans = self._track.end * self._stream.channels
+        return 0 < scans <= self._antennas.untested
+
     def watcher(self, stage: str, first: int = -1) -> Callable[[NDArray[Any]], None] | None:
         """Who must be given the rows of that stage, None if nobody watches; first : number of the first row."""
         watching = self._watchers.get(stage)

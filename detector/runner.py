@@ -79,8 +79,8 @@ class Runner:
         self._open = False
         """Whether the present segment has a record."""
         self._last_seq: int | None = None
-        self._last_tick = -EVER
-        """Of the last record that went into a chain."""
+        self._begun_tick = self._last_tick = -EVER
+        """Of the first record of the present segment, and of the last one that went into a chain."""
         self._ended_tick: int | None = None
         self._silent_until: int | None = None
         """Tick up to which the stream is given up; None while it is not silent."""
@@ -194,7 +194,7 @@ class Runner:
             self._absent(self._last_tick, EVER)
         elif not self._stream.step_m:  # an odometer triggers nothing while the head stands still
             self._absent(self._last_tick + self._slack, EVER)
-        given = self._segment.finish()
+        given = self._finish_segment()
         self._count(given)
         return given
 
@@ -220,7 +220,9 @@ class Runner:
         self._run(block[start:], given)
 
     def _run(self, block: SampleBlock, given: Given) -> None:
-        self._segments += not self._open
+        if not self._open:
+            self._segments += 1
+            self._begun_tick = int(block.tick[0])
         self._open = True
         given.add(self._segment.process(block))
         self._last_tick = int(block.tick[-1])
@@ -252,8 +254,15 @@ class Runner:
                 self._marked[mark] += int(np.count_nonzero(record & np.uint8(mark)))
 
     def _end_segment(self) -> Given:
-        given = self._segment.finish()
+        given = self._finish_segment()
         self._untested += self._segment.untested
         self._segment = self._fresh()
         self._open = False
+        return given
+
+    def _finish_segment(self) -> Given:
+        given = self._segment.finish()
+        if self._open and self._segment.blind:
+            # a sensor that could test nothing there did not "not alarm"
+            self._absent(self._begun_tick - 1, self._last_tick + 1)
         return given

@@ -67,6 +67,10 @@ class Segment(Protocol):
     def taps(self) -> tuple[str, ...]: ...
     @property
     def untested(self) -> int: ...
+    @property
+    def blind(self) -> bool:
+        """Whether it has ended with too little ground to test any of its records."""
+        ...
 
 
 class Track:

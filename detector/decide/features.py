@@ -42,8 +42,8 @@ class RadarShape:
 
 
 def _floor(sigma: F8, rows: F8) -> F8:
-    """Noise of no value is 0."""
-    return np.maximum(sigma, 1e-12 * float(np.abs(rows).max(initial=0.0)) + 1e-300)
+    """Noise of no value is 0, and neither is its square."""
+    return np.maximum(sigma, 1e-12 * float(np.abs(rows).max(initial=0.0)) + 1e-150)
 
 
 def _empty() -> F8:

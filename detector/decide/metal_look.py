@@ -30,7 +30,7 @@ def swept_look(
     axis : gate times, s, or () ; step_m : between readings
     """
     sigma = difference_sigma(gates)
-    floor = 1e-12 * float(np.abs(gates).max(initial=0.0)) + 1e-300
+    floor = 1e-12 * float(np.abs(gates).max(initial=0.0)) + 1e-150  # a number, squared too
     sigma = np.maximum(sigma, floor)
     squares = magnitude = 0.0
     for j in range(-half, half + 1):

@@ -30,6 +30,10 @@ _MOST_SLOWER = 4
 _START_PASSES = 3
 """Over the first ground of a segment, to find which of it is no ground."""
 
+_ENOUGH = 1.5
+"""Half windows of the baselines that a segment must be long: metal in the middle of a shorter one is half of its ground
+and is taken for it."""
+
 _REACH = 3.0
 """Standard deviations that a filter reaches to either side: 0.3 % of it is cut off."""
 
@@ -120,6 +124,7 @@ class Response:
         self._turned = SoilCoordinates(2 * half + 1, self._wide // 2, geometry.channels, r) if moves else None
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
+        self._least = math.ceil(_ENOUGH * half) if moves else 0
         # before the newest change of it, and since
         self._noise: F8 = np.zeros((2, geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
@@ -150,6 +155,11 @@ class Response:
     def steady(self) -> bool:
         """Whether each cell that ends brings the energy of one: rows may then reach over a change of the noise."""
         return bool(self._at[0])
+
+    @property
+    def too_short(self) -> bool:
+        """Of a segment that has ended: whether it was too short to tell metal from its ground."""
+        return int(self._at[0]) < self._least
 
     def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).

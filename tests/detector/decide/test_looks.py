@@ -8,6 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from detector.decide import growing
 from detector.decide.evidence import sensor_features, sensor_model_from
+from detector.decide.features import metal_shape
 from detector.decide.growing import grow
 from detector.decide.metal_look import swept_look
 from detector.decide.radar_look import aligned_look
@@ -88,6 +89,18 @@ def test_a_metal_footprint_is_in_metres_whatever_the_reading_rate() -> None:
         assert found["metal_footprint_m"] == pytest.approx(2.3548 * 0.08, rel=0.1)
         assert found["metal_flank_likeness"] > 0.99
         assert 10 ** found["metal_log_tau"] == pytest.approx(80e-6, rel=0.15)
+
+
+@pytest.mark.parametrize("wave", [False, True])
+def test_an_alarm_round_which_every_reading_is_the_same_is_described_all_the_same(wave: bool) -> None:
+    frequencies = (1e3, 4e3, 1.6e4)
+    times = (1e-5, 2e-5, 4e-5, 8e-5, 1.6e-4, 3.2e-4)
+    axes = {"frequencies": frequencies, "axis": ()} if wave else {"axis": times}
+    told = metal_shape(
+        np.zeros((50, 6)), 25, np.ones(6), 5, soil_share=0.5, width_m=0.1, score=2.0, step_m=0.01, **axes
+    )
+    assert told[FEATURES.index("metal_score")] == 2.0
+    assert not np.isinf(told).any()
 
 
 def test_a_time_constant_is_found_beside_the_soils_answer() -> None:
