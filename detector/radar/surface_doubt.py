@@ -14,11 +14,12 @@ U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
 
 CLEAR: Final = 12.0
-"""Peak over median magnitude of an A-scan that shows its surface. Band-passed noise reaches it once in a thousand A-scans
-or less; the first A-scans of simulated heads have 60 to 5000, those of real ones 27 to 6000 but one, which has 3."""
-BEYOND: Final = 10.0
+"""Peak over median magnitude of an A-scan that shows its surface. Band-passed noise reaches it once in a thousand
+A-scans or less; the first A-scans of simulated heads have 60 to 5000, those of real ones 27 to 6000, but for an empty
+one, which has 3."""
+BEYOND: Final = 5.0
 """What is this much stronger than the gate is the direct wave or a reflector, and the gate holds the filter's
-ringing before it, which matches A-scan by A-scan. Real files, gained ones too, stay below 4."""
+ringing before it, which matches A-scan by A-scan. Real files stay below 4, where no surface was lost."""
 MOST: Final = 0.5
 """Share of lost A-scans from which on those between match by chance: white noise matches in 2 to 60 %."""
 PROOF: Final = 20
@@ -41,5 +42,5 @@ class SurfaceDoubt:
         self._state = np.zeros((len(gates), 4))
 
     def process(self, aligned: F4, lost: U1) -> U1:
-        """(n, channels, samples) aligned and (n, channels) lost, to (n, channels) 1 where no surface is to be relied on."""
+        """(n, channels, samples) aligned and (n, channels) lost; (n, channels) 1 where there may be no surface."""
         return doubt_surfaces(aligned, lost, self._gates, CLEAR, BEYOND, MOST, PROOF, self._memory, self._state)
