@@ -20,6 +20,7 @@ from detector.radar.height import Height, HeightSettings
 from detector.radar.prescreener import DepthBins, Prescreener, PrescreenerSettings, prescreener_latency
 from detector.radar.search import CausalEnergy, CausalSettings
 from detector.radar.stepped import Stepped, SteppedSettings
+from detector.radar.surface_doubt import SurfaceDoubt
 from detector.radar.time_zero import Alignment, TimeZeroSettings, find_surfaces, time_zero
 from detector.radar.trust import Trust, TrustSettings
 from detector.samples import Mark
@@ -156,6 +157,7 @@ class RadarChain:
         self._scaled = geometry.lsb > 0.0 or beginning is not None
         self._surface: I8 | None = None
         self._time_zero: Alignment | None = None
+        self._doubt: SurfaceDoubt | None = None
         self._height: Height | None = None
         self._curve: F4 = np.empty((0, 0), np.float32)
         self._prescreener: Prescreener | None = None
@@ -223,6 +225,9 @@ class RadarChain:
         assert self._causal is not None
         search = self._causal.process(aligned, lost)
         marks = self._trust.process(raw, self._deep(raw.shape[2]), ascans)
+        if self._doubt is not None:
+            # the background goes on learning from what matches: only the mark says that it may be by chance
+            lost = self._doubt.process(aligned, lost)
         marks[lost > 0] |= np.uint8(Mark.SURFACE_LOST)
         return self._prescreen(out, marks, search, last=False)
 
@@ -306,6 +311,7 @@ class RadarChain:
         if self._time_zero is None:
             self._find(x)
             self._time_zero = time_zero(self._s.time_zero, self.geometry, self.surface)
+            self._doubt = SurfaceDoubt(self._time_zero.gates, self._s.time_zero.memory)
         aligned, _, lost = self._time_zero.process(x)
         return aligned, lost
 

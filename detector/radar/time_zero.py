@@ -58,7 +58,8 @@ class Alignment:
         min_match: float, min_level: float, memory: int,
     ) -> None:  # fmt: skip
         g = geometry
-        self._gates: I8 = np.stack((np.maximum(0, middle - half), np.minimum(g.samples, middle + half + 1)), axis=1)
+        self.gates: I8 = np.stack((np.maximum(0, middle - half), np.minimum(g.samples, middle + half + 1)), axis=1)
+        """(channels, 2) first and last + 1 sample compared."""
         self._max_lag = min(max(1, round(max_lag_ns * 1e-9 / g.dt_s)), (g.samples - 1) // 4)
         self._max_jump = max_jump_ns * 1e-9 / g.dt_s
         self._min_match = min_match
@@ -82,7 +83,7 @@ class Alignment:
     def arguments(self) -> tuple[Any, ...]:
         """What the kernel takes between the A-scans and what it fills, once it has begun."""
         return (
-            self._reference, self._gates, self._max_lag, self._stride, self._max_jump, self._min_match, self._min_level,
+            self._reference, self.gates, self._max_lag, self._stride, self._max_jump, self._min_match, self._min_level,
             self._memory, self._state,
         )  # fmt: skip
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
+
+import numpy as np
 
 from detector.formats.foreign import ForeignRecording
 from detector.formats.gprmax_lane import SIMULATED
@@ -94,7 +97,7 @@ def what_was_judged(
         out.append(f"{c.stream}: {c.received} records came, {not_judged}.")
         n = c.received * s.channels
         if s.kind is StreamKind.RADAR and c.surface_lost > LOST * n:
-            out.append(_no_surface(s, c.surface_lost, n, profile))
+            out.append(_no_surface(s, c.surface_lost, n, profile, foreign))
         if s.kind is not StreamKind.RADAR_SFCW and not s.step_m:
             out += _nominal(s, profile, foreign)
     out += not_so_deep(device, profile)
@@ -109,15 +112,32 @@ def _length(m: float) -> str:
     return f"{m:.3g} m" if m >= 1.0 else f"{100 * m:.3g} cm"
 
 
-def _no_surface(s: StreamDescription, lost: int, n: int, profile: Profile) -> str:
+def _no_surface(s: StreamDescription, lost: int, n: int, profile: Profile, foreign: ForeignRecording | None) -> str:
     zero = profile.radar.time_zero
-    most_ns = 1e9 * zero.search_periods / (s.centre_frequency_hz or 1e6 * profile.radar.centre_frequency_mhz)
-    return (
-        f"{s.name}: {lost} of {n} A-scans have no steady surface: depths there are guesses. It is sought up to "
-        f"{most_ns:.3g} ns (search_periods of the profile's radar.time_zero); "
-        "raise that where it comes later. Files whose direct wave was muted, or whose background was taken out, have "
-        "none: export them raw."
+    fc = s.centre_frequency_hz or 1e6 * profile.radar.centre_frequency_mhz
+    most_ns = 1e9 * zero.search_periods / fc
+    told = (
+        f"{s.name}: {lost} of {n} A-scans have no steady surface: depths there are guesses, and the ground does not "
+        f"count as swept. It is sought up to {most_ns:.3g} ns (search_periods of the profile's radar.time_zero); "
     )
+    at_ns = 0.0 if foreign is None else _strongest_ns(foreign, s)
+    if at_ns > most_ns:
+        told += (
+            f"the strongest echo lies at {at_ns:.3g} ns. If that is the direct wave, and no reflector, replay with "
+            f"search_periods = {math.ceil(1e-9 * at_ns * fc) + 1}. "
+        )
+    else:
+        told += "raise that where it comes later. "
+    return told + "Files whose direct wave was muted, or whose background was taken out, have none: export them raw."
+
+
+def _strongest_ns(foreign: ForeignRecording, s: StreamDescription) -> float:
+    """Where most A-scans of a stream are strongest, ns from the first sample."""
+    found = [
+        np.argmax(np.abs(raw - raw.mean(axis=2, keepdims=True)), axis=2).ravel()
+        for raw in (b.raw.astype(np.float64) for b in foreign.blocks if b.stream is s)
+    ]
+    return float(np.median(np.concatenate(found))) * s.sampling_interval_s * 1e9 if found else 0.0
 
 
 def not_so_deep(device: DeviceDescription, profile: Profile) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -230,7 +231,16 @@ def test_a_surface_that_comes_later_than_it_is_sought_is_explained(tmp_path: Pat
     late = np.roll(ascans(), 135, axis=1)  # at 7 ns of 8; at 1.5 GHz it is sought up to 4 ns
     late[:, :20] = late[:, 20:40]
     said = run(0, "replay", lane(tmp_path / "a.h5", late))
-    assert "of 150 A-scans have no steady surface: depths there are guesses. It is sought up to 4 ns" in said
+    assert "radar: 150 records came, 0 missing, 0 not tested, 150 not to be trusted" in said
+    assert "150 of 150 A-scans have no steady surface" in said
+    assert "It is sought up to 4 ns" in said
+    assert "the strongest echo lies at 7 ns" in said
+    wanted = re.search(r"search_periods = (\d+)", said)
+    assert wanted
+    profile = tmp_path / "late.toml"
+    profile.write_text(f"[radar.time_zero]\nsearch_periods = {wanted[1]}\n")
+    found = run(0, "replay", tmp_path / "a.h5", "--profile", profile)
+    assert "radar: 150 records came, 0 missing, 0 not tested, 0 not to be trusted" in found
     assert "no steady surface" not in run(0, "replay", lane(tmp_path / "b.h5", ascans()))
 
 
