@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.decide.metal_look import swept_look
+from detector.decide.metal_look import noise_of, swept_look
 from detector.decide.radar_look import aligned_look
 from detector.decide.wave_look import wave_look
 from detector.detections import FEATURES
-from detector.kernels.answer import difference_sigma
 from detector.kernels.patch import (
     column_energy,
     edge_histogram,
@@ -39,11 +38,6 @@ class RadarShape:
     """Below the surface echo."""
     speed_m_per_s: float
     """Wave speed whose hyperbola fits best."""
-
-
-def _floor(sigma: F8, rows: F8) -> F8:
-    """Noise of no value is 0, and neither is its square."""
-    return np.maximum(sigma, 1e-12 * float(np.abs(rows).max(initial=0.0)) + 1e-150)
 
 
 def _empty() -> F8:
@@ -180,7 +174,7 @@ def metal_shape(
     for name, value in swept_look(gates, row, decay, taps, half, axis, step_m).items():
         features[_INDEX[name]] = value
     if 2 * len(frequencies) == len(decay) and len(frequencies) >= 2:
-        for name, value in wave_look(decay, _floor(difference_sigma(gates), gates), frequencies, soil).items():
+        for name, value in wave_look(decay, noise_of(gates), frequencies, soil).items():
             features[_INDEX[name]] = value
     magnitude = np.abs(decay)
     total = 0.0

@@ -18,6 +18,11 @@ SLOPES_S: Final = {"10us": (5e-6, 30e-6), "30us": (20e-6, 90e-6), "90us": (60e-6
 _TAUS: Final = 40
 
 
+def noise_of(rows: F8) -> F8:
+    """(width,) standard deviation of each value of rows (n, width); none is 0, and neither is its square."""
+    return np.maximum(difference_sigma(rows), 1e-12 * float(np.abs(rows).max(initial=0.0)) + 1e-150)
+
+
 def swept_look(
     gates: F8, row: int, decay: F8, taps: F8, half: int, axis: tuple[float, ...], step_m: float
 ) -> dict[str, float]:
@@ -29,9 +34,7 @@ def swept_look(
     decay : (values,) matched-filter output there; taps, half : (half + 1,) that filter, centre outward
     axis : gate times, s, or () ; step_m : between readings
     """
-    sigma = difference_sigma(gates)
-    floor = 1e-12 * float(np.abs(gates).max(initial=0.0)) + 1e-150  # a number, squared too
-    sigma = np.maximum(sigma, floor)
+    sigma = noise_of(gates)
     squares = magnitude = 0.0
     for j in range(-half, half + 1):
         w = float(taps[abs(j)])

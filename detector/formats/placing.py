@@ -21,7 +21,7 @@ def with_places_told(read: ForeignRecording) -> ForeignRecording:
     said: list[str] = []
     blocks = read.blocks
     for stream in read.device.streams:
-        um = np.concatenate([np.empty(0, np.int64), *(b.odometer_um for b in blocks if b.stream is stream)])
+        um = np.concatenate([np.empty(0, np.int64), *(b.odometer_um for b in blocks if b.stream == stream)])
         known = np.unique(um[um != NO_ODOMETER])
         if len(um) < 2 or not len(known):
             continue

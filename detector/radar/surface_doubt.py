@@ -35,8 +35,6 @@ class SurfaceDoubt:
     memory : A-scans over which the lost are counted
     """
 
-    latency = 0
-
     def __init__(self, gates: I8, memory: int) -> None:
         self._gates, self._memory = gates, memory
         self._state = np.zeros((len(gates), 4))
