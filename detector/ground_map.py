@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from detector.recording.schema import GROUND_DTYPE
+from detector.recording.tables import TABLES
 
 Bool = NDArray[np.bool_]
 U1 = NDArray[np.uint8]
@@ -180,13 +180,13 @@ class GroundMap:
         return out, step
 
     def runs(self, lane: int, utc_ns: int) -> NDArray[Any]:
-        """(n,) of GROUND_DTYPE: everything that was reached, to be kept in a recording."""
+        """(n,) rows of the table `ground` of a recording: everything that was reached."""
         known = np.where(self.inside, self.states + 10 * self.doubted, 0).astype(np.uint8).T
         padded = np.pad(known, ((0, 0), (1, 1)))
         change = padded[:, 1:] != padded[:, :-1]
         row, first = np.nonzero(change[:, :-1] & (known > 0))
         _, last = np.nonzero(change[:, 1:] & (known > 0))
-        out = np.zeros(len(row), GROUND_DTYPE)
+        out = np.zeros(len(row), TABLES["ground"].dtype)
         out["lane"], out["utc_ns"], out["cell_m"] = lane, utc_ns, self.cell_m
         out["row"], out["first"], out["last"] = row, first, last
         out["state"], out["doubted"] = known[row, first] % 10, known[row, first] // 10

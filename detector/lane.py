@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detector.errors import LaneError
 from detector.positions import east_north_m, metres_per_degree
-from detector.recording.schema import LANE_DTYPE
+from detector.recording.tables import TABLES
 
 F8 = NDArray[np.float64]
 
@@ -131,7 +131,7 @@ class Lane:
         return float(latitude[0]), float(longitude[0])
 
     def rows(self, number: int, utc_ns: int, asked: int) -> NDArray[Any]:
-        """(n,) of LANE_DTYPE, to be kept in a recording."""
+        """(n,) rows of the table `lanes` of a recording."""
         nan = float("nan")
         a = self.anchor or _NOWHERE
         name = self.name.encode()[:64].decode(errors="ignore").encode()
@@ -140,7 +140,7 @@ class Lane:
             latitude, longitude = self.to_earth(ring[:, 0], ring[:, 1])
             for (x, y), lat, lon in zip(ring, latitude, longitude, strict=True):
                 rows.append((number, utc_ns, name, k, x, y, lat, lon, nan, asked))
-        return np.array(rows, LANE_DTYPE)
+        return np.array(rows, TABLES["lanes"].dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def typed_lane(size: str, start: str = "", heading: str = "") -> Lane:
 
 
 def kept_lanes(rows: NDArray[Any]) -> dict[int, tuple[Lane, int]]:
-    """Lanes of a recording by number, each with the passes that were asked for; from rows of LANE_DTYPE."""
+    """Lanes of a recording by number, each with the passes that were asked for; from rows of the table `lanes`."""
     out = {}
     for number in np.unique(rows["lane"]):
         mine = rows[rows["lane"] == number]

@@ -18,11 +18,12 @@ import numpy as np
 
 from detector.detections import Label
 from detector.errors import RecordingError
-from detector.recording import schema
 from detector.recording.entries import Entry, chained
 from detector.recording.journal import hold, sync_folder
 from detector.recording.reader import open_recording
+from detector.recording.rows import row_of, stored
 from detector.recording.stored_tables import Correction
+from detector.recording.tables import TABLES
 
 
 def append_labels(path: Path, labels: Sequence[Label]) -> None:
@@ -42,12 +43,12 @@ def append_corrections(path: Path, corrections: Sequence[Correction]) -> None:
 
 
 def _append(path: Path, table: str, items: Sequence[Any]) -> None:
-    dtype, text = schema.TABLES[table]
-    rows = np.array([schema.row_of(dtype, item) for item in items], dtype)
+    dtype = TABLES[table].dtype
+    rows = np.array([row_of(dtype, item) for item in items], dtype)
     with amended(path) as file:
         if table not in file:
-            made = file.create_dataset(table, (0,), schema.stored(dtype), maxshape=(None,), chunks=(16,))
-            made.attrs["description"] = text
+            made = file.create_dataset(table, (0,), stored(dtype), maxshape=(None,), chunks=(16,))
+            made.attrs["description"] = TABLES[table].text
         dataset = file[table]
         start = dataset.shape[0]
         rows = rows.astype(dataset.dtype)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.errors import RecordingError
-from detector.recording import schema
 from detector.recording.entries import ENDED, RECORDING, chained, stream_target
 from detector.recording.journal import JournalReader, journal_of
 from detector.recording.reader import Recording, open_recording
+from detector.recording.tables import TABLES, UNCHAINED
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def verify(path: Path) -> Verdict:
         minor = int(recording.schema_version.partition(".")[2] or 0)
         if len(chain):
             _follow(recording, verdict)
-        elif minor >= schema.ADDED_IN["digests"]:
+        elif minor >= TABLES["digests"].since:
             verdict.problems.append("the chain of digests is empty: it was taken out, or the file was never begun")
     journal = journal_of(path)
     if journal.exists():
@@ -96,7 +96,7 @@ def _follow(recording: Recording, verdict: Verdict) -> None:
         before = stored  # so that one damage does not hide what comes after it
         verdict.digests.append(stored.hex())
     verdict.n_digests = len(chain)
-    for target in [*names, *(t for t in schema.TABLES if t not in schema.UNCHAINED)]:
+    for target in [*names, *(t for t in TABLES if t not in UNCHAINED)]:
         surplus = recording.n_rows(target) - rows[target]
         if surplus > 0 and verdict.closed:
             verdict.problems.append(

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from detector.errors import RecordingError
-from detector.recording import schema
 from detector.recording.entries import DIGEST_BYTES, chained
 from detector.recording.reader import Recording
+from detector.recording.tables import TABLES
 
 
 class Proof:
@@ -59,7 +59,7 @@ def proof_of(file: Recording, journal: bool, damage: list[str]) -> Proof | None:
     That is so for files of a format older than the chain; and, which is added to `damage`, where the chain is gone and
     there is no journal either, so that there is nothing else to recover from.
     """
-    if int(file.schema_version.partition(".")[2] or 0) < schema.ADDED_IN["digests"]:
+    if int(file.schema_version.partition(".")[2] or 0) < TABLES["digests"].since:
         return None
     digests: list[tuple[str, int, int, bytes, bytes]] = []
     before = b""

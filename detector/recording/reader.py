@@ -20,6 +20,7 @@ from detector.recording.hdf5 import DAMAGE, check_storage, check_texts, file_at,
 from detector.recording.journal import being_written, journal_of
 from detector.recording.reading_ahead import Ahead
 from detector.recording.stored_tables import StoredTables
+from detector.recording.tables import TABLES
 from detector.samples import (
     DeviceDescription,
     Int64Array,
@@ -121,8 +122,8 @@ class Recording(StoredTables):
             self._columns[s.name, "raw"] = sound_dataset(path, group, "raw", s.dtype, (s.channels, s.values))
         linked(path, file, schema.CLOSED, h5py.Dataset)
         minor = int(version.partition(".")[2] or 0)
-        for name in schema.TABLES:
-            if name not in file and minor >= schema.ADDED_IN.get(name, 0):
+        for name, table in TABLES.items():
+            if name not in file and minor >= table.since:
                 raise RecordingError(f"{path} has no table {name!r}: it is damaged. Look for another copy.")
 
     @property
@@ -197,7 +198,7 @@ class Recording(StoredTables):
 
     def n_rows(self, target: str) -> int:
         """Rows of a table, or whole records of a 'stream:ID'; 0 where there is none."""
-        if target in schema.TABLES:
+        if target in TABLES:
             return int(linked(self.path, self._file, target, h5py.Dataset).shape[0]) if target in self._file else 0
         return self.n_records(self._stream_of(target).name)
 
@@ -213,7 +214,7 @@ class Recording(StoredTables):
             return self.description() if target == RECORDING else Entry(ENDED, first, n, b"")
         if not 0 <= first <= first + n <= self.n_rows(target):
             raise RecordingError(f"{self.path}: rows {first} to {first + n - 1} of {target!r} are not there.")
-        if target not in schema.TABLES:
+        if target not in TABLES:
             s = self._stream_of(target)
             names = (*columns_of((s.name, schema.HEAD_TICK) in self._columns), "raw")
             width = 8 * (len(names) - 1) + s.width * s.dtype.itemsize
@@ -258,7 +259,7 @@ class Recording(StoredTables):
         """Look again at how much a running session has written."""
         try:
             # whether it has ended comes first: once that is seen, all that came before it is there to be seen
-            for name in (schema.CLOSED, *schema.TABLES):
+            for name in (schema.CLOSED, *TABLES):
                 if name in self._file:
                     self._file[name].refresh()
             for dataset in self._columns.values():

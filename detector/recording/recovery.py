@@ -25,6 +25,7 @@ from detector.recording.integrity import verify
 from detector.recording.journal import SUFFIX, JournalReader, being_written, journal_of
 from detector.recording.proof import proof_of
 from detector.recording.reader import Recording, open_recording
+from detector.recording.tables import TABLES, UNCHAINED
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, Gap, Severity, StreamDescription
 
@@ -160,7 +161,7 @@ class _Merge:
         self._file = file
         self._result = result
         self._streams = {stream_target(s): s for s in device.streams}
-        self._tables = [t for t in schema.TABLES if t not in schema.UNCHAINED]
+        self._tables = [t for t in TABLES if t not in UNCHAINED]
         self._next: dict[str, int] = defaultdict(int)
         """Row of the broken recording that comes next."""
         self._last: dict[str, tuple[int, int]] = {}
@@ -224,7 +225,7 @@ class _Merge:
         assert self._file is not None
         try:
             entry = self._file.entry(target, start, stop - start)
-            if target in schema.TABLES and len(entry.payload) != entry.n * schema.TABLES[target][0].itemsize:
+            if target in TABLES and len(entry.payload) != entry.n * TABLES[target].dtype.itemsize:
                 rows = self._file.table(target)[start:stop]  # columns of another version
                 entry = Entry(target, start, stop - start, rows.tobytes())
             yield entry

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from detector.errors import RecordingError
-from detector.recording import schema
 from detector.recording.amending import add_row, amended
 from detector.recording.integrity import Verdict, verify
 from detector.recording.reader import open_recording
+from detector.recording.rows import fields_of
 
 _PURPOSE: Final = b"groundsweep recording, Ed25519, version 1\n"
 """Before what is signed, so that a signature made for something else never fits."""
@@ -77,7 +77,7 @@ def sign(path: Path, key: Path, who: str, utc_ns: int) -> Verdict:
 def signatures(verdict: Verdict) -> list[Signature]:
     """The signatures of a verified recording, each checked against its chain."""
     with open_recording(verdict.path) as recording:
-        rows = [schema.fields_of(row) for row in recording.table("signatures")]
+        rows = [fields_of(row) for row in recording.table("signatures")]
     if not rows:
         return []
     _, ed25519 = _library()

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.recording.schema import SOIL_DTYPE, SOIL_VALUES, TRACKED_SOIL_DTYPE, fields_of
+from detector.recording.rows import fields_of
+from detector.recording.tables import SOIL_VALUES, TABLES
 from detector.samples import Soil, TrackedSoil
 
 _WHOLE = ("utc_ns", "stream_id", "first_seq", "last_seq", "n_records", "from_seq")
@@ -18,16 +19,16 @@ _TRACKED_PER_COIL = ("tangent", "snr", "n_records")
 
 
 def soil_rows(soil: Soil) -> list[Any]:
-    """Rows of SOIL_DTYPE."""
-    rows = _rows(soil, SOIL_DTYPE, _WHOLE, _PER_COIL)
+    """Rows of the table `soil`."""
+    rows = _rows(soil, TABLES["soil"].dtype, _WHOLE, _PER_COIL)
     for row in rows:
         row["who"] = soil.who.encode()[:64].decode(errors="ignore").encode()
     return rows
 
 
 def tracked_rows(soil: TrackedSoil) -> list[Any]:
-    """Rows of TRACKED_SOIL_DTYPE."""
-    return _rows(soil, TRACKED_SOIL_DTYPE, _TRACKED_WHOLE, _TRACKED_PER_COIL)
+    """Rows of the table `tracked_soil`."""
+    return _rows(soil, TABLES["tracked_soil"].dtype, _TRACKED_WHOLE, _TRACKED_PER_COIL)
 
 
 def soils_of(rows: NDArray[Any]) -> list[Soil]:

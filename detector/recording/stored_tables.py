@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject
 from detector.errors import RecordingError
 from detector.metal_description import MetalDescription
-from detector.recording import schema
 from detector.recording.hdf5 import DAMAGE, rows_of
+from detector.recording.rows import fields_of
 from detector.recording.soil import soils_of, tracked_of
+from detector.recording.tables import TABLES
 from detector.samples import (
     Check,
     ClockFit,
@@ -66,15 +67,15 @@ class StoredTables:
         self._file = file
 
     def table(self, name: str) -> NDArray[Any]:
-        """(n,) rows of a table of schema.TABLES with its columns; none where the file is older than the table."""
-        dtype = schema.TABLES[name][0]
+        """(n,) rows of a table with its columns; none where the file is older than the table."""
+        table = TABLES[name]
         if name not in self._file:
-            return np.zeros(0, dtype)
-        return rows_of(self.path, self._file, name, dtype, schema.NEWER_COLUMNS.get(name, ()))
+            return np.zeros(0, table.dtype)
+        return rows_of(self.path, self._file, name, table.dtype, table.newer)
 
     def _items(self, name: str, make: Callable[[dict[str, Any]], Any]) -> list[Any]:
         try:
-            return [make(schema.fields_of(row)) for row in self.table(name)]
+            return [make(fields_of(row)) for row in self.table(name)]
         except DAMAGE as e:
             raise self._damaged(f"table {name!r}", e) from e
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -32,9 +31,11 @@ from detector.recording.entries import (
 )
 from detector.recording.hdf5 import end_of_hdf5
 from detector.recording.journal import JournalWriter, journal_of, sync_folder
+from detector.recording.layout import CHUNK_BYTES, lay_out
+from detector.recording.rows import row_of
 from detector.recording.soil import soil_rows, tracked_rows
+from detector.recording.tables import TABLES
 from detector.samples import (
-    NO_ODOMETER,
     Check,
     ClockFit,
     DeviceDescription,
@@ -46,15 +47,13 @@ from detector.samples import (
     Severity,
     Silence,
     Soil,
-    StreamDescription,
     TrackedSoil,
 )
 
 FILE_FORMAT: Final = ("v110", "v110")
 """Of HDF5: the oldest that can be read while it is written. What is newer, many programs cannot open yet."""
 
-_CHUNK_BYTES: Final = 1 << 16
-_CACHE_BYTES: Final = 2 * _CHUNK_BYTES
+_CACHE_BYTES: Final = 2 * CHUNK_BYTES
 """Of chunks that HDF5 keeps of every dataset. Rows only append, so that the last chunk is all that is ever needed; left
 to itself HDF5 2.0 keeps 8 MiB of each of some 25, which a day fills up."""
 _ROOM_BYTES: Final = 4 << 20
@@ -120,7 +119,7 @@ class RecordingWriter:
         self._names = {stream_target(s): s.name for s in device.streams}
         self._datasets: dict[str, Any] = {}
         self._pending: dict[int, list[SampleBlock]] = {s.stream_id: [] for s in device.streams}
-        self._pending_rows: dict[str, list[Any]] = {name: [] for name in schema.TABLES}
+        self._pending_rows: dict[str, list[Any]] = {name: [] for name in TABLES}
         self._pending_bytes = 0
         self._rows: dict[str, int] = {}
         self._newest_utc_ns = created_utc_ns
@@ -156,56 +155,11 @@ class RecordingWriter:
         try:
             if journal:
                 self._journal = JournalWriter(journal_of(path), first)
-            self._make_file(attributes, compress)
+            lay_out(self._file, attributes, device, several_heads, compress)
+            self._file.swmr_mode = True
             self._note_digests([(first, self._digest)])
         except (OSError, RuntimeError) as e:
             raise RecordingError(f"{path} cannot be made ({e}). Check the folder, its rights and the disk.") from e
-
-    def _make_file(self, attributes: dict[str, Any], compress: bool) -> None:
-        self._file.attrs.update(_fixed(attributes))
-        d = self.device
-        group = self._file.create_group(schema.DEVICE)
-        about = {"model": d.model, "serial": d.serial, "firmware": d.firmware, "tick_hz": d.tick_hz}
-        group.attrs.update(_fixed({"description": "the detector head", **about}))
-        filters: dict[str, Any] = {"compression": "gzip", "shuffle": True} if compress else {}
-        for stream in d.streams:
-            self._make_stream(stream, filters, self._several_heads)
-        for name, (dtype, text) in schema.TABLES.items():
-            table = self._file.create_dataset(
-                name, (0,), schema.stored(dtype), maxshape=(None,), chunks=(max(1, 8192 // dtype.itemsize),),
-                **filters,
-            )
-            columns = {f"column_{column}": said for column, said in schema.TABLE_COLUMNS[name].items()}
-            table.attrs.update(_fixed({"description": text, **schema.TABLE_NOTES.get(name, {}), **columns}))
-        self._file.create_dataset(schema.CLOSED, data=np.uint8(0)).attrs.update(
-            _fixed({"description": "1 once the session ended in order"})
-        )
-        self._file.swmr_mode = True
-
-    def _make_stream(self, s: StreamDescription, filters: dict[str, Any], head_tick: bool) -> None:
-        group = self._file.create_group(f"{schema.STREAMS}/{s.name}")
-        for field in fields(s):
-            value = getattr(s, field.name)
-            if field.name == "axis":
-                value = np.array(value, "<f8")
-            group.attrs.update(_fixed({field.name: value}))
-        rows = max(1, min(4096, _CHUNK_BYTES // (s.width * s.dtype.itemsize)))
-        raw = group.create_dataset(
-            "raw", (0, s.channels, s.values), s.dtype, maxshape=(None, s.channels, s.values),
-            chunks=(rows, s.channels, s.values), **filters,
-        )  # fmt: skip
-        text = f"samples as received; raw * {s.scale!r} + {s.offset!r} in {s.unit}"
-        raw.attrs.update(_fixed({"unit": "count", "description": text}))
-        for name, text in schema.COLUMNS.items():
-            fill = NO_ODOMETER if name == "odometer_um" else 0
-            column = group.create_dataset(
-                name, (0,), "<i8", maxshape=(None,), chunks=(4096,), fillvalue=fill, **filters
-            )
-            column.attrs.update(_fixed({"unit": schema.COLUMN_UNITS[name], "description": text}))
-        if head_tick:
-            column = group.create_dataset(schema.HEAD_TICK, (0,), "<i8", maxshape=(None,), chunks=(4096,), **filters)
-            text = "tick counter of this stream's own head, unwrapped"
-            column.attrs.update(_fixed({"unit": "tick", "description": text}))
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -288,7 +242,7 @@ class RecordingWriter:
 
     def rows(self, table: str, rows: Any) -> None:
         """Whole rows of a table, as read from another recording."""
-        for row in rows.astype(schema.TABLES[table][0], copy=False):
+        for row in rows.astype(TABLES[table].dtype, copy=False):
             self._keep_row(table, row)
 
     def flush(self) -> None:
@@ -373,9 +327,9 @@ class RecordingWriter:
             when it does not fit this recording, or the disk is full.
         """
         self._commit()
-        if entry.target not in self._names and entry.target not in schema.TABLES:
+        if entry.target not in self._names and entry.target not in TABLES:
             raise RecordingError(f"{self.path} has no place for {entry.target!r}.")
-        if entry.target in schema.TABLES and len(entry.payload) != entry.n * schema.TABLES[entry.target][0].itemsize:
+        if entry.target in TABLES and len(entry.payload) != entry.n * TABLES[entry.target].dtype.itemsize:
             raise RecordingError(f"{len(entry.payload)} bytes are not {entry.n} rows of {entry.target!r}.")
         try:
             self._append([Entry(entry.target, self._rows.get(entry.target, 0), entry.n, entry.payload)])
@@ -396,7 +350,7 @@ class RecordingWriter:
             if entry.target in self._names:
                 self._append_records(entry)
             elif entry.target != ENDED:
-                self._grow(entry.target, np.frombuffer(entry.payload, schema.TABLES[entry.target][0]))
+                self._grow(entry.target, np.frombuffer(entry.payload, TABLES[entry.target].dtype))
         self._note_digests(done)
 
     def _make_room(self, n_bytes: int) -> None:
@@ -418,7 +372,7 @@ class RecordingWriter:
 
     def _note_digests(self, done: Sequence[tuple[Entry, bytes]]) -> None:
         rows = [(e.target.encode(), e.first, e.n, digest.hex().encode()) for e, digest in done]
-        self._grow("digests", np.array(rows, schema.DIGEST_DTYPE))
+        self._grow("digests", np.array(rows, TABLES["digests"].dtype))
         self._file.flush()
 
     def _grow(self, name: str, rows: Any) -> None:
@@ -431,7 +385,7 @@ class RecordingWriter:
         dataset[start:] = rows.view(dataset.dtype) if dataset.dtype.names else rows
 
     def _keep(self, table: str, item: Any) -> None:
-        self._keep_row(table, schema.row_of(schema.TABLES[table][0], item))
+        self._keep_row(table, row_of(TABLES[table].dtype, item))
 
     def _keep_row(self, table: str, row: Any) -> None:
         self._pending_rows[table].append(row)
@@ -457,14 +411,3 @@ class RecordingWriter:
             return
         with tempfile.TemporaryFile() if not hasattr(os, "memfd_create") else open(os.memfd_create("gone"), "w+b") as f:
             os.dup2(f.fileno(), self._file.id.get_vfd_handle())
-
-
-def _fixed(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Texts as fixed-length UTF-8: variable ones lie in a part of the file over whose damage HDF5 hangs."""
-    out = {}
-    for name, value in attributes.items():
-        if isinstance(value, str):
-            data = str(value).encode()
-            value = np.array(data, h5py.string_dtype("utf-8", max(1, len(data))))
-        out[name] = value
-    return out

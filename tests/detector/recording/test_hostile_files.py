@@ -23,17 +23,19 @@ from hypothesis import strategies as st
 from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.reader import open_recording
+from detector.recording.tables import TABLES
 
 VERSIONS = Path(__file__).parent / "versions"
+EVENTS = TABLES["events"].dtype
 SECRET = 424242
 
 READ_ALL = """
 import resource, sys
 from pathlib import Path
 from detector.errors import RecordingError
-from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
+from detector.recording.tables import TABLES
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (90, 90))
 for name in sys.argv[1:]:
@@ -42,7 +44,7 @@ for name in sys.argv[1:]:
         with open_recording(path) as r:
             for block in r.blocks():
                 assert not (block.raw == 424242).any()
-            for table in schema.TABLES:
+            for table in TABLES:
                 r.table(table)
             r.events(), r.gaps(), r.labels(), r.truth(), r.detections(), r.positions(), r.parameters(), r.clock_fits()
         verify(path)
@@ -127,7 +129,7 @@ def huge_table(f: h5py.File, other: Path) -> None:
 
 def huge_chunk(f: h5py.File, other: Path) -> None:
     del f["events"]
-    f.create_dataset("events", (0,), schema.EVENT_DTYPE, maxshape=(None,), chunks=(1 << 22,), compression="gzip")
+    f.create_dataset("events", (0,), EVENTS, maxshape=(None,), chunks=(1 << 22,), compression="gzip")
 
 
 def missing_group(f: h5py.File, other: Path) -> None:
@@ -182,24 +184,24 @@ def end_elsewhere(f: h5py.File, other: Path) -> None:
 
 
 def table_elsewhere(f: h5py.File, other: Path) -> None:
-    layout = h5py.VirtualLayout((3,), schema.EVENT_DTYPE, maxshape=(None,))
-    layout[:] = h5py.VirtualSource(str(other), "events", (3,), schema.EVENT_DTYPE)
+    layout = h5py.VirtualLayout((3,), EVENTS, maxshape=(None,))
+    layout[:] = h5py.VirtualSource(str(other), "events", (3,), EVENTS)
     del f["events"]
     f.create_virtual_dataset("events", layout)
 
 
 def table_stored_elsewhere(f: h5py.File, other: Path) -> None:
     del f["labels"]
-    f.create_dataset("labels", (3,), schema.LABEL_DTYPE, external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+    f.create_dataset("labels", (3,), TABLES["labels"].dtype, external=[(str(other), 0, h5py.h5f.UNLIMITED)])
 
 
 def table_without_space(f: h5py.File, other: Path) -> None:
     del f["events"]
-    f.create_dataset("events", dtype=schema.EVENT_DTYPE, data=h5py.Empty(schema.EVENT_DTYPE))
+    f.create_dataset("events", dtype=EVENTS, data=h5py.Empty(EVENTS))
 
 
 def texts_of_any_length(f: h5py.File, other: Path) -> None:
-    fields = [(n, h5py.string_dtype() if n == "text" else schema.EVENT_DTYPE[n]) for n in schema.EVENT_DTYPE.names]
+    fields = [(n, h5py.string_dtype() if n == "text" else EVENTS[n]) for n in EVENTS.names]
     del f["events"]
     f.create_dataset("events", (2,), np.dtype(fields), maxshape=(None,))
 
@@ -261,7 +263,7 @@ def test_every_attack_is_refused(tmp_path: Path, version: str, lure: str) -> Non
     else:
         with h5py.File(other, "w", locking=False) as f:
             f["raw"] = np.full((4096, 3, 3), SECRET, "<i4")
-            f["events"] = np.zeros(3, schema.EVENT_DTYPE)
+            f["events"] = np.zeros(3, EVENTS)
     paths = [attacked(tmp_path / f"{a.__name__}.h5", version, [a], other) for a in ATTACKS]
     told = read_all(*paths)
     assert [line.split()[0] for line in told] == ["refused"] * len(ATTACKS), "\n".join(told)

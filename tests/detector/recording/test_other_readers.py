@@ -13,6 +13,7 @@ from detector.detections import Label, LabelClass
 from detector.recording import schema
 from detector.recording.amending import append_labels
 from detector.recording.reader import open_recording
+from detector.recording.tables import TABLES
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, SampleBlock, Severity
 
@@ -75,7 +76,7 @@ def test_another_library_reads_tables_with_their_units(recorded: RecordingWriter
     recorded.close()
     listed = told("h5ls", "-r", recorded.path)
     assert "ERROR" not in listed
-    for name in schema.TABLES:
+    for name in TABLES:
         assert re.search(rf"^/{name} +Dataset {{\d+/Inf}}", listed, re.M), name
     events = told("h5dump", "-d", "/events", recorded.path)
     assert events.count('"warning') == 3

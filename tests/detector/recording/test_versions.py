@@ -14,6 +14,7 @@ from detector.kept_ground import kept_ground
 from detector.recording import schema
 from detector.recording.integrity import verify
 from detector.recording.reader import open_recording
+from detector.recording.tables import TABLES
 from detector.samples import FixQuality, TrackedSoil
 
 VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.h5"))
@@ -37,8 +38,8 @@ def test_a_file_of_each_version_is_read_whole(path: Path) -> None:
         assert sum(len(b) for b in r.blocks()) == n
         with h5py.File(path, locking=False) as f:
             assert np.array_equal(r.block(stream.name, 0, n).raw, f[f"streams/{stream.name}/raw"][:])
-        for name in schema.TABLES:
-            assert r.table(name).dtype == schema.TABLES[name][0]
+        for name in TABLES:
+            assert r.table(name).dtype == TABLES[name].dtype
         assert r.truth()
         if path.stem != "1.0":
             assert r.gaps()[0].cause == "lost between head and host"
