@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.order import quantile
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
@@ -160,7 +162,7 @@ def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, so
 @njit(cache=True, nogil=True)
 def _weigh(energy: F8, strange: float, weight: F8) -> None:
     """Weights (n,) of rows by their energy against the quiet ones'."""
-    usual = np.quantile(energy, _QUIET)
+    usual = quantile(energy, _QUIET)
     for i in range(energy.size):
         e = energy[i]
         weight[i] = 1.0 if e <= usual else usual / e

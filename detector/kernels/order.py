@@ -1,7 +1,8 @@
-"""A window of values kept in order, so that its quantiles cost no sort."""
+"""Quantiles: of a window of values kept in order, so that they cost no sort; of values as they stand."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,50 @@ def replace_sorted(ordered: NDArray[Any], count: int, gone: float, value: float,
     for k in range(count):
         v = value if value < beside[k] else beside[k]
         ordered[k] = v if v > below[k] else below[k]
+
+
+@njit(cache=True, nogil=True)
+def quantile(values: NDArray[Any], share: float) -> float:
+    """That of values (n,), linear between the closest ranks, bit for bit numba's np.quantile; NaN where a value is.
+
+    Numba's takes 5 s to compile, and this one a seventh of that.
+
+    share : more than 0, less than 1
+    """
+    n = values.size
+    for i in range(n):
+        if np.isnan(values[i]) or (n == 1 and np.isinf(values[i])):
+            return math.nan
+    if n == 1:
+        return float(values[0])
+    rank = 1 + (n - 1) * (100.0 * share / 100.0)
+    below = math.floor(rank)
+    k = int(below) - 1
+    part = values.copy()
+    lo, hi = 0, n - 1
+    while lo < hi:  # Hoare's selection: what is left of k is no greater, what is right of it no smaller
+        pivot = part[(lo + hi) // 2]
+        i, j = lo, hi
+        while i <= j:
+            while part[i] < pivot:
+                i += 1
+            while part[j] > pivot:
+                j -= 1
+            if i <= j:
+                part[i], part[j] = part[j], part[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            hi = j
+        elif k >= i:
+            lo = i
+        else:
+            break
+    above = part[k + 1]
+    for i in range(k + 2, n):
+        above = min(above, part[i])
+    share_above = rank - below
+    return float(part[k] * (1 - share_above) + above * share_above)
 
 
 @njit(inline="always")
