@@ -1,4 +1,4 @@
-"""The causal search statistic, with the soil's direction as it turns; one filter at one row.
+"""The causal search statistic, with the soil's direction as it turns.
 
 The causal half is one pass because each part needs the others' state at the row before: the baseline holds
 while the search statistic stands out, the statistic needs the baseline, and both need the noise.
@@ -404,46 +404,3 @@ def search_rows(
             s.before[1, j] = s.before[0, j]
         if n > 0:
             s.before[0, j] = rows[n - 1, j]
-
-
-@njit(cache=True, nogil=True)
-def filter_row(rows: F8, n: int, i: int, taps: F8, half: int, zero_sum: bool, out: F8) -> float:
-    """One symmetric filter at row i of rows[:n], into out (width,).
-
-    taps : from the centre outward. In a window that the ends cut, a zero-sum filter loses its mean and its
-    slope, so that offset and steady drift still cancel. Returns the sum of squared taps.
-    """
-    width = out.size
-    out[:] = 0.0
-    norm: float = 0.0
-    if i >= half and i + half < n:
-        w = float(taps[0])
-        row = rows[i]
-        norm += w * w
-        for c in range(width):
-            out[c] += w * row[c]
-        for j in range(1, half + 1):
-            w = float(taps[j])
-            norm += 2.0 * w * w
-            left, right = rows[i - j], rows[i + j]
-            for c in range(width):
-                out[c] += w * (left[c] + right[c])
-        return norm
-    a, b = max(0, i - half), min(n, i + half + 1)
-    mean = slope = middle = 0.0
-    if zero_sum:
-        middle = 0.5 * (a + b - 1)
-        squares = 0.0
-        for j in range(a, b):
-            mean += taps[abs(j - i)]
-            slope += taps[abs(j - i)] * (j - middle)
-            squares += (j - middle) ** 2
-        mean /= b - a
-        slope = slope / squares if squares > 0.0 else 0.0
-    for j in range(a, b):
-        w = taps[abs(j - i)] - mean - slope * (j - middle)
-        norm += w * w
-        row = rows[j]
-        for c in range(width):
-            out[c] += w * row[c]
-    return norm

@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detections import Label
 from detector.errors import RecordingError
 from detector.recording import schema
 from detector.recording.entries import ATTRIBUTES, ENDED, RECORDING, Entry, columns_of, description, stream_target
@@ -412,8 +411,3 @@ def _stream(path: Path, attrs: Any) -> StreamDescription:
         step_m=float(_attr(attrs, "step_m")),
         **text,
     )
-
-
-def latest_labels(recording: Recording) -> dict[int, Label]:
-    """The label that counts for each labelled detection."""
-    return {label.detection_id: label for label in recording.labels()}

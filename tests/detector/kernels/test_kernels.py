@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import special
 
-from detector.kernels.background import start_background, subtract_background
 from detector.kernels.cfar import local_peaks, log_cells
 from detector.kernels.inference import mahalanobis, softmax
 from detector.kernels.patch import edge_histogram, patch_symmetry, semblance, spectral_centroid
@@ -15,37 +14,6 @@ from detector.kernels.patch import edge_histogram, patch_symmetry, semblance, sp
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
-
-
-
-
-def test_background_removal_keeps_a_target_longer_than_its_memory(rng: np.random.Generator) -> None:
-    rows = rng.normal(size=(300, 1))
-    rows[100:160] += 50.0  # three memories of 20 rows
-    level, spread = start_background(rows[:50])
-    bounded, _ = subtract_background(rows, 0, 300, 0, level, spread, 0.05, 2.0, 1e-9, False)
-    plain = np.empty(300)
-    b = rows[0, 0]
-    for i, v in enumerate(rows[:, 0]):
-        b += 0.05 * (v - b)
-        plain[i] = v - b
-    assert np.mean(plain[155:160]) < 0.1 * 50
-    assert np.mean(bounded[155:160, 0]) > 0.7 * 50
-
-
-def test_background_follows_a_step_that_stays(rng: np.random.Generator) -> None:
-    rows = rng.normal(size=(1000, 1))
-    rows[100:] += 50.0
-    level, spread = start_background(rows[:50])
-    out, _ = subtract_background(rows, 0, 1000, 0, level, spread, 0.05, 2.0, 1e-9, False)
-    assert abs(np.mean(out[900:])) < 1.0
-
-
-def test_background_that_starts_without_noise_still_follows() -> None:
-    rows = np.r_[np.zeros(50), np.linspace(0, 10, 400)][:, None]
-    level, spread = start_background(rows[:20])
-    out, _ = subtract_background(rows, 0, 450, 0, level, spread, 0.05, 2.0, 0.3, False)
-    assert abs(out[-1, 0]) < 2.0
 
 
 def test_log_cells_adds_its_floor() -> None:

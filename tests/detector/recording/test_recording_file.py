@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass, TrueObject, detection_table
 from detector.errors import RecordingError
 from detector.recording.amending import append_labels
-from detector.recording.reader import latest_labels, open_recording
+from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import DeviceDescription, Event, Gap, ParameterReading, SampleBlock, Severity
 
@@ -100,7 +100,6 @@ def test_labels_append_and_the_newest_counts(tmp_path: Path, dual_head: DualHead
     append_labels(path, [second])
     with open_recording(path) as r:
         assert [x.who for x in r.labels()] == ["ana", "ben"]
-        assert latest_labels(r)[1].label is LabelClass.MINE
         assert r.detection_table()["id"].tolist() == [1]
 
 
