@@ -264,6 +264,9 @@ class Label:
 LARGEST_OBJECT_M: Final = 3.0
 """No mine, bomb or piece of clutter of a truth is wider. A size in cm taken for metres would find it anywhere."""
 
+LONGER_OBJECTS: Final = " Write what is longer as several."
+"""To be said with that."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrueObject:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from detector.detections import LARGEST_OBJECT_M, LabelClass, TrueObject
+from detector.detections import LARGEST_OBJECT_M, LONGER_OBJECTS, LabelClass, TrueObject
 from detector.errors import FormatError
 from detector.formats.bounded import read_text
 
@@ -56,7 +56,8 @@ def _true_object(where: str, o: dict[str, Any]) -> TrueObject:
     x_m = _number(where, o, "x_m", -1e6)
     if math.isnan(x_m):
         raise FormatError(f"{where} has no x_m: nobody knows where it lies. Mend it or move the file away.")
-    extent = _number(where, o, "width_m" if "width_m" in o else "diameter_m", 0.0, LARGEST_OBJECT_M)
+    size = "width_m" if "width_m" in o else "diameter_m"
+    extent = _number(where, o, size, 0.0, LARGEST_OBJECT_M, beyond=LONGER_OBJECTS)
     return TrueObject(
         label=label,
         kind=str(o.get("kind") or said),
@@ -103,7 +104,7 @@ def _yes(where: str, v: Any, missing: bool) -> bool:
 
 
 def _number(
-    where: str, o: dict[str, Any], name: str, least: float, most: float = 1e6, unit: str = "metres"
+    where: str, o: dict[str, Any], name: str, least: float, most: float = 1e6, unit: str = "metres", beyond: str = ""
 ) -> float:
     v = o.get(name)
     if v is None or v == "":
@@ -114,6 +115,5 @@ def _number(
         value = math.nan
     if not least <= value <= most:
         to = "on" if most == 1e6 else f"to {most:g}"
-        longer = " Write what is longer as several." * (most == LARGEST_OBJECT_M)
-        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} {to}. Mend it.{longer}")
+        raise FormatError(f"{where}: {name} is {v!r}; it is a number of {unit} from {least:g} {to}. Mend it.{beyond}")
     return value

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from detector.detections import LARGEST_OBJECT_M, LabelClass, TrueObject
+from detector.detections import LARGEST_OBJECT_M, LONGER_OBJECTS, LabelClass, TrueObject
 from detector.errors import TruthError
 
 TRUTH_FORMAT: Final = "groundsweep-truth"
@@ -210,7 +210,10 @@ def _object(lane: str, item: dict[str, Any]) -> TrueObject:
         x_m=x,
         first_seq=-1 if math.isnan(first) else int(first),
         last_seq=-1 if math.isnan(last) else int(last),
-        half_extent_m=0.5 * _number(where, "diameter_m", item.get("diameter_m"), 0.0, LARGEST_OBJECT_M, missing=0.0),
+        half_extent_m=0.5
+        * _number(
+            where, "diameter_m", item.get("diameter_m"), 0.0, LARGEST_OBJECT_M, missing=0.0, beyond=LONGER_OBJECTS
+        ),
         depth_m=_number(where, "depth_m", item.get("depth_m"), -1.0, 100.0),
         two_way_s=math.nan,
         contains_metal=_yes(where, item.get("metal"), label != LabelClass.NONMETAL_CLUTTER),
@@ -218,7 +221,10 @@ def _object(lane: str, item: dict[str, Any]) -> TrueObject:
     )
 
 
-def _number(where: str, name: str, v: Any, least: float, most: float = MOST_M, missing: float = math.nan) -> float:
+def _number(
+    where: str, name: str, v: Any, least: float, most: float = MOST_M, missing: float = math.nan, beyond: str = ""
+) -> float:
+    """beyond : said too where it lies outside."""
     if v is None or v == "":
         return missing
     try:
@@ -227,8 +233,7 @@ def _number(where: str, name: str, v: Any, least: float, most: float = MOST_M, m
         value = math.nan
     if not least <= value <= most:
         unit = " of metres" * name.endswith("_m")
-        longer = " Write what is longer as several." * (most == LARGEST_OBJECT_M)
-        raise TruthError(f"{where}: {name} is {v!r}; it is a number{unit} from {least:g} to {most:g}.{longer}")
+        raise TruthError(f"{where}: {name} is {v!r}; it is a number{unit} from {least:g} to {most:g}.{beyond}")
     return value
 
 
