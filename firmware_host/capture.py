@@ -22,12 +22,13 @@ from typing import Any, Final
 
 from detector.samples import DeviceDescription, Event, Severity, StreamDescription
 from firmware_host.errors import CaptureError, WireError
-from firmware_host.head import Head, HeadState, Item
+from firmware_host.head import Head, Item
 from firmware_host.link import Link
 from firmware_host.wire.framing import FrameCounters, FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
     Command,
     DeviceMessage,
+    HeadState,
     Kind,
     Opcode,
     pack_command,

@@ -16,27 +16,23 @@ from detector.samples import (
     Gap,
     ParameterReading,
     SampleBlock,
-    Severity,
     StreamDescription,
 )
 from firmware_host.clock import HostClock
+from firmware_host.damage import Damage
 from firmware_host.errors import HeadError, WireError
+from firmware_host.exchange import Exchange
 from firmware_host.link import Link, SerialLink
-from firmware_host.reader import QUEUE_BYTES, Direct, Reader
+from firmware_host.reader import Direct, Reader
 from firmware_host.timeline import Timeline
-from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder, encode_frame, warm_up
+from firmware_host.wire.framing import Frame, FrameCounters, warm_up
 from firmware_host.wire.messages import (
-    Command,
     DeviceMessage,
-    HeadState,
     HeadStatus,
     Kind,
     Opcode,
     Parameter,
-    Reply,
-    Result,
     SamplesMessage,
-    pack_command,
     read_device,
     read_parameter,
     read_reply,
@@ -46,18 +42,10 @@ from firmware_host.wire.messages import (
     same_value,
 )
 
-__all__ = ["Head", "HeadState", "HeadStatus"]
-
 Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading
-
-_REPORT_S: Final = 1.0
-"""Damage on the wire is told at most this often, with its count; it is always counted."""
 
 _CLOCK_S: Final = 10.0
 """How often the fit of the head's clock is given out, to be recorded."""
-
-_UNREAD_BYTES: Final = 1 << 24
-"""Most payload that is kept for `read` while a command waits for its answer: 14 s of a 12 Mbaud line."""
 
 
 class Head:
@@ -82,28 +70,16 @@ class Head:
         self._baudrate = baudrate
         self._clock = clock or HostClock()
         self._wake = wake
-        self._reader: Reader | Direct = reader or Reader(link, self._clock, wake)
-        self._decoder = FrameDecoder()
-        self._sequence = 0
-        self._request = 0
+        self._exchange = Exchange(reader or Reader(link, self._clock, wake), self._clock)
         self._device: DeviceDescription | None = None
         self._streams: dict[int, StreamDescription] = {}
         self._timeline: Timeline | None = None
-        self._unread: list[Frame] = []
-        self._unread_bytes = 0
-        self._arrival_ns = 0
-        self._dropped_bytes = 0
-        self._dropped_frames = 0
         self._parameter_hash = 0
         self._known: dict[str, Parameter] = {}
         # one for each parameter that this program itself set: `read` empties it
         self._changed: list[ParameterReading] = []
         self._unknown = 0
-        self._senseless = 0
-        self._last_senseless = ""
-        self._told = FrameCounters()
-        self._told_unknown = 0
-        self._told_at = float("-inf")
+        self._damage = Damage()
         self._clock_told_at = time.monotonic()
 
     def sibling(self, port: str) -> Head:
@@ -139,7 +115,7 @@ class Head:
 
     def close(self) -> None:
         """Close the port. Leaving the context does the same."""
-        self._reader.close()
+        self._exchange.reader.close()
 
     def now_ns(self) -> int:
         """Host time as this head's records are stamped with, ns since 1970 UTC."""
@@ -147,7 +123,7 @@ class Head:
 
     @property
     def port(self) -> str:
-        return self._reader.port
+        return self._exchange.reader.port
 
     @property
     def device(self) -> DeviceDescription:
@@ -173,25 +149,17 @@ class Head:
                 f"{other.device.firmware}; this sweep began with {self.device.model} serial {self.device.serial}, "
                 f"firmware {self.device.firmware}. Plug the first one in, or end this sweep and start a new one."
             )
-        self._reader.close()
-        lost = self._decoder.counters
-        self._reader, self._decoder = other._reader, other._decoder
-        self._unread, self._unread_bytes = other._unread, other._unread_bytes
-        self._sequence, self._request = other._sequence, other._request
-        # what went over the wire before still counts
-        for name in FrameCounters.__dataclass_fields__:
-            setattr(self._decoder.counters, name, getattr(self._decoder.counters, name) + getattr(lost, name))
-        self._dropped_bytes += other._dropped_bytes
+        self._exchange.go_on_with(other._exchange)
 
     @property
     def counters(self) -> FrameCounters:
         """A copy of what went over the wire so far."""
-        return replace(self._decoder.counters)
+        return replace(self._exchange.counters)
 
     @property
     def most_waiting_bytes(self) -> int:
         """How many bytes ever waited to be decoded: how near the host came to losing some."""
-        return self._reader.most_waiting
+        return self._exchange.reader.most_waiting
 
     @property
     def unknown_messages(self) -> int:
@@ -211,16 +179,16 @@ class Head:
         streams: dict[int, StreamDescription] = {}
         while time.monotonic() < deadline:
             if time.monotonic() - asked > 0.5:
-                self._send(Opcode.DESCRIBE)
+                self._exchange.send(Opcode.DESCRIBE)
                 asked = time.monotonic()
-            for frame in self._frames():
+            for frame in self._exchange.frames():
                 if frame.kind == Kind.DEVICE:
                     device, streams = read_device(frame.payload), {}
                 elif frame.kind == Kind.STREAM:
                     stream = read_stream(frame.payload)
                     streams[stream.stream_id] = stream
                 elif frame.kind == Kind.SAMPLES:
-                    self._keep(frame)
+                    self._exchange.keep(frame)
             if device is not None and len(streams) == device.n_streams:
                 self._device = DeviceDescription(
                     device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
@@ -229,7 +197,7 @@ class Head:
                 self._parameter_hash = device.parameter_hash
                 self._timeline = Timeline(self._device)
                 return self._device
-        c = self._decoder.counters
+        c = self._exchange.counters
         seen = f"{c.bytes} bytes came, {c.frames} good frames and {c.damaged} damaged ones"
         advice = (
             "Nothing came at all: is the head switched on, and is this its port?"
@@ -237,7 +205,7 @@ class Head:
             else "Is the baud rate right, and does the firmware speak protocol version 1?"
             + (f" {c.wrong_version} frames were of another version." if c.wrong_version else "")
         )
-        raise HeadError(f"No head described itself on {self._reader.port} within {timeout_s:g} s: {seen}. {advice}")
+        raise HeadError(f"No head described itself on {self.port} within {timeout_s:g} s: {seen}. {advice}")
 
     def start(self) -> None:
         """Ask for samples. What a head that streamed already had sent before is not of this sweep."""
@@ -246,7 +214,7 @@ class Head:
         for left in (2, 1, 0):
             try:
                 # not sent again by itself: each START begins a new run
-                self._command(Opcode.START, timeout_s=1.0, again_s=float("inf"))
+                self._exchange.command(Opcode.START, timeout_s=1.0, again_s=float("inf"))
                 break
             except HeadError:
                 if self._runs() - before:
@@ -254,22 +222,22 @@ class Head:
                 if not left:
                     raise
         if running is None:
-            self._unread = [f for f in self._unread if f.kind != Kind.SAMPLES or self._run_of(f) not in before]
+            self._exchange.drop(lambda f: f.kind == Kind.SAMPLES and self._run_of(f) in before)
 
     def _runs(self) -> set[int]:
         """Runs of the sample frames put by."""
-        return {self._run_of(f) for f in self._unread if f.kind == Kind.SAMPLES}
+        return {self._run_of(f) for f in self._exchange.kept if f.kind == Kind.SAMPLES}
 
     def _run_of(self, frame: Frame) -> int:
         return read_samples(frame.payload, self._streams).run
 
     def ask_status(self) -> None:
         """Ask the head how it is; the answer comes with the samples."""
-        self._send(Opcode.STATUS)
+        self._exchange.send(Opcode.STATUS)
 
     def stop(self) -> None:
         """Ask the head to stop. Sent once and not waited for: it is also said to heads that hang."""
-        self._send(Opcode.STOP)
+        self._exchange.send(Opcode.STOP)
 
     def firmware_now(self, timeout_s: float = 2.0) -> str:
         """Ask again what firmware it runs, while it streams; no sample is lost by it.
@@ -288,9 +256,9 @@ class Head:
             return False if frame.kind == Kind.STREAM else None
 
         def ask() -> None:
-            self._send(Opcode.DESCRIBE)
+            self._exchange.send(Opcode.DESCRIBE)
 
-        self._wait(take, timeout_s, ask, again_s=0.5)
+        self._exchange.wait(take, timeout_s, ask, again_s=0.5)
         if not said:
             raise HeadError(f"The head on {self.port} did not say within {timeout_s:g} s what firmware it runs.")
         return said[0]
@@ -319,9 +287,9 @@ class Head:
             return None
 
         def ask() -> None:
-            requests.add(self._send(Opcode.LIST_PARAMETERS))
+            requests.add(self._exchange.send(Opcode.LIST_PARAMETERS))
 
-        self._wait(take, timeout_s, ask, again_s=timeout_s)
+        self._exchange.wait(take, timeout_s, ask, again_s=timeout_s)
         if total is None or len(found) < total:
             wanted = "an unknown number" if total is None else str(total)
             raise HeadError(
@@ -333,7 +301,7 @@ class Head:
 
     def get_parameter(self, name: str) -> float:
         """Value of a parameter as the head has it now."""
-        return self._command(Opcode.GET, name).value
+        return self._exchange.command(Opcode.GET, name).value
 
     def set_parameter(self, name: str, value: float) -> float:
         """Set a parameter and read it back; the value that the head now has.
@@ -344,7 +312,7 @@ class Head:
             if the head does not know it, refuses the value, in the head's own words, or says that it was
             done and yet holds another value. A head may hold numbers as f32, and then gives the nearest one.
         """
-        self._command(Opcode.SET, name, value)
+        self._exchange.command(Opcode.SET, name, value)
         got = self.get_parameter(name)
         self._note(name, got)
         if not same_value(value, got):
@@ -356,7 +324,7 @@ class Head:
 
     def restore_defaults(self) -> None:
         """Every writable parameter back to its default; what the head keeps over a power cut stays."""
-        self._command(Opcode.DEFAULTS)
+        self._exchange.command(Opcode.DEFAULTS)
         before = {name: p.value for name, p in self._known.items()}
         for p in self.parameters():
             if p.value != before.get(p.name):
@@ -364,7 +332,7 @@ class Head:
 
     def save_parameters(self) -> None:
         """Have the head keep the values of its persistent parameters over a power cut."""
-        self._command(Opcode.SAVE, timeout_s=10.0)  # a flash page takes its time to erase
+        self._exchange.command(Opcode.SAVE, timeout_s=10.0)  # a flash page takes its time to erase
 
     def _note(self, name: str, value: float) -> None:
         """For the record: a parameter now has this value."""
@@ -382,11 +350,9 @@ class Head:
         timeline = self._timeline
         if timeline is None:
             raise HeadError("Ask the head to describe itself before reading its samples.")
-        new = self._frames(0.0 if self._unread else wait_s)
-        frames = self._unread + new
-        self._unread = []
-        arrival = self._arrival_ns
-        self._unread_bytes = 0
+        new = self._exchange.frames(0.0 if self._exchange.kept else wait_s)
+        frames = self._exchange.take_kept() + new
+        arrival = self._exchange.arrival_ns
         items: list[Item] = list(self._changed)
         self._changed.clear()
         samples: list[SamplesMessage] = []
@@ -405,14 +371,13 @@ class Head:
                 elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY):
                     self._unknown += 1
             except WireError as e:
-                self._senseless += 1
-                self._last_senseless = str(e)
+                self._exchange.note_senseless(e)
         items += timeline.add(samples, arrival)
         now = time.monotonic()
         if now - self._clock_told_at >= _CLOCK_S:
             self._clock_told_at = now
             items += self.clock_fit()
-        return items + self._damage(arrival)
+        return [*items, *self._damage.news(self._exchange, self._unknown, arrival, self._clock)]
 
     def clock_fit(self) -> list[Item]:
         """How the head's ticks lie in host time; [] before there was a record."""
@@ -422,123 +387,5 @@ class Head:
 
     def report(self) -> list[Item]:
         """What of the damage on the wire has not been told yet."""
-        self._told_at = float("-inf")
-        return self._damage(self._clock())
-
-    def _damage(self, arrival: int) -> list[Item]:
-        now = time.monotonic()
-        c, told = self._decoder.counters, self._told
-        if now - self._told_at < _REPORT_S:
-            return []
-        self._told_at = now
-        damaged, lost = c.damaged - told.damaged, c.lost - told.lost
-        unknown = self._unknown - self._told_unknown
-        self._told, self._told_unknown = replace(c), self._unknown
-        items: list[Item] = []
-        if self._dropped_bytes or self._dropped_frames:
-            text = (
-                f"This computer did not keep up: {self._dropped_bytes} bytes and {self._dropped_frames} frames from "
-                f"{self._reader.port} were thrown away. That ground was not swept. Close other programs."
-            )
-            items.append(Event(arrival, Severity.FAULT, "link", text))
-            self._dropped_bytes = self._dropped_frames = 0
-        jump_ns = self._clock.jumped() if isinstance(self._clock, HostClock) else 0
-        if jump_ns:
-            text = (
-                f"Somebody set this computer's clock by {jump_ns * 1e-9:+.3f} s. The times of this sweep go on by the "
-                "clock as it was at the start."
-            )
-            items.append(Event(arrival, Severity.WARNING, "clock", text))
-        if damaged or lost:
-            text = f"{damaged} damaged frames and {lost} lost ones on {self._reader.port} since the last report."
-            items.append(Event(arrival, Severity.WARNING, "wire", text + " Check cable and baud rate."))
-        if self._senseless:
-            text = f"{self._senseless} messages made no sense. {self._last_senseless}"
-            items.append(Event(arrival, Severity.FAULT, "wire", text))
-            self._senseless = 0
-        if unknown:
-            text = f"{unknown} messages of an unknown type were skipped: the firmware may be newer than this software."
-            items.append(Event(arrival, Severity.INFO, "wire", text))
-        return items
-
-    def _frames(self, wait_s: float = 0.02) -> list[Frame]:
-        """Frames that have come in since the last call."""
-        got = self._reader.read(wait_s)
-        self._dropped_bytes += got.dropped
-        self._arrival_ns = got.arrival_ns or self._arrival_ns or self._clock()
-        return self._decoder.feed(got.data)
-
-    def _keep(self, frame: Frame) -> None:
-        """Put a frame by for `read`, while somebody waits for another. What is too much becomes a gap, and is told."""
-        if self._unread_bytes <= _UNREAD_BYTES + QUEUE_BYTES:  # a command gives up before that
-            self._unread.append(frame)
-            self._unread_bytes += len(frame.payload)
-        else:
-            self._dropped_frames += 1
-
-    def _send(self, opcode: Opcode, name: str = "", value: float = 0.0) -> int:
-        self._request = (self._request + 1) & 0xFFFF
-        payload = pack_command(Command(self._request, opcode, name, value))
-        # the leading zero ends whatever noise the head may have taken for the start of a frame
-        self._reader.write(b"\0" + encode_frame(Kind.COMMAND, self._sequence, payload))
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        return self._request
-
-    def _command(
-        self, opcode: Opcode, name: str = "", value: float = 0.0, timeout_s: float = 2.0, again_s: float = 0.5
-    ) -> Reply:
-        """Send a command, every `again_s` anew while no reply comes: command or reply may have been damaged."""
-        requests: set[int] = set()
-        reply: Reply | None = None
-
-        def ask() -> None:
-            requests.add(self._send(opcode, name, value))
-
-        def take(frame: Frame) -> bool | None:
-            nonlocal reply
-            if frame.kind == Kind.REPLY:
-                answer: Reply = read_reply(frame.payload)
-                if answer.request in requests:
-                    reply = answer
-                    return True
-            return None
-
-        self._wait(take, timeout_s, ask, again_s)
-        if reply is None:
-            raise HeadError(
-                f"The head on {self.port} did not answer {opcode.name} within {timeout_s:g} s. "
-                "Switch it off and on, and start again."
-            )
-        if reply.result is not Result.OK:
-            raise HeadError(f"The head refused {opcode.name} {name}: {reply.text}")
-        return reply
-
-    def _wait(
-        self, take: Callable[[Frame], bool | None], timeout_s: float, ask: Callable[[], None], again_s: float
-    ) -> None:
-        """Ask, then give frames to `take` until it says True, or for that long; those that it answers with None are
-        kept for `read`, in order. Samples outrank commands: before too many wait, the command fails, and none is lost.
-        """
-        ask()
-        asked = time.monotonic()
-        deadline = asked + timeout_s
-        done = False
-        while not done and time.monotonic() < deadline:
-            if self._unread_bytes > _UNREAD_BYTES:
-                raise HeadError(
-                    f"The head on {self.port} sent {self._unread_bytes >> 20} MB and no answer to a command. No "
-                    "samples were lost; whether the command was obeyed is not known. Stop the head, then try again."
-                )
-            if time.monotonic() - asked > again_s:
-                ask()
-                asked = time.monotonic()
-            for frame in self._frames():
-                try:
-                    taken = None if done else take(frame)
-                except WireError as e:
-                    self._senseless += 1
-                    self._last_senseless = str(e)
-                    continue
-                done = done or bool(taken)
-                if taken is None:
-                    self._keep(frame)
+        self._damage.due()
+        return [*self._damage.news(self._exchange, self._unknown, self._clock(), self._clock)]

@@ -24,11 +24,12 @@ from detector.samples import (
 )
 from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import GnssReceiver
-from firmware_host.head import Head, HeadState, HeadStatus
+from firmware_host.head import Head
 from firmware_host.head import Item as HeadItem
 from firmware_host.link import SerialLink, list_ports
 from firmware_host.reader import Reader
 from firmware_host.silence import SILENCE_S, SilenceWatch
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 Item = HeadItem | Silence
 

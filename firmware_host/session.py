@@ -37,7 +37,7 @@ from detector.samples import (
     TrackedSoil,
 )
 from firmware_host.errors import LinkError
-from firmware_host.head import HeadStatus
+from firmware_host.wire.messages import HeadStatus
 
 
 @dataclass(frozen=True, slots=True)

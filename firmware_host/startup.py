@@ -25,13 +25,13 @@ from detector.samples import (
     Soil,
 )
 from firmware_host.errors import ReferenceFileError
-from firmware_host.head import HeadState, HeadStatus
 from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Listener, Order
 from firmware_host.startup_checks import BY_ITSELF, CheckKeeper
 from firmware_host.startup_judging import Judge, Outcome, StartupSettings
 from firmware_host.startup_measurement import Measurement
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 STEPS: Final = ("self-check", "noise", "ground balance", "function test")
 

@@ -11,9 +11,19 @@ from typing import Final
 
 import numpy as np
 
-from detector.samples import DeviceDescription, Event, Gap, Int64Array, SampleBlock, Severity, StreamDescription
+from detector.samples import (
+    NO_ODOMETER,
+    DeviceDescription,
+    Event,
+    Gap,
+    Int64Array,
+    SampleBlock,
+    Severity,
+    StreamDescription,
+)
 from firmware_host.clock import TickClock
-from firmware_host.wire.messages import SamplesMessage, nowhere, unwrap, unwrap_all
+from firmware_host.wire.counters import unwrap, unwrap_all
+from firmware_host.wire.messages import SamplesMessage
 
 Item = SampleBlock | Gap | Event
 
@@ -122,7 +132,7 @@ class Timeline:
         readings = [m.odometer_um for m in messages if m.odometer_um is not None]
         # an odometer that began anew counts from a place that nobody knows
         if not readings or not stream.placed:
-            return nowhere(n)
+            return np.full(n, NO_ODOMETER, np.int64)
         odometer = unwrap_all(np.concatenate(readings), stream.last_odometer)
         stream.last_odometer = int(odometer[-1])
         return odometer

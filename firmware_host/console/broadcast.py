@@ -23,10 +23,10 @@ from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Watch
 from firmware_host.gnss import SILENCE_S as POSITION_SILENCE_S
 from firmware_host.gnss import accuracy_text
-from firmware_host.head import HeadStatus
 from firmware_host.session import Listener
 from firmware_host.startup import INSTRUCTIONS, Readiness
 from firmware_host.wire.framing import FrameCounters
+from firmware_host.wire.messages import HeadStatus
 
 HISTORY_S: Final = 20.0
 """Metal signal and B-scan kept for a viewer who comes, s of device time."""

@@ -28,10 +28,10 @@ from firmware_host.console.plan import Plan
 from firmware_host.console.standing import Standing
 from firmware_host.console.strips import Strips
 from firmware_host.console.watch import Kind, Watch
-from firmware_host.head import HeadState, HeadStatus
 from firmware_host.session import Listener, Order
 from firmware_host.startup import Readiness
 from firmware_host.startup_judging import Outcome
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 _WAITING: Final = 4096
 """Blocks that may wait for marks and places, per session."""

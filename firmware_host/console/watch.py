@@ -18,9 +18,9 @@ from detector.decide.search import Signal
 from detector.detections import LEVELS, Detection
 from detector.pipeline import BlockMarks
 from detector.samples import DeviceDescription, Event, Gap, Mark, SampleBlock, Severity
-from firmware_host.head import HeadStatus
 from firmware_host.session import Listener
 from firmware_host.startup import Readiness
+from firmware_host.wire.messages import HeadStatus
 
 SIGNAL_S: Final = 1.5
 """How long the state shows a signal after an alarm, s: alarms come once a place."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from firmware_host.errors import WireError
+from firmware_host.wire.counters import unwrap
 from firmware_host.wire.framing import Frame, FrameCounters, FrameDecoder
 from firmware_host.wire.messages import (
     Kind,
@@ -20,7 +21,6 @@ from firmware_host.wire.messages import (
     read_samples_header,
     read_status,
     read_stream,
-    unwrap,
 )
 
 SHOWN_BYTES: Final = 256

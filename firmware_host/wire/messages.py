@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from detector.errors import SampleError
 from detector.samples import (
-    NO_ODOMETER,
     DeviceDescription,
     Int64Array,
     ParameterReading,
@@ -442,32 +441,3 @@ def read_command(payload: Bytes) -> Command:
     name, at = _read_text(payload, _COMMAND.size)
     (value,) = struct.unpack_from("<d", payload, at)
     return Command(request, opcode, name, value)
-
-
-def unwrap(value: int, near: int) -> int:
-    """The number closest to `near` whose low 32 bits are `value`.
-
-    A tick counter that stood at 0xFFFFFFF0 and now reads 0x10 has gone on by 32, not back:
-
-    >>> hex(unwrap(0x10, 0xFFFFFFF0))
-    '0x100000010'
-    >>> hex(unwrap(0xFFFFFFF0, 0x100000010))
-    '0xfffffff0'
-    """
-    return near + ((value - near + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-def unwrap_all(values: NDArray[np.uint32] | NDArray[np.int32], near: int) -> Int64Array:
-    """Unwrap successive 32-bit readings, each near the one before, the first near `near`; (n,) int64."""
-    if len(values) == 0:
-        return np.zeros(0, np.int64)
-    first = unwrap(int(values[0]) & 0xFFFFFFFF, near)
-    wide = values.astype(np.int64)
-    steps: Int64Array = ((wide[1:] - wide[:-1] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-    out: Int64Array = first + np.concatenate((np.zeros(1, np.int64), np.cumsum(steps)))
-    return out
-
-
-def nowhere(n: int) -> Int64Array:
-    """(n,) odometer column of records whose place is not known."""
-    return np.full(n, NO_ODOMETER, np.int64)

@@ -14,9 +14,10 @@ import pytest
 
 from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severity
 from firmware_host.errors import HeadError, LinkError
-from firmware_host.head import Head, HeadState, HeadStatus
+from firmware_host.head import Head
 from firmware_host.live_source import LiveSource
 from firmware_host.virtual.head import Faults, VirtualHead
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 Receive = Callable[..., tuple[list[object], Head]]

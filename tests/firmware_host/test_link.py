@@ -27,9 +27,10 @@ from serial.tools.list_ports_common import ListPortInfo
 from detector.samples import DeviceDescription, SampleBlock
 from firmware_host import link as link_module
 from firmware_host.errors import LinkError
-from firmware_host.head import Head, HeadState, HeadStatus
+from firmware_host.head import Head
 from firmware_host.link import SerialLink, _why_not, list_ports, obstacle, who_has
 from firmware_host.virtual.head import VirtualHead
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 

@@ -27,12 +27,13 @@ from detector.samples import (
 )
 from firmware_host.clock import HostClock
 from firmware_host.errors import LinkError
-from firmware_host.head import Head, HeadState, Item
+from firmware_host.head import Head, Item
 from firmware_host.live_source import JoinedSource, LiveSource
 from firmware_host.recorder import Recorder
 from firmware_host.session import RecordingSource, run
 from firmware_host.virtual.head import Faults, VirtualHead
 from firmware_host.virtual.interference import Harm, Interference
+from firmware_host.wire.messages import HeadState
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 

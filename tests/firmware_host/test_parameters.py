@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.samples import DeviceDescription, ParameterReading, SampleBlock
-from firmware_host import head as head_module
+from firmware_host import exchange
 from firmware_host.errors import HeadError, PresetError
 from firmware_host.head import Head
 from firmware_host.parameters import (
@@ -46,14 +46,14 @@ class Sent:
 
     def __init__(self, head: Head) -> None:
         self.opcodes: list[Opcode] = []
-        write, decoder = head._reader.write, FrameDecoder()
+        write, decoder = head._exchange.reader.write, FrameDecoder()
 
         def listen(data: bytes) -> None:
             commands = [read_command(f.payload) for f in decoder.feed(data) if f.kind == Kind.COMMAND]
             self.opcodes += [Opcode(c.opcode) for c in commands]
             write(data)
 
-        head._reader.write = listen  # type: ignore[method-assign]
+        head._exchange.reader.write = listen  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -182,13 +182,13 @@ def test_samples_that_come_while_a_command_waits_are_kept_up_to_a_bound_and_neve
 ) -> None:
     device, blocks = dual_head
     played = sorted((b[i : i + 8] for b in blocks for i in range(0, len(b), 8)), key=lambda b: int(b.tick[0]))
-    monkeypatch.setattr(head_module, "_UNREAD_BYTES", 2000)
+    monkeypatch.setattr(exchange, "KEPT_BYTES", 2000)
     with VirtualHead(device, lambda: played, 0.0) as virtual, Head.open(virtual.path) as head:
         head.describe()
         virtual._send = lambda kind, payload, send=virtual._send: (  # type: ignore[method-assign]
             None if kind == Kind.REPLY else send(kind, payload)
         )
-        head._send(Opcode.START)
+        head._exchange.send(Opcode.START)
         with pytest.raises(HeadError, match="No samples were lost"):
             head.get_parameter("status_interval")
         got: dict[int, int] = {}

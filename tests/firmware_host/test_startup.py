@@ -10,13 +10,13 @@ import pytest
 
 from detector.samples import Check, Event, Gap, ParameterReading, SampleBlock, Severity
 from firmware_host.errors import ReferenceFileError
-from firmware_host.head import HeadState, HeadStatus
 from firmware_host.head_settings import HeadSettings
 from firmware_host.references import Reference, References
 from firmware_host.session import Order
 from firmware_host.startup import Readiness
 from firmware_host.startup_judging import Outcome
 from firmware_host.startup_measurement import largest_response, noise_sigma, soil_residual
+from firmware_host.wire.messages import HeadState, HeadStatus
 from tests.firmware_host.console.staged_head import DEVICE, METAL, Stage
 
 WHO = "A. Deminer"

@@ -16,10 +16,10 @@ import pytest
 from detector.samples import Event, Gap, SampleBlock, StreamKind
 from firmware_host.device.build import BOARDS, build_firmware
 from firmware_host.errors import FirmwareError, HeadError, LinkError
-from firmware_host.head import Head, HeadStatus
+from firmware_host.head import Head
 from firmware_host.live_source import LiveSource
 from firmware_host.virtual.emulated import EmulatedHead
-from firmware_host.wire.messages import HeadState, Opcode, ParameterKind
+from firmware_host.wire.messages import HeadState, HeadStatus, Opcode, ParameterKind
 
 pytestmark = pytest.mark.needs_tools("qemu-system-arm", "arm-none-eabi-gcc")
 
@@ -224,7 +224,7 @@ def test_faulty_sensors_show_in_status_and_in_the_samples(head: Head) -> None:
 
 def test_a_reset_keeps_what_was_saved_and_begins_another_run(head: Head) -> None:
     head.set_parameter("tx_current", 1.75)
-    head._command(Opcode.SAVE)
+    head._exchange.command(Opcode.SAVE)
     head.set_parameter("speed", 0.9)  # not saved
     head.set_parameter("drop_every", 50)  # cannot be saved
     head.start()
@@ -239,7 +239,7 @@ def test_a_reset_keeps_what_was_saved_and_begins_another_run(head: Head) -> None
     after = joined(items, 0)
     assert after.seq[0] > before.seq[-1]
     assert any("restarted" in i.cause for i in items if isinstance(i, Gap))
-    head._command(Opcode.DEFAULTS)
+    head._exchange.command(Opcode.DEFAULTS)
     assert head.get_parameter("tx_current") == 1.0
 
 

@@ -31,12 +31,11 @@ from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severit
 from firmware_host.console.broadcast import Broadcast
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Kind, Watch
-from firmware_host.head import HeadState, HeadStatus
 from firmware_host.recorder import Recorder
 from firmware_host.references import References
 from firmware_host.session import Item, Listener, run, warm_up
 from firmware_host.startup import Readiness
-from firmware_host.wire.messages import FAULTS
+from firmware_host.wire.messages import FAULTS, HeadState, HeadStatus
 
 HOURS = float(os.environ.get("GROUNDSWEEP_DAY_H", "8"))
 RATE_HZ = float(os.environ.get("GROUNDSWEEP_DAY_HZ", "20"))

@@ -25,11 +25,11 @@ from firmware_host.console.plan import Plan
 from firmware_host.console.strips import Strips
 from firmware_host.console.sweeping import Sweeping
 from firmware_host.console.watch import Watch
-from firmware_host.head import HeadState, HeadStatus
 from firmware_host.references import References
 from firmware_host.session import Order
 from firmware_host.startup import Readiness
 from firmware_host.startup_judging import Outcome
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 WIDE = {"metal": 0.3, "radar": 0.3}

@@ -11,7 +11,7 @@ import pytest
 
 from detector.samples import DeviceDescription, Event, Gap, Mark, SampleBlock, Severity
 from firmware_host.console.watch import LOSS_S, SIGNAL_S, SILENCE_S, Kind, Watch, stage_of
-from firmware_host.head import HeadState, HeadStatus
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 

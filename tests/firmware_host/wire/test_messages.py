@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from detector.samples import DeviceDescription, StreamDescription, StreamKind
 from firmware_host.errors import WireError
 from firmware_host.wire import messages as m
+from firmware_host.wire.counters import unwrap_all
 from firmware_host.wire.framing import FrameDecoder, encode_frame
 
 DOC = Path(__file__).parents[3] / "docs" / "wire-protocol.md"
@@ -124,9 +125,9 @@ def test_fields_of_a_later_version_are_ignored() -> None:
 def test_counters_unwrap_to_what_they_were(start: int, steps: list[int]) -> None:
     true = start + np.cumsum([0, *steps])
     wrapped = (true & 0xFFFFFFFF).astype(np.uint32)
-    np.testing.assert_array_equal(m.unwrap_all(wrapped, start), true)
+    np.testing.assert_array_equal(unwrap_all(wrapped, start), true)
     signed = wrapped.view(np.int32)
-    np.testing.assert_array_equal(m.unwrap_all(signed, start), true)
+    np.testing.assert_array_equal(unwrap_all(signed, start), true)
 
 
 @pytest.mark.parametrize(
