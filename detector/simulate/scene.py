@@ -165,8 +165,9 @@ def dual_scene(
     again = f", sweep {sweep.number}" if sweep.number > 1 else ""
     note = (
         f"Simulated scene, seed {seed}{again}. Soil: {soil.name}; water {soil.water:.3f}, "
-        f"viscosity {soil.viscosity:.1e}, roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
-        f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
+        f"viscosity {soil.viscosity:.1e}, roughness {1e3 * roughness:.1f} mm, "
+        f"radar {radar.centre_frequency_hz / 1e9:.2f} GHz at {100 * radar.height_m:.0f} cm, "
+        f"coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )
     if not wish.plain or wish.radar != "impulse":
         note += f" Metal: {wish.metal}, {len(coils.across_m)} coil(s); radar: {wish.radar}, {wish.antennas} antenna(s)."
@@ -185,9 +186,7 @@ def _draw_coils(rng: np.random.Generator, wish: HeadWish) -> _Coils:
     return replace(head, across_m=tuple((i - 0.5 * (wish.coils - 1)) * apart for i in range(wish.coils)))
 
 
-def _across(
-    rng: np.random.Generator, own: np.random.Generator, n: int, coils: _Coils, antennas: Sequence[float]
-) -> F8:
+def _across(rng: np.random.Generator, own: np.random.Generator, n: int, coils: _Coils, antennas: Sequence[float]) -> F8:
     """(n,) places across: anywhere under coils and antennas, and some 2 cm more or less in every sweep."""
     half = max(*(abs(a) for a in coils.across_m), *(abs(a) for a in antennas))
     return np.asarray(rng.uniform(-half, half, n) + own.normal(scale=0.02, size=n))
