@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,18 @@ def test_what_was_taken_out_without_an_alarm_is_missed() -> None:
     assert not lane.targets[0].found
     assert lane.targets[0].why.startswith("taken out without an alarm: gone after sweep 1")
     assert [(r.false_alarms, r.again) for r in told.rows] == [(0, 0), (0, 1)]
+
+
+def test_a_sweep_that_did_not_pass_over_a_mine_does_not_say_why_it_is_missed() -> None:
+    """A second sweep of the ground round a hole alone passes over few of the others."""
+
+    def because(lane: LaneScore, why: str) -> LaneScore:
+        return replace(lane, outcomes=tuple(replace(o, why=why) for o in lane.outcomes))
+
+    whole = because(sweep("A-1", [LOST], []), "below threshold: metal reached 0.80 of the threshold")
+    short = because(sweep("A-2", [LOST], []), "not covered: no metal record in its halo")
+    assert as_procedures([whole, short])[0][0].targets[0].cause == "below threshold"
+    assert as_procedures([replace(short, lane="A-1"), short])[0][0].targets[0].cause == "not covered"
 
 
 def test_two_alarms_of_one_sweep_are_two_holes_however_near() -> None:
