@@ -53,6 +53,7 @@ def page(title: str, t: Trial) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         *_headline(t),
+        *_sweeps(t),
         "<h2>Not tested</h2>",
         "<ul>" + "".join(f"<li>{escape(n)}</li>" for n in t.not_tested) + "</ul>",
         "<h2>Made with</h2>",
@@ -104,6 +105,13 @@ def _headline(t: Trial) -> list[str]:
         )
     out.append(f"<p>Halo: half the target's extent + {100 * s.halo_margin_m:.0f} cm, one alarm to one object.</p>")
     return out
+
+
+def _sweeps(t: Trial) -> list[str]:
+    if t.procedure is None:
+        return []
+    rows = t.procedure.table()
+    return ["<h2>Sweep by sweep</h2>", table(rows[0], rows[1:]), f"<p>{escape(t.procedure.sentence)}</p>"]
 
 
 def _misses(t: Trial) -> list[str]:

@@ -17,6 +17,7 @@ from detector.score.paired import (
     paired_targets,
     second_sensor,
 )
+from detector.score.procedure import Procedure
 from detector.score.report import Score, by_size, finite, pool
 from detector.score.roc import Curve, curve, ranked
 from detector.score.stored import RESULT_FORMAT, RESULT_VERSION, lanes_to_json
@@ -63,6 +64,8 @@ class Trial:
     not_tested: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     """What, and its value."""
+    procedure: Procedure | None = None
+    """Where the lanes are procedures of several sweeps: what each brought."""
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON; --against reads it."""
@@ -70,6 +73,7 @@ class Trial:
             "format": RESULT_FORMAT,
             "version": RESULT_VERSION,
             **self.score.to_json(),
+            "procedure": None if self.procedure is None else self.procedure.to_json(),
             "search": finite(None if self.search is None else asdict(self.search)),
             "second_sensor": finite(None if self.second is None else asdict(self.second)),
             "alone": finite({k: asdict(v) for k, v in self.alone.items()}),
@@ -87,6 +91,7 @@ def trial(
     with_roc: bool = False,
     not_tested: Sequence[str] = (),
     provenance: Sequence[tuple[str, str]] = (),
+    procedure: Procedure | None = None,
 ) -> Trial:
     """Pool scored lanes.
 
@@ -95,6 +100,7 @@ def trial(
     alone : of each lane, its sensors alone, or {} where the head has one
     rival : its name, and its lanes; lanes of the same name and truth are compared
     not_tested : sentences on what the caller knows was not tested
+    procedure : of lanes that are procedures of several sweeps
     """
     total = pool(lanes, with_roc)
     both = [(lane, a) for lane, a in zip(lanes, alone, strict=bool(alone)) if len(a) > 1]
@@ -111,8 +117,9 @@ def trial(
         second=second,
         alone=curves,
         against=None if rival is None else _against(*rival, lanes, with_roc),
-        not_tested=(*not_tested, *_untested(total, lanes)),
+        not_tested=(*not_tested, *_untested(total, lanes), *_of_procedure(procedure)),
         provenance=tuple(provenance),
+        procedure=procedure,
     )
 
 
@@ -206,6 +213,18 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
         counts = ", ".join(f"{k} for {n}" for k, n in sorted(said.items()))
         out.append(f"The truth itself. It is stated as {counts} objects.")
     out.append("Operators, and soils, targets, weather and heads other than those of these lanes.")
+    return out
+
+
+def _of_procedure(p: Procedure | None) -> list[str]:
+    if p is None:
+        return []
+    out = ["Other thresholds, each sensor alone and search mode: with those other things would have been dug."]
+    if p.undug:
+        out.append(
+            f"Digging at {some(p.undug)}: neither truth nor labels say that anything was taken out between its sweeps. "
+            "They are chances at the same ground."
+        )
     return out
 
 

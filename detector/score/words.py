@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from detector.score.paired import SecondSensor
+from detector.score.procedure import Procedure
 from detector.score.roc import Curve
 from detector.score.summary import Against, SearchScore, Trial
 
@@ -14,6 +15,8 @@ SHOWN_RATES: Final = (0.02, 0.1, 0.3, 1.0)
 def text_of(t: Trial) -> str:
     """The whole report."""
     parts = ["Discrimination (alarms: what is dug)", t.score.to_text()]
+    if t.procedure is not None:
+        parts += ["", "Sweep by sweep (found once it alarmed, false once a place)", procedure_text(t.procedure)]
     if t.search is not None:
         parts += ["", "Search (signals that sound at once)", search_text(t.search)]
     if t.second is not None:
@@ -24,6 +27,14 @@ def text_of(t: Trial) -> str:
         parts += ["", f"Against {t.against.name}", against_text(t.against)]
     parts += ["", "Not tested", *(f"  {t}" for t in t.not_tested)]
     return "\n".join(parts)
+
+
+def procedure_text(p: Procedure) -> str:
+    """For a person."""
+    rows = p.table()
+    wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, p.sentence])
 
 
 def search_text(s: SearchScore) -> str:

@@ -120,10 +120,12 @@ def metal_lane(
     x_m: F8,
     height_m: F8,
     across_m: F8 | None = None,
+    own: np.random.Generator | None = None,
 ) -> tuple[F8, F8]:
     """Volts at the converter before noise: (n, coils, gates) of the soil, and (objects, n, coils, gates).
 
-    across_m : (objects,) their places across the track; None: all within some 2 cm of the middle line.
+    across_m : (objects,) their places across the track; None: all within some 2 cm of the middle line. own : draws
+    how far from it; None: rng.
 
     The soil's strength varies along the track by some tens of per cent over decimetres to metres, and its law by a
     few per cent, so that a ground balance learned at one place does not quite fit the next.
@@ -139,7 +141,7 @@ def metal_lane(
     seen = np.zeros((len(objects), n, coils, len(t)))
     for i, o in enumerate(objects):
         if o.metal is not None:
-            y = float(rng.normal(scale=0.02)) if across_m is None else float(across_m[i])
+            y = float((own or rng).normal(scale=0.02)) if across_m is None else float(across_m[i])
             seen[i] = target_volts(head, o, x_m, height_m, y)
     return ground, seen
 

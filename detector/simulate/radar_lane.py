@@ -19,6 +19,7 @@ from detector.simulate.buried import Buried
 from detector.simulate.noise import quantise, shift_rows
 from detector.simulate.scatter import C_M_PER_S, add_echoes, ray_table
 from detector.simulate.soil import Soil, correlated
+from detector.simulate.sweeps import filled_again
 
 F8 = NDArray[np.float64]
 
@@ -28,6 +29,8 @@ scatters at the mine detector's band is larger than a centimetre."""
 TABLE_M: Final = 0.005
 PATHS: Final = 10
 APERTURE_M: Final = 0.5
+SPADE_M: Final = 0.05
+"""A hole is dug so much wider than what lay in it, to either side."""
 CHUNK: Final = 256
 """A-scans at a time: bounds the memory."""
 
@@ -164,7 +167,14 @@ def _surface(x_m: F8, elevation: F8, soil_eps: float) -> _Strips:
 
 
 def _uneven(
-    rng: np.random.Generator, soil: Soil, frequency: float, x_m: F8, depth_m: float, objects: Sequence[Buried]
+    rng: np.random.Generator,
+    soil: Soil,
+    frequency: float,
+    x_m: F8,
+    depth_m: float,
+    objects: Sequence[Buried],
+    own: np.random.Generator,
+    left: Sequence[int],
 ) -> _Strips:
     """Born scatterers of uneven water: cells of GRID_M, disturbed where a hole was dug, absent inside bodies."""
     rows = int(depth_m / GRID_M)
@@ -179,15 +189,17 @@ def _uneven(
     for o in objects:
         inside = np.abs(x_m - o.x_m) < o.width_m / 2
         below = (z > o.depth_m) & (z < o.depth_m + o.height_m)
-        cell = np.ix_(inside, below)
         if o.shape == "hole":
-            field[cell] = field[cell] * 1.3 + rng.normal(scale=1.0) * soil.water_spread * 1.5
+            filled_again(rng, field, inside, below, soil.water_spread)
         else:
-            field[cell] = 0.0
+            field[np.ix_(inside, below)] = 0.0
             if o.label.value == "mine" and rng.random() < 0.5:
                 # the soil over a laid mine was dug: looser, drier or wetter than around
                 dug = np.ix_(np.abs(x_m - o.x_m) < 0.75 * o.width_m, z < o.depth_m)
                 field[dug] += rng.normal(scale=0.7) * soil.water_spread
+    for o in (o for i, o in enumerate(objects) if i not in left):
+        wide, deep = np.abs(x_m - o.x_m) < o.width_m / 2 + SPADE_M, z < o.depth_m + o.height_m
+        filled_again(own, field, wide, deep, soil.water_spread)
     base = float(soil.permittivity(np.array([frequency]))[0].real)
     step = float(soil.permittivity(np.array([frequency]), soil.water + 0.01)[0].real - base) / 0.01
     contrast = np.clip(field, -0.9 * soil.water, 0.3) * step / base
@@ -224,12 +236,16 @@ def radar_lane(
     roughness_m: float,
     height_m: F8,
     progress: Callable[[int], None] | None = None,
+    own: np.random.Generator | None = None,
+    left: Sequence[int] | None = None,
 ) -> tuple[F8, F8]:
     """A-scans without receiver noise: (n, samples) echoes of the ground, and (n, samples) of the objects alone.
 
     The first holds direct wave, surface and uneven soil; their sum is what the antenna receives. Unit: a mirror at
     1 m in air. x_m : (n,) rising; roughness_m : standard deviation of the surface; height_m : (n,) of the antenna
-    above the mean surface; progress : told of A-scans done, each of them up to three times.
+    above the mean surface; progress : told of A-scans done, each of them up to three times; own : draws the antenna's
+    tilt and the soil of holes, None: rng; left : numbers of the objects that lie there, where others stood a hole was
+    dug and filled, None: all.
     """
     fc = head.centre_frequency_hz
     eps = float(soil.permittivity(np.array([fc]))[0].real)
@@ -250,7 +266,13 @@ def radar_lane(
                       TABLE_M, nominal, index)  # fmt: skip
     longest = 2 * np.hypot(APERTURE_M, reach)
     path_step = float(longest / PATHS)
-    tilt = 0.03 * correlated(rng, (len(x_m), 1), (0.2 / head.step_m, 1.0))[:, 0]
+    tilts = correlated(rng, (len(x_m), 1), (0.2 / head.step_m, 1.0))
+    if own is None:
+        own = rng
+    elif own is not rng:
+        tilts = correlated(own, (len(x_m), 1), (0.2 / head.step_m, 1.0))
+    tilt = 0.03 * tilts[:, 0]
+    left = range(len(objects)) if left is None else left
 
     spectrum, f = _pulse(head, n_fast)
     k = np.empty(len(f), np.complex128)
@@ -285,11 +307,11 @@ def radar_lane(
 
     transmission = 1 - _reflection(1.0, eps) ** 2
     ground = received(_surface(grid, elevation, eps), True, 1, 1, entry=1.0)
-    ground += transmission * received(_uneven(rng, soil, fc, grid, reach, objects), False, 2, PATHS)
+    ground += transmission * received(_uneven(rng, soil, fc, grid, reach, objects, own, left), False, 2, PATHS)
     late = np.exp(-2j * np.pi * f * head.separation_m / C_M_PER_S)
     direct = np.fft.irfft(spectrum * late, n_fast)[: head.samples]
     ground += head.direct / (2 * head.height_m) * direct
-    bodies = [_body(o, eps) for o in objects if o.shape != "hole" and o.depth_m < reach]
+    bodies = [_body(o, eps) for o in (objects[i] for i in left) if o.shape != "hole" and o.depth_m < reach]
     targets = np.zeros_like(ground)
     if bodies:
         columns = (np.concatenate([getattr(b, c) for b in bodies]) for c in _Strips.__dataclass_fields__)

@@ -15,6 +15,7 @@ from detector.samples import DeviceDescription, SampleBlock, StreamDescription, 
 from detector.simulate import metal_lane, radar_array, radar_lane, wave_lane
 from detector.simulate.buried import Buried, draw_clutter, draw_mine
 from detector.simulate.soil import Soil, correlated, draw_soil
+from detector.simulate.sweeps import FIRST, Sweep
 from detector.simulate.visible import matched_db
 
 F8 = NDArray[np.float64]
@@ -103,6 +104,7 @@ def dual_scene(
     sensors: Sensors = "dual",
     progress: Callable[[int], None] | None = None,
     wish: HeadWish = PLAIN,
+    sweep: Sweep = FIRST,
 ) -> Scene:
     """A lane of a country, a head and a season of its own.
 
@@ -115,58 +117,63 @@ def dual_scene(
     sensors : which streams the head has
     progress : told of A-scans done
     wish : kind of head. Under one with several coils or antennas objects lie anywhere across its width
+    sweep : which sweep of the lane; truth and visibility are of what still lies there
 
     Raises
     ------
     SampleError
-        if the length or the density cannot be laid out.
+        if the length or the density cannot be laid out, or what never lay there was dug.
     """
     if not 2.0 <= length_m <= 100.0 or not 0.0 <= objects_per_m <= 1.5:
         raise SampleError(
             f"A scene is 2 to 100 m long with 0 to 1.5 objects per metre, not {length_m} m with {objects_per_m}."
         )
-    ground_seed, radar_seed, metal_seed, across_seed = np.random.SeedSequence(seed).spawn(4)
-    rng = np.random.default_rng(ground_seed)
+    drawn = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)]
+    rng, radar_rng, metal_rng, across_rng = drawn
+    walk, radar_own, metal_own, across_own = sweep.of_its_own(seed, drawn)
     soil = draw_soil(rng)
     objects = place_objects(rng, length_m, objects_per_m)
     roughness = float(10 ** rng.uniform(-3.3, -1.8))
     speed = float(rng.uniform(0.2, 1.0))
     sway = float(rng.uniform(0.0005, 0.008)), float(rng.uniform(0.3, 1.2))
-    sways = correlated(rng, (int(length_m / 0.01) + 2, 1), (sway[1] / 0.01, 1.0))[:, 0] * sway[0]
+    left = sweep.left(len(objects))
+    sways = correlated(walk, (int(length_m / 0.01) + 2, 1), (sway[1] / 0.01, 1.0))[:, 0] * sway[0]
 
     def height(x_m: F8, nominal: float) -> F8:
         return np.asarray(np.maximum(nominal + np.interp(x_m / 0.01, np.arange(len(sways)), sways), 0.01))
 
     blocks: list[SampleBlock] = []
-    radar_db = [-np.inf] * len(objects)
-    metal_db = [-np.inf] * len(objects)
-    matched = [-np.inf] * len(objects)
-    radar_rng, metal_rng = np.random.default_rng(radar_seed), np.random.default_rng(metal_seed)
+    radar_db, metal_db, matched = ([-np.inf] * len(left) for _ in range(3))
     radar = radar_lane.draw_head(radar_rng)
     coils = _draw_coils(metal_rng, wish)
     antennas = radar_array.antenna_places(wish.antennas)
-    across = None if wish.plain else _across(np.random.default_rng(across_seed), len(objects), coils, antennas)
+    across = None if wish.plain else _across(across_rng, across_own, len(objects), coils, antennas)
     if sensors in ("dual", "metal"):
-        block, metal_db, matched = _metal(metal_rng, coils, soil, objects, length_m, speed, height, across)
+        block, metal_db, matched = _metal(
+            (metal_rng, metal_own), coils, soil, objects, left, length_m, speed, height, across
+        )
         blocks.append(block)
     if sensors in ("dual", "radar"):
         block, radar_db = _radar(
-            radar_rng, radar, soil, objects, length_m, speed, height, roughness, progress, across, antennas, wish.radar
-        )
+            (radar_rng, radar_own), radar, soil, objects, left, length_m, speed, height, roughness, progress, across,
+            antennas, wish.radar,
+        )  # fmt: skip
         blocks.append(block)
     device = DeviceDescription(
         f"simulated {sensors} head", f"SIM-{seed}", "simulated", TICK_HZ, tuple(b.stream for b in blocks)
     )
+    again = f", sweep {sweep.number}" if sweep.number > 1 else ""
     note = (
-        f"Simulated scene, seed {seed}. Soil: {soil.name}; water {soil.water:.3f}, viscosity {soil.viscosity:.1e}, "
-        f"roughness {1e3 * roughness:.1f} mm, radar {radar.centre_frequency_hz / 1e9:.2f} GHz at "
-        f"{100 * radar.height_m:.0f} cm, coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
+        f"Simulated scene, seed {seed}{again}. Soil: {soil.name}; water {soil.water:.3f}, "
+        f"viscosity {soil.viscosity:.1e}, roughness {1e3 * roughness:.1f} mm, "
+        f"radar {radar.centre_frequency_hz / 1e9:.2f} GHz at {100 * radar.height_m:.0f} cm, "
+        f"coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )
     if not wish.plain or wish.radar != "impulse":
         note += f" Metal: {wish.metal}, {len(coils.across_m)} coil(s); radar: {wish.radar}, {wish.antennas} antenna(s)."
     visibility = tuple(Visibility(float(r), float(m), g) for r, m, g in zip(radar_db, metal_db, matched, strict=True))
-    places = tuple([float("nan")] * len(objects) if across is None else across.tolist())
-    return Scene(seed, device, tuple(blocks), tuple(o.truth() for o in objects), visibility, soil, note, places)
+    places = tuple([float("nan")] * len(left) if across is None else across[left].tolist())
+    return Scene(seed, device, tuple(blocks), tuple(objects[i].truth() for i in left), visibility, soil, note, places)
 
 
 def _draw_coils(rng: np.random.Generator, wish: HeadWish) -> _Coils:
@@ -179,17 +186,18 @@ def _draw_coils(rng: np.random.Generator, wish: HeadWish) -> _Coils:
     return replace(head, across_m=tuple((i - 0.5 * (wish.coils - 1)) * apart for i in range(wish.coils)))
 
 
-def _across(rng: np.random.Generator, n: int, coils: _Coils, antennas: Sequence[float]) -> F8:
-    """(n,) places across: anywhere under coils and antennas, and some 2 cm more or less."""
+def _across(rng: np.random.Generator, own: np.random.Generator, n: int, coils: _Coils, antennas: Sequence[float]) -> F8:
+    """(n,) places across: anywhere under coils and antennas, and some 2 cm more or less in every sweep."""
     half = max(*(abs(a) for a in coils.across_m), *(abs(a) for a in antennas))
-    return np.asarray(rng.uniform(-half, half, n) + rng.normal(scale=0.02, size=n))
+    return np.asarray(rng.uniform(-half, half, n) + own.normal(scale=0.02, size=n))
 
 
 def _radar(
-    rng: np.random.Generator,
+    draws: tuple[np.random.Generator, np.random.Generator],
     head: radar_lane.RadarHead,
     soil: Soil,
     objects: Sequence[Buried],
+    left: Sequence[int],
     length_m: float,
     speed: float,
     height: _Height,
@@ -199,17 +207,18 @@ def _radar(
     antennas: Sequence[float],
     kind: RadarKind,
 ) -> tuple[SampleBlock, list[float]]:
+    rng, own = draws
     x = np.arange(0.0, length_m, head.step_m)
     h = height(x, head.height_m)
     index = float(np.sqrt(soil.permittivity(np.array([head.centre_frequency_hz]))[0].real))
-    received, db = [], np.full((len(antennas), len(objects)), -np.inf)
+    received, db = [], np.full((len(antennas), len(left)), -np.inf)
     for i, place in enumerate(antennas):
         seen = objects if across is None else radar_array.seen_aside(objects, across - place, head.height_m, index)
-        ground, echoes = radar_lane.radar_lane(rng, soil, head, seen, x, roughness, h, progress)
+        ground, echoes = radar_lane.radar_lane(rng, soil, head, seen, x, roughness, h, progress, own, left)
         received.append(ground + echoes)
         residue = ground - ground.mean(axis=0)
         floor = np.sqrt((residue**2).mean(axis=0)) + head.noise * np.abs(ground).max()
-        for j, o in enumerate(objects):
+        for j, o in enumerate(objects[i] for i in left):
             near = np.abs(x - o.x_m) <= max(0.5 * o.width_m, head.step_m)
             peak = float((np.abs(echoes[near]) / floor).max()) if near.any() else 0.0
             db[i, j] = 20 * np.log10(peak) if peak > 0 else -np.inf
@@ -217,46 +226,50 @@ def _radar(
     ascans = np.concatenate(received)
     if kind == "stepped":
         frequencies = radar_array.stepped_frequencies(head)
-        counts, scale = radar_array.stepped_converted(rng, head, ascans)
+        counts, scale = radar_array.stepped_converted(own, head, ascans)
         stream = StreamDescription(
             stream_id=1, name="radar", kind=StreamKind.RADAR_SFCW, channels=len(antennas), values=counts.shape[1],
             sample_type="int16", rate_hz=speed / head.step_m, scale=scale, unit="1", axis=tuple(frequencies.tolist()),
             centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
         )  # fmt: skip
     else:
-        counts, scale = radar_lane.converted(rng, head, ascans)
+        counts, scale = radar_lane.converted(own, head, ascans)
         stream = StreamDescription(
             stream_id=1, name="radar", kind=StreamKind.RADAR, channels=len(antennas), values=head.samples,
             sample_type="int16", rate_hz=speed / head.step_m, scale=scale, unit="1", sampling_interval_s=head.dt_s,
             centre_frequency_hz=head.centre_frequency_hz, step_m=head.step_m,
         )  # fmt: skip
     raw = np.ascontiguousarray(counts.reshape(len(antennas), len(x), -1).swapaxes(0, 1))
-    return _with_losses(rng, _block(stream, x, speed, raw)), best
+    return _with_losses(own, _block(stream, x, speed, raw)), best
 
 
 def _metal(
-    rng: np.random.Generator,
+    draws: tuple[np.random.Generator, np.random.Generator],
     head: _Coils,
     soil: Soil,
     objects: Sequence[Buried],
+    left: Sequence[int],
     length_m: float,
     speed: float,
     height: _Height,
     across: F8 | None,
 ) -> tuple[SampleBlock, list[float], list[float]]:
+    rng, own = draws
     step = speed / head.rate_hz
     x = np.arange(0.0, length_m, step)
     h = height(x, head.height_m)
     if isinstance(head, metal_lane.MetalHead):
         kind, axis, values = StreamKind.METAL_PI, head.coil.gates_s, len(head.coil.gates_s)
-        ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across)
-        counts, volts = metal_lane.converted(rng, head, x / speed, ground + seen.sum(axis=0))
+        ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across, own)
+        seen = seen if len(left) == len(objects) else seen[list(left)]
+        counts, volts = metal_lane.converted(own, head, x / speed, ground + seen.sum(axis=0))
         sigma = metal_lane.gate_noise(head)
     else:
         assert across is not None
         kind, axis, values = StreamKind.METAL_CW, head.coil.frequencies_hz, 2 * len(head.coil.frequencies_hz)
         ground, seen = wave_lane.wave_lane(rng, head, soil, objects, x, h, across)
-        counts, volts = wave_lane.wave_converted(rng, head, x / speed, ground + seen.sum(axis=0))
+        seen = seen if len(left) == len(objects) else seen[list(left)]
+        counts, volts = wave_lane.wave_converted(own, head, x / speed, ground + seen.sum(axis=0))
         sigma = wave_lane.wave_noise(head)
     stream = StreamDescription(
         stream_id=0, name="metal", kind=kind, channels=len(head.across_m), values=values, sample_type="int32",

@@ -20,6 +20,7 @@ from detector.profile import DEFAULT_PROFILE
 from detector.recording.reader import open_recording
 from detector.score.matching import HALO_MARGIN_M
 from detector.score.page import page
+from detector.score.procedure import as_procedures
 from detector.score.seal import check_seal
 from detector.score.stored import RESULT_FORMAT, lanes_from_json
 from detector.score.summary import Trial, some, trial
@@ -28,6 +29,7 @@ from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
 from detector.scoring import Scored
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
+from firmware_host.cli.procedures import without_what_was_dug
 from firmware_host.cli.scoring_lanes import Failure, Named, Question, question_of, scored_files
 
 
@@ -60,6 +62,10 @@ def score(
     width: Annotated[
         float | None, typer.Option(min=0.01, max=1000.0, help="Width of the lanes, m, for false alarms per m2.")
     ] = None,
+    procedure: Annotated[
+        bool,
+        typer.Option("--procedure", help="LANE-1, LANE-2, ... are one lane, dug between: an object is found once."),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Processes. Same results, same order.")] = 1,
 ) -> None:
     """Replay recordings and score them against their truth: POD and false alarms with exact bounds.
@@ -71,6 +77,10 @@ def score(
             raise RecordingError(f"{suffix[1:].upper()} goes to a file that ends in {suffix}, not to {out}. Name one.")
     if sealed is not None and truth_file is None:
         raise TruthError("--sealed needs --truth: the file that the organiser opens after the trial.")
+    if procedure and roc:
+        raise TruthError(
+            "A procedure has no curve: with other thresholds other things would have been dug. Leave out --roc."
+        )
     truth = None if truth_file is None else read_truth(truth_file)
     if sealed is not None and truth is not None:
         check_seal(truth, sealed, str(truth_file))
@@ -80,18 +90,22 @@ def score(
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     files = _once(_judging(files, errors), errors)
     asked = [question_of(f, named, rival, None if truth is None else truth.lanes, width or math.nan) for f in files]
-    good, failed = _run(asked, jobs, errors)
+    good, failed = _run(without_what_was_dug(asked) if procedure else asked, jobs, errors)
     if not good:
         if len(failed) == 1:
             raise RecordingError(failed[0].why)
         raise RecordingError(f"None of the {len(failed)} files could be scored; what is wrong with each stands above.")
     lanes = [g.lane for g in good]
     others = [g.rival for g in good if g.rival is not None] if rival is not None else earlier
+    told = None
+    if procedure:
+        lanes, told = as_procedures(lanes)
+        others = None if others is None else as_procedures(others)[0]
     t = trial(
         lanes,
-        [g.alone for g in good],
+        () if procedure else [g.alone for g in good],
         None if others is None else (str(against), others),
-        with_roc=roc or html_out is not None,
+        with_roc=roc or (html_out is not None and not procedure),
         not_tested=_not_tested(good, failed, truth),
         provenance=(
             ("software", f"groundsweep {__version__}"),
@@ -107,6 +121,7 @@ def score(
             ("halo", f"half the target's extent + {100 * HALO_MARGIN_M:.0f} cm"),
             ("files", f"{len(good)} scored, {len(failed)} not"),
         ),
+        procedure=told,
     )
     _write(t, json_out, html_out)
     if str(json_out) != "-":
@@ -147,9 +162,7 @@ def _once(files: list[Path], errors: Console) -> list[Path]:
     return list(kept.values())
 
 
-def _run(
-    asked: Sequence[Question | Failure], jobs: int, errors: Console
-) -> tuple[list[Scored], list[Failure]]:
+def _run(asked: Sequence[Question | Failure], jobs: int, errors: Console) -> tuple[list[Scored], list[Failure]]:
     good: list[Scored] = []
     failed: list[Failure] = []
     answers = scored_files([q for q in asked if isinstance(q, Question)], jobs, errors)

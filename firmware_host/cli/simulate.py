@@ -10,10 +10,13 @@ from rich.progress import Progress
 
 from detector import __version__
 from detector.errors import SampleError
+from detector.profile import DEFAULT_PROFILE
 from detector.recording.writer import RecordingWriter
 from detector.simulate.scene import EPOCH_NS, HeadWish, MetalKind, RadarKind, Scene, Sensors, dual_scene
+from detector.simulate.sweeps import FIRST
 from firmware_host.cli.full_wave import make_lanes
-from firmware_host.cli.opening import console
+from firmware_host.cli.next_sweep import sweep_after
+from firmware_host.cli.opening import ModelOption, ProfileOption, console
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +38,7 @@ def write_scene(path: Path, scene: Scene) -> None:
 def _refuse_of_scenes(context: typer.Context) -> None:
     """What was given that full-wave lanes do not take; their number says all."""
     given = [
-        "the recording" if name == "out" else f"--{name.replace('_', '-')}"
+        "the recording" if name == "out" else f"--{name.removesuffix('_name').removesuffix('_path').replace('_', '-')}"
         for name in context.params
         if name not in ("full_wave", "folder") and getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"
     ]
@@ -61,6 +64,14 @@ def simulate(
     radar: Annotated[RadarKind, typer.Option(help="Radar: impulse or stepped frequency.")] = "impulse",
     antennas: Annotated[int, typer.Option(min=1, max=5, help="Abreast, 12 cm apart.")] = 1,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Lanes to make, of successive seeds.")] = 1,
+    dug: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BEFORE", help="The next sweep of the scene of this recording: what alarms in it is gone."
+        ),
+    ] = None,
+    profile_name: ProfileOption = DEFAULT_PROFILE,
+    model_path: ModelOption = None,
     full_wave: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +88,10 @@ def simulate(
 
     The physics is approximate (docs/simulation.md): figures on such lanes are figures about simulation.
 
+    With --dug, what alarms in a sweep before, under --profile and --model, is taken out; ground, head and the other
+    objects are the same, path and noise are new. Give the options that the sweep before was made with. 'score
+    --procedure' joins such sweeps, named LANE-1, LANE-2 and so on.
+
     With --full-wave: radar alone by a field solver, without noise, as A-scans with a truth file beside them, to
     'import', 'score' or train from.
     """
@@ -88,14 +103,22 @@ def simulate(
         return
     if out is None or folder is not None:
         raise SampleError("A scene is written to a recording, which is named without an option: simulate scene.h5.")
+    if dug is not None and count != 1:
+        raise SampleError("--dug makes one sweep after another of one scene: leave out --count.")
+    wish = HeadWish(metal, coils, radar, antennas)
+    sweep = FIRST
+    if dug is not None:
+        laid = dual_scene(seed, length, per_metre, "metal", wish=wish)
+        sweep, taken = sweep_after(dug, seed, laid, (profile_name, model_path))
+        gone = ", ".join(f"{o.kind} at {o.x_m:.2f} m" for o in taken)
+        console.print(f"Dug after {dug}: {gone or 'nothing'}.", soft_wrap=True)
     files = [out if count == 1 else out.with_name(f"{out.stem}{seed + i:04d}{out.suffix}") for i in range(count)]
     with Progress(console=console, transient=True) as bar:
         lanes = bar.add_task("lanes", total=count)
         scans = bar.add_task("A-scans", total=None)
         for i, file in enumerate(files):
             bar.reset(scans)
-            wish = HeadWish(metal, coils, radar, antennas)
-            scene = dual_scene(seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n), wish)
+            scene = dual_scene(seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n), wish, sweep)
             write_scene(file, scene)
             bar.advance(lanes)
             bar.console.print(f"{file}: {len(scene.truth)} objects. {scene.note}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""Sweeps of one lane, asked in the order of sweeping: what an earlier one's labels say was dug no longer lies there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from detector.detections import LabelClass, TrueObject
+from detector.errors import GroundsweepError
+from detector.recording.reader import Recording, latest_labels
+from detector.score.matching import match
+from detector.score.procedure import in_sweeps, which
+from detector.score.trial import soil_of
+from detector.score.truth_file import LaneTruth
+from firmware_host.cli.reading import reading
+from firmware_host.cli.scoring_lanes import Failure, Question
+
+_TAKEN_OUT = (LabelClass.MINE, LabelClass.ERW, LabelClass.METAL_CLUTTER, LabelClass.NONMETAL_CLUTTER)
+
+
+def without_what_was_dug(asked: Sequence[Question | Failure]) -> list[Question | Failure]:
+    """The same questions, each with the truth of what still lay there.
+
+    Raises
+    ------
+    TruthError
+        if two recordings are the same sweep.
+    """
+    out = list(asked)
+    at = [i for i, q in enumerate(asked) if isinstance(q, Question)]
+    for of in in_sweeps([_file(asked[i]).stem for i in at]).values():
+        gone: list[TrueObject] = []
+        for i in (at[k] for k in of):
+            q = out[i]
+            # what cannot be opened is told when it is to be scored
+            with contextlib.suppress(GroundsweepError):
+                if isinstance(q, Question):
+                    q, dug = _after(q, gone)
+                    out[i] = q
+                    gone += dug
+    return out
+
+
+def _file(q: Question | Failure) -> Path:
+    return q.file
+
+
+def _after(q: Question, gone: Sequence[TrueObject]) -> tuple[Question, list[TrueObject]]:
+    """The question without what is gone, and the objects at which its recording holds labels of what was dug."""
+    with reading(q.file) as r:
+        truth = q.truth or LaneTruth(tuple(r.truth()), soil_of(r.note))
+        taken = {which(o) for o in gone}
+        left = tuple(o for o in truth.objects if which(o) not in taken)
+        if len(left) < len(truth.objects):
+            q = replace(q, truth=replace(truth, objects=left))
+        if not isinstance(r, Recording):
+            return q, []
+        labels = latest_labels(r)
+        dug = [
+            d
+            for d in r.detections()
+            if (said := labels.get(d.id)) is not None and said.ground_truth and said.label in _TAKEN_OUT
+        ]
+    return q, [left[i] for i in match(left, dug).found]
