@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from detector.score.asked import AskedRate, asked_rates
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.paired import (
     FalseAlarmDifference,
@@ -63,6 +64,8 @@ class Trial:
     not_tested: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     """What, and its value."""
+    asked: tuple[AskedRate, ...] = ()
+    """False alarms asked of each sensor, and got."""
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON; --against reads it."""
@@ -72,6 +75,7 @@ class Trial:
             **self.score.to_json(),
             "search": finite(None if self.search is None else asdict(self.search)),
             "second_sensor": finite(None if self.second is None else asdict(self.second)),
+            "asked": finite([asdict(a) for a in self.asked]),
             "alone": finite({k: asdict(v) for k, v in self.alone.items()}),
             "against": finite(None if self.against is None else asdict(self.against)),
             "not_tested": list(self.not_tested),
@@ -87,14 +91,16 @@ def trial(
     with_roc: bool = False,
     not_tested: Sequence[str] = (),
     provenance: Sequence[tuple[str, str]] = (),
+    asked: Mapping[str, float] | None = None,
 ) -> Trial:
     """Pool scored lanes.
 
     Parameters
     ----------
-    alone : of each lane, its sensors alone, or {} where the head has one
+    alone : of each lane, its sensors by themselves
     rival : its name, and its lanes; lanes of the same name and truth are compared
     not_tested : sentences on what the caller knows was not tested
+    asked : false alarms per metre that the profile asks of each sensor
     """
     total = pool(lanes, with_roc)
     both = [(lane, a) for lane, a in zip(lanes, alone, strict=bool(alone)) if len(a) > 1]
@@ -113,6 +119,7 @@ def trial(
         against=None if rival is None else _against(*rival, lanes, with_roc),
         not_tested=(*not_tested, *_untested(total, lanes)),
         provenance=tuple(provenance),
+        asked=asked_rates(asked or {}, alone),
     )
 
 
