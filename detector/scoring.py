@@ -48,7 +48,7 @@ class Scored:
 
     lane: LaneScore
     alone: dict[str, LaneScore]
-    """'metal' and 'radar', each sensor by itself on the same lane; empty where the head has only one."""
+    """'metal' and 'radar', each sensor by itself on the same lane; where the head has only one, it is `lane`."""
     rival: LaneScore | None
     """Under the other chain."""
     coverage: tuple[Coverage, ...]
@@ -159,13 +159,16 @@ def score_recording(
         )
 
     sensors = sorted({_sensor(s) for s in device.streams})
+    whole = scored(run.detections, run, device.streams)
     return Scored(
-        lane=scored(run.detections, run, device.streams),
+        lane=whole,
         alone={
             sensor: scored(
                 alone(sensor, run.alarms, device, chain), run, [s for s in device.streams if _sensor(s) == sensor]
             )
-            for sensor in (sensors if len(sensors) > 1 else ())
+            if len(sensors) > 1
+            else whole
+            for sensor in sensors
         },
         rival=None if other is None else scored(other.detections, other, device.streams),
         coverage=tuple(run.pipeline.coverage()),

@@ -12,7 +12,7 @@ from detector.score.report import by_size
 from detector.score.strip import LEGEND, strip
 from detector.score.summary import Trial
 from detector.score.trial import LaneScore
-from detector.score.words import against_text, curves_of, roc_rows, search_text, second_text
+from detector.score.words import NOMINAL, against_text, asked_text, curves_of, roc_rows, search_text, second_text
 
 STYLE: Final = (
     ":root{color-scheme:light dark;--ground:#fff;--text:#111;--panel:#f2f2f2;--rule:#8a8a8a;--grid:#d8d8d8;"
@@ -98,6 +98,14 @@ def _headline(t: Trial) -> list[str]:
             f'<p class="figure">False alarms {s.false_alarms} = {s.far_per_m:.3f}/m</p><p>On {s.free_m:.1f} m outside '
             f"halos; 95 % Poisson {s.far_bounds[0]:.3f} to {s.far_bounds[1]:.3f}.</p>"
         )
+        if s.again and s.different_far_bounds is not None:
+            out.append(
+                f"<p>95 % of {s.different_m:.1f} m of different ground: {s.different_far_bounds[0]:.3f} to "
+                f"{s.different_far_bounds[1]:.3f}.</p>"
+            )
+    if t.asked:
+        out += [f"<p>{escape(asked_text(a))}.</p>" for a in t.asked]
+        out.append(f"<p>{escape(NOMINAL)}</p>")
     if s.far_per_m2 is not None and s.far_m2_bounds is not None:
         out.append(
             f"<p>Per area, where the width is known: {s.far_per_m2:.4f}/m² on {s.free_m2:.1f} m²; 95 % Poisson "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from detector.score.asked import different_rate
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.calibration import Reliability, mine_reliability
 from detector.score.matching import HALO_MARGIN_M
@@ -87,6 +88,8 @@ class Score:
     """95 % Clopper-Pearson of the POD as if only these had been swept, once."""
     different_m: float = 0.0
     """Free ground that is not the same swept again, m."""
+    different_far_bounds: tuple[float, float] | None = None
+    """95 % Poisson of the false alarms per metre as if only that had been swept, once."""
     free_m2: float | None = None
     """Free ground of the lanes whose width is known; halos are taken over the whole width. None if none is."""
     far_per_m2: float | None = None
@@ -99,7 +102,12 @@ class Score:
     @property
     def repeated(self) -> bool:
         """Whether mines or ground were swept more than once."""
-        return self.different < self.targets or self.different_m < self.free_m - 1e-9
+        return self.different < self.targets or self.again
+
+    @property
+    def again(self) -> bool:
+        """Whether ground was swept more than once."""
+        return self.different_m < self.free_m - 1e-9
 
     @property
     def by_kind(self) -> dict[str, tuple[int, int]]:
@@ -146,6 +154,11 @@ class Score:
                 f"False alarms {self.false_alarms} on {self.free_m:.1f} m outside halos = {self.far_per_m:.3f}/m, "
                 f"95 % Poisson {low:.3f} to {high:.3f}"
             )
+            if self.again and self.different_far_bounds is not None:
+                lines.append(
+                    f"  Sweeps of one ground are not independent; 95 % of {self.different_m:.1f} m different ground: "
+                    f"{self.different_far_bounds[0]:.3f} to {self.different_far_bounds[1]:.3f}"
+                )
             lines += [
                 f"  {name}: {r.count} = {r.count / r.metres:.3f}/m ({r.low:.3f} to {r.high:.3f})"
                 for name, r in (*sorted(self.far_by_sensor.items()), *sorted(self.far_by_soil.items()))
@@ -213,6 +226,7 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
     count_m2 = sum(len(lane.alarms_outside) for lane in wide)
     grounds = {lane.ground: lane for lane in lanes}
     different = sum(len(lane.targets) for lane in grounds.values())
+    different_m = sum(lane.free_m for lane in grounds.values())
     mine_p, clutter_p = ([o.probability[0] for o in some if o.found and o.probability] for some in (targets, clutter))
     strata = {
         name: {
@@ -270,7 +284,8 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
         reliability=mine_reliability([*targets, *clutter]),
         different=different,
         different_bounds=clopper_pearson(round(different * len(found) / len(targets)), different) if targets else None,
-        different_m=sum(lane.free_m for lane in grounds.values()),
+        different_m=different_m,
+        different_far_bounds=different_rate(len(outside), free, different_m) if different_m > 0 else None,
         free_m2=area if wide else None,
         far_per_m2=count_m2 / area if area > 0 else None,
         far_m2_bounds=poisson_rate(count_m2, area) if area > 0 else None,

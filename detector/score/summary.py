@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from detector.score.asked import AskedRate, asked_rates
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.paired import (
     FalseAlarmDifference,
@@ -66,6 +67,8 @@ class Trial:
     """What, and its value."""
     procedure: Procedure | None = None
     """Where the lanes are procedures of several sweeps: what each brought."""
+    asked: tuple[AskedRate, ...] = ()
+    """False alarms asked of each sensor, and got."""
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON; --against reads it."""
@@ -76,6 +79,7 @@ class Trial:
             "procedure": None if self.procedure is None else self.procedure.to_json(),
             "search": finite(None if self.search is None else asdict(self.search)),
             "second_sensor": finite(None if self.second is None else asdict(self.second)),
+            "asked": finite([asdict(a) for a in self.asked]),
             "alone": finite({k: asdict(v) for k, v in self.alone.items()}),
             "against": finite(None if self.against is None else asdict(self.against)),
             "not_tested": list(self.not_tested),
@@ -92,15 +96,17 @@ def trial(
     not_tested: Sequence[str] = (),
     provenance: Sequence[tuple[str, str]] = (),
     procedure: Procedure | None = None,
+    asked: Mapping[str, float] | None = None,
 ) -> Trial:
     """Pool scored lanes.
 
     Parameters
     ----------
-    alone : of each lane, its sensors alone, or {} where the head has one
+    alone : of each lane, its sensors by themselves
     rival : its name, and its lanes; lanes of the same name and truth are compared
     not_tested : sentences on what the caller knows was not tested
     procedure : of lanes that are procedures of several sweeps
+    asked : false alarms per metre that the profile asks of each sensor
     """
     total = pool(lanes, with_roc)
     both = [(lane, a) for lane, a in zip(lanes, alone, strict=bool(alone)) if len(a) > 1]
@@ -120,6 +126,7 @@ def trial(
         not_tested=(*not_tested, *_untested(total, lanes), *_of_procedure(procedure)),
         provenance=tuple(provenance),
         procedure=procedure,
+        asked=asked_rates(asked or {}, alone),
     )
 
 

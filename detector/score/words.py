@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from detector.score.asked import AskedRate
 from detector.score.paired import SecondSensor
 from detector.score.procedure import Procedure
 from detector.score.roc import Curve
@@ -11,12 +12,20 @@ from detector.score.summary import Against, SearchScore, Trial
 
 SHOWN_RATES: Final = (0.02, 0.1, 0.3, 1.0)
 
+NOMINAL: Final = (
+    "The rate asked for is that of bare ground like the ground that the thresholds were made of; on other ground it is "
+    "nominal."
+)
+
 
 def text_of(t: Trial) -> str:
     """The whole report."""
     parts = ["Discrimination (alarms: what is dug)", t.score.to_text()]
     if t.procedure is not None:
         parts += ["", "Sweep by sweep (found once it alarmed, false once a place)", procedure_text(t.procedure)]
+    if t.asked:
+        parts += ["", "False alarms asked of each sensor by itself, and got", *(f"  {asked_text(a)}" for a in t.asked)]
+        parts.append(NOMINAL)
     if t.search is not None:
         parts += ["", "Search (signals that sound at once)", search_text(t.search)]
     if t.second is not None:
@@ -35,6 +44,15 @@ def procedure_text(p: Procedure) -> str:
     wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{w}}" for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, p.sentence])
+
+
+def asked_text(a: AskedRate) -> str:
+    """For a person."""
+    again = f" of {a.different_m:.1f} m of different ground" if a.different_m < a.free_m - 1e-9 else ""
+    return (
+        f"{a.sensor}: asked {a.asked_per_m:g}/m, got {a.count} on {a.free_m:.1f} m = {a.per_m:.3f}/m "
+        f"(95 % Poisson{again} {a.low:.3f} to {a.high:.3f}): {a.verdict}"
+    )
 
 
 def search_text(s: SearchScore) -> str:

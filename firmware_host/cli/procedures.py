@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector.detections import LabelClass, TrueObject
 from detector.errors import GroundsweepError
-from detector.recording.reader import Recording, latest_labels
+from detector.recording.reader import Recording
 from detector.score.matching import match
 from detector.score.procedure import in_sweeps, which
 from detector.score.trial import soil_of
@@ -57,7 +57,8 @@ def _after(q: Question, gone: Sequence[TrueObject]) -> tuple[Question, list[True
             q = replace(q, truth=replace(truth, objects=left))
         if not isinstance(r, Recording):
             return q, []
-        labels = latest_labels(r)
+        # the last label of a detection counts
+        labels = {label.detection_id: label for label in r.labels()}
         dug = [
             d
             for d in r.detections()

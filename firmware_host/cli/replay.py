@@ -24,6 +24,7 @@ from detector.recording.writer import RecordingWriter
 from detector.samples import Event, SampleBlock, TrackedSoil
 from firmware_host.capture import SUFFIX, CaptureSource
 from firmware_host.cli.again import SaidBefore, copy_tables
+from firmware_host.cli.alarm_rates import AlarmRates
 from firmware_host.cli.compare import reasons, side_by_side
 from firmware_host.cli.judged import unlike_known_heads, what_was_judged
 from firmware_host.cli.opening import (
@@ -185,7 +186,8 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
     device = source.device
     with contextlib.ExitStack() as stack:
         turns = _Turns()
-        listeners: list[Listener] = [turns]
+        rates = AlarmRates(device)
+        listeners: list[Listener] = [turns, rates]
         if wish.out is not None:
             if wish.out.exists():
                 raise RecordingError(f"{wish.out} exists already, and is not overwritten. Choose another --out.")
@@ -212,6 +214,8 @@ def _replay(source: Source, total: int, recording: Recording | None, wish: _Wish
         return
     console.print(detection_table(found))
     for text in what_was_judged(device, summary.coverage, profile, foreign):
+        console.print(text, markup=False, soft_wrap=True)
+    for text in rates.told(profile):
         console.print(text, markup=False, soft_wrap=True)
     for text in unlike_known_heads(device, profile.name, foreign is not None):
         console.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)

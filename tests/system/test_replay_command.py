@@ -88,6 +88,7 @@ def test_verify_says_identical_where_nothing_has_changed(lane: Path) -> None:
     text = said(0, "replay", lane, "--verify")
     assert f"Identical to the bit: {n} recorded, {n} replayed" in text
     assert numbers(text) == list(range(1, n + 1))
+    assert text.count("; asked of bare ground 0.1/m, which is ") == 2
 
 
 def test_verify_names_the_profile_as_the_cause_and_what_changed_in_it(lane: Path, tmp_path: Path) -> None:
