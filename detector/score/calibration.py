@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: reliability diagram, calibration error, and what chance alone would give."""
+"""Whether probabilities mean what they say: reliability diagram, calibration error, and what chance would give."""
 
 from __future__ import annotations
 
@@ -42,8 +42,12 @@ class Reliability:
     too_sure: float
     """Mean stated probability of the likelier answer less the share in which that answer was true: above 0 is
     over-confident."""
+    chance_sure: tuple[float, float]
+    """95 % of what perfect calibration would show there."""
     too_high: float
     """Mean stated probability less the share that was true: above 0 says too often that it is."""
+    chance_high: tuple[float, float]
+    """95 % of what perfect calibration would show there."""
 
     @property
     def told_from_calibrated(self) -> bool:
@@ -52,14 +56,18 @@ class Reliability:
 
     @property
     def verdict(self) -> str:
-        """In words, with the direction: whatever is further from 0, sureness or level."""
+        """In words, with each direction that is more than chance."""
         if not self.told_from_calibrated:
             return "cannot be told from perfectly calibrated"
-        if abs(self.too_sure) >= abs(self.too_high):
-            by, much, little = self.too_sure, "over-confident", "under-confident"
-        else:
-            by, much, little = self.too_high, "calls mines too likely", "calls mines too unlikely"
-        return f"not calibrated: {much if by > 0 else little}, by {abs(by):.3f} at the mean"
+        said = [
+            f"{much if by > 0 else little} by {abs(by):.3f} at the mean"
+            for by, (low, high), much, little in (
+                (self.too_sure, self.chance_sure, "over-confident", "under-confident"),
+                (self.too_high, self.chance_high, "calls mines too likely", "calls mines too unlikely"),
+            )
+            if not low <= by <= high
+        ]
+        return "not calibrated: " + (", ".join(said) or "wrong in places, in no one direction on the whole")
 
     def to_text(self) -> str:
         """What the calibration error is to be held against, as a sentence."""
@@ -112,12 +120,14 @@ def reliability(
     share = _means(y[order], start, count)
     rng = np.random.default_rng(SEED)
     drawn = np.empty((DRAWS, len(parts)))
+    sure, level = np.empty(DRAWS), np.empty(DRAWS)
     for k in range(DRAWS):
-        drawn[k] = _means((rng.random(len(names))[of] < p)[order].astype(np.float64), start, count)
+        answer = (rng.random(len(names))[of] < p).astype(np.float64)
+        drawn[k] = _means(answer[order], start, count)
+        sure[k], level[k] = _directions(p, answer)
     errors = np.abs(mean - drawn) @ count / len(p)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    least, most = np.quantile(errors, [0.025, 0.975])
-    likelier = np.maximum(p, 1.0 - p)
+    too_sure, too_high = _directions(p, y)
     return Reliability(
         stated=tuple(mean.tolist()),
         observed=tuple(share.tolist()),
@@ -127,10 +137,12 @@ def reliability(
         low=tuple(low.tolist()),
         high=tuple(high.tolist()),
         chance_ece=float(errors.mean()),
-        chance_bounds=(float(least), float(most)),
+        chance_bounds=_middle(errors),
         objects=len(names),
-        too_sure=float(np.mean(likelier - np.where(p >= 0.5, y, 1.0 - y))),
-        too_high=float(np.mean(p - y)),
+        too_sure=too_sure,
+        chance_sure=_middle(sure),
+        too_high=too_high,
+        chance_high=_middle(level),
     )
 
 
@@ -139,14 +151,24 @@ def _means(values: F8, start: NDArray[np.int64], count: NDArray[np.int64]) -> F8
     return np.asarray(np.add.reduceat(values, start) / count)
 
 
+def _directions(p: F8, y: F8) -> tuple[float, float]:
+    """How much too sure, and how much too high, (n,) probabilities are beside (n,) answers."""
+    over = p - y
+    return float(np.mean(np.where(p >= 0.5, over, -over))), float(np.mean(over))
+
+
+def _middle(values: F8) -> tuple[float, float]:
+    """Bounds of the middle 95 % of them."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def mine_reliability(lanes: Sequence[LaneScore]) -> Reliability | None:
     """Of the stated probability that an alarm on a known object is a mine; None if no known object alarmed.
 
     Sweeps of one ground are sweeps of the same objects (:attr:`LaneScore.ground`).
     """
-    seen = [
-        (o, (lane.ground, i)) for lane in lanes for i, o in enumerate(lane.outcomes) if o.found and o.probability
-    ]
+    seen = [(o, (lane.ground, i)) for lane in lanes for i, o in enumerate(lane.outcomes) if o.found and o.probability]
     if not seen:
         return None
     p = [o.probability[0] for o, _ in seen]

@@ -110,10 +110,10 @@ def test_a_report_says_what_perfect_calibration_would_show_and_counts_swept_obje
     assert t.score.reliability == r
     said = t.score.to_text()
     assert "42 different objects" in said
-    assert "not calibrated: over-confident, by 0.400 at the mean" in said
+    assert "not calibrated: over-confident by 0.400 at the mean" in said
     drawn_page = page("x", t)
     assert "Perfectly calibrated probabilities would show" in drawn_page
-    assert "not calibrated: over-confident, by 0.400" in drawn_page
+    assert "not calibrated: over-confident by 0.400" in drawn_page
     stored = json.loads(json.dumps(t.to_json(), allow_nan=False))["reliability"]
     assert stored["chance_bounds"] == list(r.chance_bounds)
     assert len(stored["low"]) == len(stored["stated"])
