@@ -150,7 +150,7 @@ def _reliability(t: Trial) -> list[str]:
     lines = [
         Line("perfect", (0.0, 1.0), (0.0, 1.0)),
         Line("observed", r.stated, r.observed, dots=True),
-        Line("perfect, 95 % by chance", r.stated, r.stated, r.low, r.high, bars=True),
+        Line("95 % by chance", r.stated, r.stated, r.low, r.high, bars=True),
     ]
     area = t.score.discrimination_auc
     return [
