@@ -14,6 +14,8 @@ from detector.score.trial import LaneScore
 DRAWS: Final = 2000
 """Of consistency resampling."""
 SEED: Final = 1
+MOST_AT_ONCE: Final = 1 << 18
+"""Answers that are drawn at a time."""
 
 F8 = NDArray[np.float64]
 
@@ -121,13 +123,15 @@ def reliability(
     rng = np.random.default_rng(SEED)
     drawn = np.empty((DRAWS, len(parts)))
     sure, level = np.empty(DRAWS), np.empty(DRAWS)
-    for k in range(DRAWS):
-        answer = (rng.random(len(names))[of] < p).astype(np.float64)
-        drawn[k] = _means(answer[order], start, count)
-        sure[k], level[k] = _directions(p, answer)
+    together = max(1, MOST_AT_ONCE // len(p))
+    for k in range(0, DRAWS, together):
+        some = slice(k, min(k + together, DRAWS))
+        answers = (rng.random((some.stop - k, len(names)))[:, of] < p).astype(np.float64)
+        drawn[some] = _means(answers[:, order], start, count)
+        sure[some], level[some] = _directions(p, answers)
     errors = np.abs(mean - drawn) @ count / len(p)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    too_sure, too_high = _directions(p, y)
+    too_sure, too_high = (float(v) for v in _directions(p, y))
     return Reliability(
         stated=tuple(mean.tolist()),
         observed=tuple(share.tolist()),
@@ -147,14 +151,14 @@ def reliability(
 
 
 def _means(values: F8, start: NDArray[np.int64], count: NDArray[np.int64]) -> F8:
-    """(bins,) of (n,) values in bins that begin at `start`."""
-    return np.asarray(np.add.reduceat(values, start) / count)
+    """(..., bins) of (..., n) values in bins that begin at `start`."""
+    return np.asarray(np.add.reduceat(values, start, axis=-1) / count)
 
 
-def _directions(p: F8, y: F8) -> tuple[float, float]:
-    """How much too sure, and how much too high, (n,) probabilities are beside (n,) answers."""
+def _directions(p: F8, y: F8) -> tuple[F8, F8]:
+    """(...) how much too sure, and how much too high, (n,) probabilities are beside (..., n) answers."""
     over = p - y
-    return float(np.mean(np.where(p >= 0.5, over, -over))), float(np.mean(over))
+    return np.asarray(np.where(p >= 0.5, over, -over).mean(axis=-1)), np.asarray(over.mean(axis=-1))
 
 
 def _middle(values: F8) -> tuple[float, float]:
