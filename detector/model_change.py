@@ -142,7 +142,7 @@ def compare_by_heads(
 
 def side(found: int, false: int, targets: int, lanes: Sequence[LaneScore]) -> Side:
     outcomes = [o for lane in lanes for o in lane.outcomes]
-    r = mine_reliability(outcomes)
+    r = mine_reliability(lanes)
     return Side(
         found=found,
         pod_bounds=clopper_pearson(found, targets),

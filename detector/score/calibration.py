@@ -1,18 +1,28 @@
-"""Whether probabilities mean what they say: reliability diagram and expected calibration error."""
+"""Whether probabilities mean what they say: reliability diagram, calibration error, and what chance would give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.score.trial import Outcome
+from detector.score.trial import LaneScore
+
+DRAWS: Final = 2000
+"""Of consistency resampling."""
+SEED: Final = 1
+MOST_AT_ONCE: Final = 1 << 18
+"""Answers that are drawn at a time."""
+
+F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Stated against observed, in bins of equal count."""
+    """Stated against observed, in bins of equal count, and what perfect calibration would show on the same cases."""
 
     stated: tuple[float, ...]
     """Mean stated probability of each bin."""
@@ -22,29 +32,148 @@ class Reliability:
     ece: float
     """Expected calibration error: mean |stated - observed|, weighted by count. Naeini et al. 2015."""
     brier: float
+    low: tuple[float, ...]
+    """Consistency bars: 95 % of the shares that perfect calibration would show in each bin."""
+    high: tuple[float, ...]
+    chance_ece: float
+    """Mean calibration error that perfect calibration would show."""
+    chance_bounds: tuple[float, float]
+    """95 % of the calibration errors that it would show."""
+    objects: int
+    """Different ones: repeated cases of one object are decided by one draw."""
+    too_sure: float
+    """Mean stated probability of the likelier answer less the share in which that answer was true: above 0 is
+    over-confident."""
+    chance_sure: tuple[float, float]
+    """95 % of what perfect calibration would show there."""
+    too_high: float
+    """Mean stated probability less the share that was true: above 0 says too often that it is."""
+    chance_high: tuple[float, float]
+    """95 % of what perfect calibration would show there."""
+
+    @property
+    def told_from_calibrated(self) -> bool:
+        """Whether the error is more than perfect calibration would show in 97.5 of 100 such trials."""
+        return self.ece > self.chance_bounds[1]
+
+    @property
+    def verdict(self) -> str:
+        """In words, with each direction that is more than chance."""
+        if not self.told_from_calibrated:
+            return "cannot be told from perfectly calibrated"
+        said = [
+            f"{much if by > 0 else little} by {abs(by):.3f} at the mean"
+            for by, (low, high), much, little in (
+                (self.too_sure, self.chance_sure, "over-confident", "under-confident"),
+                (self.too_high, self.chance_high, "calls mines too likely", "calls mines too unlikely"),
+            )
+            if not low <= by <= high
+        ]
+        return "not calibrated: " + (", ".join(said) or "wrong in places, in no one direction on the whole")
+
+    def to_text(self) -> str:
+        """What the calibration error is to be held against, as a sentence."""
+        same = "" if self.objects == sum(self.count) else f" {self.objects} different objects, one draw each;"
+        low, high = self.chance_bounds
+        return (
+            f"perfectly calibrated probabilities would show {self.chance_ece:.3f} ({low:.3f} to {high:.3f});{same} "
+            f"{self.verdict}"
+        )
 
 
-def reliability(stated: Sequence[float], true: Sequence[bool], bins: int = 10) -> Reliability:
+def reliability(
+    stated: Sequence[float], true: Sequence[bool], bins: int = 10, objects: Sequence[Hashable] = ()
+) -> Reliability:
     """Bins of equal count, so that none is empty; fewer bins where there are under 10 cases a bin.
 
-    >>> reliability([0.5] * 20, [True, False] * 10).ece
-    0.0
+    A calibration error of few cases is not 0 for true probabilities either: chance alone moves the share of each bin.
+    What it would be then is drawn by consistency resampling (Broecker and Smith 2007, Weather and Forecasting 22, 651):
+    the same probabilities and bins, answers drawn as the probabilities state, DRAWS times, seeded. Cases of one object
+    share one uniform number, which each compares with its own probability: every case is calibrated, and an object
+    swept three times is not three objects.
+
+    Parameters
+    ----------
+    stated, true : (n,) probability, and whether it was so
+    bins : most of them
+    objects : (n,) which object each case is of; () = each is one by itself
+
+    Raises
+    ------
+    ValueError
+        without a case, or where the lengths differ.
+
+    >>> r = reliability([0.5] * 20, [True, False] * 10)
+    >>> r.ece, r.told_from_calibrated
+    (0.0, False)
     """
     if not stated:
         raise ValueError("reliability needs at least one stated probability")
     p, y = np.asarray(stated, dtype=np.float64), np.asarray(true, dtype=np.float64)
+    names = {name: i for i, name in enumerate(dict.fromkeys(objects or range(len(p))))}
+    of = np.array([names[name] for name in objects or range(len(p))])
+    if not len(p) == len(y) == len(of):
+        raise ValueError(f"{len(p)} probabilities, {len(y)} answers and {len(of)} objects do not belong together")
     order = np.argsort(p, kind="stable")
     parts = np.array_split(order, max(1, min(bins, len(p) // 10)))
-    mean = [float(p[i].mean()) for i in parts]
-    share = [float(y[i].mean()) for i in parts]
-    counts = [len(i) for i in parts]
-    ece = sum(n * abs(a - b) for a, b, n in zip(mean, share, counts, strict=True)) / len(p)
-    return Reliability(tuple(mean), tuple(share), tuple(counts), float(ece), float(np.mean((p - y) ** 2)))
+    start = np.cumsum([0, *(len(i) for i in parts[:-1])])
+    count = np.array([len(i) for i in parts])
+    mean = _means(p[order], start, count)
+    share = _means(y[order], start, count)
+    rng = np.random.default_rng(SEED)
+    drawn = np.empty((DRAWS, len(parts)))
+    sure, level = np.empty(DRAWS), np.empty(DRAWS)
+    together = max(1, MOST_AT_ONCE // len(p))
+    for k in range(0, DRAWS, together):
+        some = slice(k, min(k + together, DRAWS))
+        answers = (rng.random((some.stop - k, len(names)))[:, of] < p).astype(np.float64)
+        drawn[some] = _means(answers[:, order], start, count)
+        sure[some], level[some] = _directions(p, answers)
+    errors = np.abs(mean - drawn) @ count / len(p)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    too_sure, too_high = (float(v) for v in _directions(p, y))
+    return Reliability(
+        stated=tuple(mean.tolist()),
+        observed=tuple(share.tolist()),
+        count=tuple(count.tolist()),
+        ece=float(np.abs(mean - share) @ count / len(p)),
+        brier=float(np.mean((p - y) ** 2)),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
+        chance_ece=float(errors.mean()),
+        chance_bounds=_middle(errors),
+        objects=len(names),
+        too_sure=too_sure,
+        chance_sure=_middle(sure),
+        too_high=too_high,
+        chance_high=_middle(level),
+    )
 
 
-def mine_reliability(outcomes: Sequence[Outcome]) -> Reliability | None:
-    """Of the stated probability that an alarm on a known object is a mine; None if no known object alarmed."""
-    seen = [o for o in outcomes if o.found and o.probability]
+def _means(values: F8, start: NDArray[np.int64], count: NDArray[np.int64]) -> F8:
+    """(..., bins) of (..., n) values in bins that begin at `start`."""
+    return np.asarray(np.add.reduceat(values, start, axis=-1) / count)
+
+
+def _directions(p: F8, y: F8) -> tuple[F8, F8]:
+    """(...) how much too sure, and how much too high, (n,) probabilities are beside (..., n) answers."""
+    over = p - y
+    return np.asarray(np.where(p >= 0.5, over, -over).mean(axis=-1)), np.asarray(over.mean(axis=-1))
+
+
+def _middle(values: F8) -> tuple[float, float]:
+    """Bounds of the middle 95 % of them."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mine_reliability(lanes: Sequence[LaneScore]) -> Reliability | None:
+    """Of the stated probability that an alarm on a known object is a mine; None if no known object alarmed.
+
+    Sweeps of one ground are sweeps of the same objects (:attr:`LaneScore.ground`).
+    """
+    seen = [(o, (lane.ground, i)) for lane in lanes for i, o in enumerate(lane.outcomes) if o.found and o.probability]
     if not seen:
         return None
-    return reliability([o.probability[0] for o in seen], [o.is_target for o in seen])
+    p = [o.probability[0] for o, _ in seen]
+    return reliability(p, [o.is_target for o, _ in seen], objects=[name for _, name in seen])

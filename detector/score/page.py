@@ -163,7 +163,11 @@ def _reliability(t: Trial) -> list[str]:
     r = t.score.reliability
     if r is None:
         return []
-    lines = [Line("perfect", (0.0, 1.0), (0.0, 1.0)), Line("observed", r.stated, r.observed, dots=True)]
+    lines = [
+        Line("perfect", (0.0, 1.0), (0.0, 1.0)),
+        Line("observed", r.stated, r.observed, dots=True),
+        Line("95 % by chance", r.stated, r.stated, r.low, r.high, bars=True),
+    ]
     area = t.score.discrimination_auc
     return [
         "<h2>Reliability of the stated probability of a mine</h2>",
@@ -171,7 +175,8 @@ def _reliability(t: Trial) -> list[str]:
         f"<p>On {sum(r.count)} alarms at known objects, {len(r.stated)} bins of like count: expected calibration error "
         f"{r.ece:.3f}, Brier score {r.brier:.3f}"
         + ("" if area is None else f"; mines against clutter, area under the curve {area:.3f}")
-        + ".</p>",
+        + f". {escape(r.to_text().capitalize())}.</p>"
+        "<p>Bars: where 95 % of the shares of each bin would lie if the probabilities were true.</p>",
     ]
 
 

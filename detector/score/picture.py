@@ -17,7 +17,7 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A curve; band : lower and upper bounds at the same x, or ()."""
+    """A curve; low, high : lower and upper bounds at the same x, or (): a band, or bars alone."""
 
     name: str
     x: Sequence[float]
@@ -25,6 +25,8 @@ class Line:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dots: bool = False
+    bars: bool = False
+    """An upright bar at each x from low to high, and no curve."""
 
 
 def plot(
@@ -55,13 +57,19 @@ def plot(
         out.append(f'<text x="{px(t):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{t:g}</text>')
     for i, line in enumerate(lines):
         ink, dash = INKS[i % len(INKS)], DASHES[i % len(DASHES)]
-        if line.low and line.high:
+        stroke = f'stroke="{ink}" stroke-width="2" stroke-dasharray="{dash}"'
+        if line.bars:
+            out += [
+                f'<line x1="{px(x):.1f}" x2="{px(x):.1f}" y1="{py(low):.1f}" y2="{py(high):.1f}" {stroke}/>'
+                for x, low, high in zip(line.x, line.low, line.high, strict=True)
+            ]
+        elif line.low and line.high:
             edge = [f"{px(x):.1f},{py(y):.1f}" for x, y in zip(line.x, line.high, strict=True)]
             edge += [f"{px(x):.1f},{py(y):.1f}" for x, y in zip(reversed(line.x), reversed(line.low), strict=True)]
             out.append(f'<polygon points="{" ".join(edge)}" fill="{ink}" opacity="0.15"/>')
         points = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
-        stroke = f'stroke="{ink}" stroke-width="2" stroke-dasharray="{dash}"'
-        out.append(f'<polyline points="{points}" fill="none" {stroke}/>')
+        if not line.bars:
+            out.append(f'<polyline points="{points}" fill="none" {stroke}/>')
         if line.dots:
             out += [
                 f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="4" fill="{ink}"/>'

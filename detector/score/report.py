@@ -183,6 +183,7 @@ class Score:
                 f"{r.ece:.3f}, Brier score {r.brier:.3f}"
                 + ("" if self.discrimination_auc is None else f", area under its curve {self.discrimination_auc:.3f}")
             )
+            lines.append(f"  {r.to_text()}")
         if self.duplicates:
             lines.append(f"Further alarms inside a halo, counted once: {self.duplicates}")
         return "\n".join(lines)
@@ -281,7 +282,7 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
         far_by_soil=by_soil,
         duplicates=sum(lane.duplicates for lane in lanes),
         roc=curve([ranked(lane) for lane in placed]) if with_roc and any(x.targets for x in placed) else None,
-        reliability=mine_reliability([*targets, *clutter]),
+        reliability=mine_reliability(lanes),
         different=different,
         different_bounds=clopper_pearson(round(different * len(found) / len(targets)), different) if targets else None,
         different_m=different_m,

@@ -98,7 +98,7 @@ def figures(name: str, result: Sequence[LaneScore]) -> dict[str, float]:
     alarmed = [o for lane in result for o in lane.outcomes if o.found]
     mine = [o.probability[0] for o in alarmed if o.is_target]
     other = [o.probability[0] for o in alarmed if not o.is_target]
-    r = mine_reliability(alarmed)
+    r = mine_reliability(result)
     assert r is not None
     loss = -float(np.mean(np.log([*mine, *(1.0 - p for p in other)])))
     area = auc(mine, other)
