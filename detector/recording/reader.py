@@ -83,7 +83,7 @@ class Recording(StoredTables):
             there = ", ".join(list(attrs)[:6] + list(file)[:6]) or "nothing"
             raise RecordingError(
                 f"{path} is an HDF5 file, but not a recording of ours (at its root: {there}), nor a lane with "
-                "'ascans' or a file of gprMax. Of other programs' HDF5 only these are read; save others as .npz or .csv "
+                "'ascans' or a file of gprMax. Of other HDF5 files only these are read; save others as .npz or .csv "
                 "with a description beside it, docs/formats.md."
             )
         version = str(_attr(attrs, "schema_version"))
