@@ -66,7 +66,8 @@ class RadarSegment:
         if 2.0 * fc * dt_s > 1.0:
             raise ProfileError(
                 f"The centre frequency of {stream.name!r}, {fc / 1e6:g} MHz, is above half its sampling rate "
-                f"({0.5e-6 / dt_s:g} MHz). Set radar.centre_frequency_mhz in the profile."
+                f"({0.5e-6 / dt_s:g} MHz). Is the interval between its samples ({dt_s:g} s) in another unit? Else set "
+                "radar.centre_frequency_mhz in the profile."
             )
         samples = stepped.samples if stepped else stream.values
         if samples < 16:

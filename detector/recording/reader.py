@@ -82,8 +82,9 @@ class Recording(StoredTables):
         if "format" not in attrs or _attr(attrs, "format") != schema.FORMAT:
             there = ", ".join(list(attrs)[:6] + list(file)[:6]) or "nothing"
             raise RecordingError(
-                f"{path} is an HDF5 file, but not a recording of ours (at its root: {there}). If it comes from "
-                "another program, give it to 'groundsweep import'."
+                f"{path} is an HDF5 file, but not a recording of ours (at its root: {there}), nor a lane with "
+                "'ascans' or a file of gprMax. Of other HDF5 files only these are read; save others as .npz or .csv "
+                "with a description beside it, docs/formats.md."
             )
         version = str(_attr(attrs, "schema_version"))
         if version.split(".")[0] != schema.SCHEMA_VERSION.split(".")[0]:

@@ -21,6 +21,7 @@ from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
 from detector.reference_set import ReferenceScene, reference_scenes
 from detector.score.report import finite
+from detector.score.taught import names_of, taught_by
 from detector.score.trial import place_of
 from detector.simulate.teaching import teaching_scene, teaching_seeds
 from firmware_host.cli.batch import in_order
@@ -94,6 +95,12 @@ def continue_training(wish: Wish) -> None:
     if {s.seed for s in judges} & set(teaching_seeds(first, int(scenes["count"]), int(scenes.get("waves", 0)))):
         raise ModelError(f"{before.name} learned from scenes of the reference set: it cannot be judged on them.")
     reference = _files(wish.reference, profile)
+    # by the head's serial number too, which a simulated lane keeps when its file is renamed
+    own = frozenset().union(*(names_of(c.lane, c.device) for c in labelled))
+    if mixed := sorted(
+        c.lane for c in reference if own & names_of(c.lane, c.device) or taught_by(before.provenance, c.lane, c.device)
+    ):
+        raise ModelError(f"{', '.join(mixed)}: trained on too, so no reference. Take other ground for --reference.")
     teachers = teaching_seeds(first, count, waves)
     made = _scenes([*teachers, *judges], wish)
     base, reference = made[: len(teachers)], made[len(teachers) :] + reference

@@ -20,6 +20,7 @@ from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
 from detector.recording.reader import Recording
 from detector.score.matching import refuse_too_wide
+from detector.score.taught import taught_by
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
 from detector.scoring import Chain, Scored, score_recording
@@ -90,6 +91,12 @@ def _cautions(r: Readable, q: Question) -> Iterator[str]:
             "No truth is stated, neither objects nor that there are none. It was taken that nothing lies there, and "
             "every alarm counts as false; else give --truth."
         )
+    for model in {c.model.name: c.model for c in (_chain(n) for n in (q.chain, q.rival) if n is not None)}.values():
+        if taught_by(model.provenance, q.file.stem, r.device):
+            yield (
+                f"The model {model.name} learned from this ground, by the name of it. What it finds there flatters "
+                "and shows nothing of ground that it has not seen: take other lanes."
+            )
     if LEFT_OUT in r.note:
         yield "Some records hold values that are not numbers. They are left out, and the ground under them too."
     foreign = not isinstance(r, Recording)

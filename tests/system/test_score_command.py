@@ -83,6 +83,8 @@ def test_a_page_a_rival_and_an_earlier_result(recordings: Path, tmp_path: Path) 
     assert "measured up to" in said
     for sensor in ("metal", "radar"):
         assert f"{sensor}: asked 0.1/m, got " in said
+    # the shipped model's own lane: told, since it flatters
+    assert "lane_dev04: The model dual-1 learned from this ground" in said
     assert page.read_text().count("<svg") >= 3
     again = works("score", lane, "--against", first, "--width", "0.5")
     assert "by this chain only 0" in again

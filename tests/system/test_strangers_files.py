@@ -252,3 +252,12 @@ def test_a_step_or_an_interval_in_another_unit_is_asked_about(tmp_path: Path) ->
     with h5py.File(slow, "a") as f:
         f.attrs["dt_s"] = 1000 * DT
     assert "is the interval between samples in another unit?" in run(0, "replay", slow)
+
+
+def test_an_interval_in_nanoseconds_is_asked_about_and_no_frequency_is_advised_first(tmp_path: Path) -> None:
+    file = lane(tmp_path / "ns.h5", ascans())
+    with h5py.File(file, "r+") as f:
+        f.attrs["dt_s"] = DT * 1e9
+    for command in ("replay", "score"):
+        said = run(1, command, file)
+        assert "Is the interval between its samples (0.04 s) in another unit?" in said

@@ -1,0 +1,46 @@
+"""Which ground taught a model: its figures on that ground are no measure of what it finds elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from detector.samples import DeviceDescription
+from detector.score.trial import place_of
+
+_FIRMWARE = "simulated"
+_SIMULATED = "SIM-"
+_FIRST_WAVES = 1_000_000
+"""Added to a scene's seed where its head has continuous waves; detector/simulate/teaching.py."""
+
+
+def names_of(file_stem: str, device: DeviceDescription) -> frozenset[str]:
+    """What a recording's ground is known by: its file's name and, of a simulated head, its serial number, which is
+    the lane or the scene's seed whatever the file was renamed to."""
+    names = {place_of(file_stem)}
+    if device.firmware == _FIRMWARE:
+        names.add(place_of(device.serial.removeprefix(_SIMULATED)))
+    return frozenset(names)
+
+
+def taught_by(provenance: Mapping[str, Any], file_stem: str, device: DeviceDescription) -> str:
+    """The name under which a model learned from this ground; '' if by its provenance it did not.
+
+    Parameters
+    ----------
+    provenance : of the model, as `groundsweep train` stores it: `recordings` and `scenes`
+    """
+    names = names_of(file_stem, device)
+    if known := sorted(names & {place_of(PurePath(f).stem) for f in provenance.get("recordings") or ()}):
+        return known[0]
+    scenes = provenance.get("scenes") or {}
+    first = int(scenes.get("first", 0))
+    ranges = (
+        range(first, first + int(scenes.get("count", 0))),
+        range(_FIRST_WAVES + first, _FIRST_WAVES + first + int(scenes.get("waves", 0))),
+    )
+    serial = device.serial.removeprefix(_SIMULATED) if device.firmware == _FIRMWARE else ""
+    if serial.isascii() and serial.isdigit() and any(int(serial) in r for r in ranges):
+        return f"scene {serial}"
+    return ""
