@@ -25,7 +25,7 @@ from detector.metal.locating import WINDOW_M, locate
 from detector.metal.tracked import TurnLog
 from detector.profile import Profile
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
-from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.segment import Given, Stretch, Tapped, Track, Verdicts, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
 
@@ -54,6 +54,7 @@ class MetalSegment:
         self._threshold = alarm.threshold(profile.metal_alarm.false_alarms_per_m)
         self._search_threshold = max(1e-3, search.threshold(profile.metal_search.false_alarms_per_m))
         self._track = Track()
+        self._verdicts = Verdicts(stream.name, self._track)
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
         self._turns = self._turn_log()
@@ -146,7 +147,10 @@ class MetalSegment:
         out = self._chain.process(physical, block.odometer_m)
         given = self._at_once(out)
         given.marks = unread.marks + given.marks
+        given.stretches = unread.stretches
         given.alarms += self._alarms(out)
+        if not self._chain.response.too_short:
+            given.stretches += self._verdicts.tell(self._with_ground())
         if isinstance(self._stage, MetalPeaks):
             given.alarms += self._hidden_alarms(self._stage)
             if self._doubted:
@@ -167,7 +171,13 @@ class MetalSegment:
             return Given()
         self._unread += len(block)
         self._settled = int(block.tick[-1])
-        return Given(marks=[(block.seq, np.full((len(block), self._stream.channels), Mark.SATURATED, np.uint8))])
+        flags = np.full((len(block), self._stream.channels), Mark.SATURATED, np.uint8)
+        return Given(marks=[(block.seq, flags)], stretches=[Stretch.untested(block)])
+
+    def _with_ground(self) -> NDArray[np.bool_]:
+        """Whether the alarm stage has ground enough for the next rows, as far as that is known."""
+        first, rows = self._verdicts.told, self._track.end
+        return self._stage.ground(first, rows) if isinstance(self._stage, AlarmStage) else np.ones(rows - first, bool)
 
     def finish(self) -> Given:
         out = self._chain.finish()
@@ -180,6 +190,10 @@ class MetalSegment:
             given.alarms += self._hidden_alarms(self._stage)
         if self._turns is not None:
             given.tracked += self._turns.end()
+        if not self._blind:
+            given.stretches += self._verdicts.tell(self._with_ground())
+        # what had still to be known cannot be any more
+        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
         return given
 
     def _at_once(self, out: MetalOutput) -> Given:

@@ -24,7 +24,7 @@ from detector.profile import Profile
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
-from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.segment import COUNTS, Given, Stretch, Tapped, Track, Verdicts, Watcher, alarm_at, signals_of
 
 _PATCH_M = 0.2
 """Half width of the B-scan patch that features are taken from, m (Malof et al. 2018 use about 0.4 m)."""
@@ -102,6 +102,7 @@ class RadarSegment:
             1e-3, tails.get("radar-search", UNFITTED).threshold(profile.radar_search.false_alarms_per_m)
         )
         self._track = Track()
+        self._verdicts = Verdicts(stream.name, self._track)
         self._watchers = watchers
         self._stepped = stepped is not None
         threads = min(g.channels, threads_for(g.width) if threads is None else threads)
@@ -182,6 +183,7 @@ class RadarSegment:
             dead = self._dead(block)
             if dead:
                 given.marks.append(self._never_lived(block[:dead]))
+                given.stretches.append(Stretch.untested(block[:dead]))
                 block = block[dead:]
         for at in range(0, len(block), self._chunk):
             given.add(self._piece(block[at : at + self._chunk]))
@@ -211,6 +213,7 @@ class RadarSegment:
             self._alarms(out),
             signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar", delay),
             [(block.seq, out.marks)],
+            stretches=self._verdicts.tell(self._antennas.ground(self._verdicts.told, self._track.end)),
         )
         self._after(self._antennas.decided)
         return given
@@ -221,6 +224,9 @@ class RadarSegment:
         self._before = self._track.end
         given = Given(self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle()))
         given.alarms += self._abreast.finish()
+        given.stretches += self._verdicts.tell(self._antennas.ground(self._verdicts.told, self._track.end))
+        # what had still to come for its reference does not come any more
+        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
         self._looked.settle(self._antennas.decided, last=True)
         return given
 

@@ -14,7 +14,7 @@ from detector.metal_segment import MetalSegment
 from detector.profile import Profile
 from detector.radar_segment import RadarSegment
 from detector.samples import Int64Array, Mark, SampleBlock, Silence, Soil, StreamDescription
-from detector.segment import Given, Segment, Watcher
+from detector.segment import Given, Segment, Stretch, Watcher
 
 EVER: Final = 1 << 62
 """A tick later than any."""
@@ -150,6 +150,7 @@ class Runner:
         late = int(np.searchsorted(block.tick, self._late_until, side="right"))
         if late:
             given.marks.append(self._too_late(block[:late]))
+            given.stretches.append(Stretch.untested(block[:late]))
             block = block[late:]
         if len(block):
             self._tested(block, given)

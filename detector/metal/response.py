@@ -125,6 +125,7 @@ class Response:
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._least = math.ceil(_ENOUGH * half) if moves else 0
+        self._taken = 0
         # before the newest change of it, and since
         self._noise: F8 = np.zeros((2, geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
@@ -158,8 +159,8 @@ class Response:
 
     @property
     def too_short(self) -> bool:
-        """Of a segment that has ended: whether it was too short to tell metal from its ground."""
-        return int(self._at[0]) < self._least
+        """Whether the segment is, as far as it has come, too short to tell metal from its ground."""
+        return self._taken < self._least
 
     def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).
@@ -211,6 +212,7 @@ class Response:
         return steps
 
     def _take(self, means: F8, count: F8, middle: F8, early: int = 0) -> None:
+        self._taken += len(count)
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
