@@ -21,6 +21,7 @@ from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.description import describe_metal
 from detector.metal.dipole import Dipole
 from detector.metal.geometry import MetalGeometry
+from detector.metal.known_ground import KnownGround
 from detector.metal.locating import WINDOW_M, locate
 from detector.metal.tracked import TurnLog
 from detector.profile import Profile
@@ -116,6 +117,20 @@ class MetalSegment:
     @property
     def settled_tick(self) -> int | None:
         return self._settled
+
+    def knows(self, ground: KnownGround, level_holds: bool) -> None:
+        """Before the first record: of :meth:`Response.knows`."""
+        self._chain.response.knows(ground, level_holds)
+
+    @property
+    def ground(self) -> KnownGround | None:
+        """What is known of the ground once this segment has ended, None if nothing."""
+        return self._chain.response.ground
+
+    @property
+    def start_unjudged(self) -> bool:
+        """Of a segment that has ended: whether metal under the whole of it would not have been told from ground."""
+        return self._track.end > 0 and self._chain.response.start_unjudged
 
     @property
     def untested(self) -> int:
