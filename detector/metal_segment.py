@@ -23,10 +23,10 @@ from detector.metal.dipole import Dipole
 from detector.metal.geometry import MetalGeometry
 from detector.metal.known_ground import KnownGround
 from detector.metal.locating import WINDOW_M, locate
-from detector.metal.saturated_start import Begun, SaturatedStart
 from detector.metal.tracked import TurnLog
 from detector.profile import Profile
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
+from detector.saturated_start import Begun, SaturatedStart
 from detector.segment import Given, Stretch, Tapped, Track, Verdicts, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
