@@ -184,6 +184,12 @@ class Antennas:
         stage = self._groups[0].stage
         return stage.decided if stage is not None else 0
 
+    def ground(self, first: int, rows: int) -> NDArray[np.bool_]:
+        """Of :meth:`AlarmStage.ground`; the same for every antenna."""
+        stage = self._groups[0].stage
+        assert stage is not None
+        return stage.ground(first, rows)
+
     @property
     def untested(self) -> int:
         """Rows that had too little ground around them to be tested, over all antennas."""

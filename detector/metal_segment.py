@@ -21,11 +21,13 @@ from detector.metal.chain import MetalChain, MetalOutput
 from detector.metal.description import describe_metal
 from detector.metal.dipole import Dipole
 from detector.metal.geometry import MetalGeometry
+from detector.metal.known_ground import KnownGround
 from detector.metal.locating import WINDOW_M, locate
 from detector.metal.tracked import TurnLog
 from detector.profile import Profile
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
-from detector.segment import Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.saturated_start import Begun, SaturatedStart
+from detector.segment import Given, Stretch, Tapped, Track, Verdicts, Watcher, alarm_at, signals_of
 
 F8 = NDArray[np.float64]
 
@@ -54,6 +56,7 @@ class MetalSegment:
         self._threshold = alarm.threshold(profile.metal_alarm.false_alarms_per_m)
         self._search_threshold = max(1e-3, search.threshold(profile.metal_search.false_alarms_per_m))
         self._track = Track()
+        self._verdicts = Verdicts(stream.name, self._track)
         self._watchers = watchers
         self._chain = MetalChain(profile.metal, self._geometry)
         self._turns = self._turn_log()
@@ -75,8 +78,14 @@ class MetalSegment:
         """Energies of the first ground by the ground that follows, not yet searched."""
         self._early: list[int] = []
         """Rows that alarmed before the first ground was judged by the ground that follows."""
+        self._start = SaturatedStart(self._geometry, self._threshold)
+        if profile.metal.mode == "static":
+            # what stays is a target that is looked at, and no ground is learned
+            self._start.over = True
+        self._marked = -1
+        """The last record at the start that was marked before it went into the chain."""
         self._unread = 0
-        """Records at the start that hold a value that is no number."""
+        """Records at the start that hold a value that is no number, or are saturated over so much ground."""
         self._blind = False
 
     def _turn_log(self) -> TurnLog | None:
@@ -116,6 +125,20 @@ class MetalSegment:
     def settled_tick(self) -> int | None:
         return self._settled
 
+    def knows(self, ground: KnownGround, level_holds: bool) -> None:
+        """Before the first record: of :meth:`Response.knows`."""
+        self._chain.response.knows(ground, level_holds)
+
+    @property
+    def ground(self) -> KnownGround | None:
+        """What is known of the ground once this segment has ended, None if nothing."""
+        return self._chain.response.ground
+
+    @property
+    def start_unjudged(self) -> bool:
+        """Of a segment that has ended: whether metal under the whole of it would not have been told from ground."""
+        return self._track.end > 0 and self._chain.response.start_unjudged
+
     @property
     def untested(self) -> int:
         without_ground = self._stage.untested if self._stage else 0
@@ -131,8 +154,28 @@ class MetalSegment:
             fn(Tapped(self._stream.name, stage, self._track.seq(first, len(rows)), rows.copy()))
 
     def process(self, block: SampleBlock) -> Given:
-        g = self._geometry
-        physical = (block.raw.astype(np.float64) * self._stream.scale + self._stream.offset).reshape(-1, g.width)
+        if not self._start.over:
+            return self._started(self._start.push(block, self._physical(block)))
+        return self._read(block)
+
+    def _physical(self, block: SampleBlock) -> F8:
+        physical = block.raw.astype(np.float64) * self._stream.scale + self._stream.offset
+        return physical.reshape(-1, self._geometry.width)
+
+    def _started(self, begun: Begun) -> Given:
+        """What the start of the segment gives: metal too strong to be measured, then what goes through the chain."""
+        given = Given(list(begun.alarms))
+        for block in begun.waiting:
+            given.marks.append((block.seq, np.full((len(block), self._stream.channels), Mark.SATURATED, np.uint8)))
+            self._marked = int(block.seq[-1])
+        for block in begun.saturated:
+            given.add(self._not_read(block))
+        for block in begun.rest:
+            given.add(self._read(block))
+        return given
+
+    def _read(self, block: SampleBlock) -> Given:
+        physical = self._physical(block)
         unread = Given()
         if self._track.end == 0:
             # later such records take the values of the last sound one: before it there are none, and 0 would be a step
@@ -146,7 +189,10 @@ class MetalSegment:
         out = self._chain.process(physical, block.odometer_m)
         given = self._at_once(out)
         given.marks = unread.marks + given.marks
+        given.stretches = unread.stretches
         given.alarms += self._alarms(out)
+        if not self._chain.response.too_short:
+            given.stretches += self._verdicts.tell(self._with_ground())
         if isinstance(self._stage, MetalPeaks):
             given.alarms += self._hidden_alarms(self._stage)
             if self._doubted:
@@ -167,9 +213,17 @@ class MetalSegment:
             return Given()
         self._unread += len(block)
         self._settled = int(block.tick[-1])
-        return Given(marks=[(block.seq, np.full((len(block), self._stream.channels), Mark.SATURATED, np.uint8))])
+        fresh = block.seq[block.seq > self._marked]
+        flags = np.full((len(fresh), self._stream.channels), Mark.SATURATED, np.uint8)
+        return Given(marks=[(fresh, flags)], stretches=[Stretch.untested(block)])
+
+    def _with_ground(self) -> NDArray[np.bool_]:
+        """Whether the alarm stage has ground enough for the next rows, as far as that is known."""
+        first, rows = self._verdicts.told, self._track.end
+        return self._stage.ground(first, rows) if isinstance(self._stage, AlarmStage) else np.ones(rows - first, bool)
 
     def finish(self) -> Given:
+        begun = self._started(self._start.finish())
         out = self._chain.finish()
         self._blind = self._chain.response.too_short
         given = self._at_once(out)
@@ -180,7 +234,12 @@ class MetalSegment:
             given.alarms += self._hidden_alarms(self._stage)
         if self._turns is not None:
             given.tracked += self._turns.end()
-        return given
+        if not self._blind:
+            given.stretches += self._verdicts.tell(self._with_ground())
+        # what had still to be known cannot be any more
+        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
+        begun.add(given)
+        return begun
 
     def _at_once(self, out: MetalOutput) -> Given:
         """Signals and marks of the next rows."""
@@ -195,9 +254,10 @@ class MetalSegment:
         self._show("strength", first, scores[:, :, None] / self._search_threshold)
         flags = np.repeat(out.marks[:, None], self._stream.channels, axis=1)
         name = self._stream.name
+        seq = self._track.seq(first, n)
         return Given(
             signals=signals_of(scores, self._search_threshold, self._track, first, name, "metal", self._smoothing),
-            marks=[(self._track.seq(first, n), flags)],
+            marks=[(seq[seq > self._marked], flags[seq > self._marked])],
             tracked=self._turns.take(out.turns) if self._turns is not None else [],
         )
 

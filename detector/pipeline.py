@@ -22,9 +22,9 @@ from detector.errors import ProfileError
 from detector.profile import Profile
 from detector.runner import Coverage, Runner
 from detector.samples import DeviceDescription, Int64Array, SampleBlock, Silence, Soil, StreamDescription, TrackedSoil
-from detector.segment import Given, Tapped
+from detector.segment import Given, Stretch, Tapped
 
-__all__ = ["BlockMarks", "Coverage", "Latency", "Output", "Pipeline"]
+__all__ = ["BlockMarks", "Coverage", "Latency", "Output", "Pipeline", "Stretch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Output:
     """Trust of the records of this block."""
     tracked: tuple[TrackedSoil, ...] = ()
     """Turns of the soil's direction, about every ten seconds and at a segment's end, where `track_limit` allows any."""
+    stretches: tuple[Stretch, ...] = ()
+    """Of which records it is known by now whether they were tested; marks come with the block, this may come later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ class Pipeline:
         settled = [r.settled_tick for r in self._runners.values()]
         ready = [t for t in settled if t is not None]
         found = self._fusion.settle(min(ready)) if len(ready) == len(settled) else []
-        return Output(given.alarms, found, given.signals, marks, tuple(given.tracked))
+        return Output(given.alarms, found, given.signals, marks, tuple(given.tracked), tuple(given.stretches))
 
     def finish(self) -> Output:
         """The streams have ended: what is still owed, with windows cut at the end."""
@@ -219,7 +221,8 @@ class Pipeline:
             marks += [BlockMarks(s.name, seq, flags) for seq, flags in given.marks if len(seq)]
             total.add(given)
         self._fusion.add(total.alarms)
-        return Output(total.alarms, self._fusion.settle(None), total.signals, marks, tuple(total.tracked))
+        found = self._fusion.settle(None)
+        return Output(total.alarms, found, total.signals, marks, tuple(total.tracked), tuple(total.stretches))
 
 
 def _sensor(stream: StreamDescription) -> str:

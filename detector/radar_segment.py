@@ -23,8 +23,8 @@ from detector.errors import ProfileError
 from detector.profile import Profile
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
-from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind
-from detector.segment import COUNTS, Given, Tapped, Track, Watcher, alarm_at, signals_of
+from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind, joined
+from detector.segment import COUNTS, Given, Stretch, Tapped, Track, Verdicts, Watcher, alarm_at, signals_of
 
 _PATCH_M = 0.2
 """Half width of the B-scan patch that features are taken from, m (Malof et al. 2018 use about 0.4 m)."""
@@ -33,6 +33,17 @@ _SCORE = FEATURES.index("radar_score")
 
 _CHUNK_SAMPLES = 1 << 18
 """Samples worked on at a time: about what a processor keeps near. The cut changes nothing but speed."""
+
+
+_LOOKED_AT = 5
+"""First A-scans of a segment that are compared with each other before its chain begins."""
+
+
+def _off_median(raw: NDArray[Any]) -> NDArray[np.float64]:
+    """(n, channels, values) each A-scan less its median; no number is none."""
+    x = np.nan_to_num(raw.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    out: NDArray[np.float64] = x - np.median(x, axis=2, keepdims=True)
+    return out
 
 
 class RadarSegment:
@@ -103,6 +114,7 @@ class RadarSegment:
             1e-3, tails.get("radar-search", UNFITTED).threshold(profile.radar_search.false_alarms_per_m)
         )
         self._track = Track()
+        self._verdicts = Verdicts(stream.name, self._track)
         self._watchers = watchers
         self._stepped = stepped is not None
         threads = min(g.channels, threads_for(g.width) if threads is None else threads)
@@ -113,6 +125,8 @@ class RadarSegment:
         self._looks: dict[tuple[int, int], tuple[RadarShape, float]] = {}
         self._before = 0
         self._silent = 0
+        self._waiting: list[SampleBlock] = []
+        """Records at the start of which it is not known yet whether time zero may stand on them."""
         self._settled: int | None = None
         self._chunk = max(1, _CHUNK_SAMPLES * threads // g.width)
         early = self._antennas.latencies
@@ -180,10 +194,11 @@ class RadarSegment:
     def process(self, block: SampleBlock) -> Given:
         given = Given()
         if not self._antennas.begun:
-            dead = self._dead(block)
+            dead = 0 if self._waiting else self._dead(block)
             if dead:
-                given.marks.append(self._never_lived(block[:dead]))
+                self._not_begun(block[:dead], Mark.FROZEN | Mark.SURFACE_LOST, given)
                 block = block[dead:]
+            block = self._begin(block, given)
         for at in range(0, len(block), self._chunk):
             given.add(self._piece(block[at : at + self._chunk]))
         return given
@@ -193,11 +208,32 @@ class RadarSegment:
         lives = np.any(block.raw != block.raw[:, :, :1], axis=(1, 2))
         return int(np.argmax(lives)) if lives.any() else len(block)
 
-    def _never_lived(self, block: SampleBlock) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def _begin(self, block: SampleBlock, given: Given, last: bool = False) -> SampleBlock:
+        """Records from the first that time zero may stand on; none while that is not known.
+
+        The first few wait for each other: one far weaker than those after it is next to empty, and shows no surface.
+        """
+        if self._stepped or (len(block) == 0 and not self._waiting):
+            return block
+        block = joined([*self._waiting, block]) if self._waiting else block
+        self._waiting = []
+        if len(block) < _LOOKED_AT and not last:
+            self._waiting = [block]
+            return block[:0]
+        peaks = np.abs(_off_median(block.raw[:_LOOKED_AT])).max(axis=(1, 2))
+        # the second: one spike is no surface
+        usual = np.sort(peaks)[-min(2, len(peaks))]
+        weak = int(np.argmax(peaks >= self._profile.radar.time_zero.min_level * usual))
+        if weak:
+            self._not_begun(block[:weak], Mark.SURFACE_LOST, given)
+        return block[weak:]
+
+    def _not_begun(self, block: SampleBlock, why: Mark, given: Given) -> None:
+        """Records before the chain begins: marked, and not tested."""
         self._silent += len(block) * self._stream.channels
         self._settled = int(block.tick[-1])
-        flags = np.full((len(block), self._stream.channels), Mark.FROZEN | Mark.SURFACE_LOST, np.uint8)
-        return block.seq, flags
+        given.marks.append((block.seq, np.full((len(block), self._stream.channels), why, np.uint8)))
+        given.stretches.append(Stretch.untested(block))
 
     def _piece(self, block: SampleBlock) -> Given:
         self._before = self._track.end
@@ -212,16 +248,24 @@ class RadarSegment:
             self._alarms(out),
             signals_of(scores, self._search_threshold, self._track, self._before, self._stream.name, "radar", delay),
             [(block.seq, out.marks)],
+            stretches=self._verdicts.tell(self._antennas.ground(self._verdicts.told, self._track.end)),
         )
         self._after(self._antennas.decided)
         return given
 
     def finish(self) -> Given:
+        given = Given()
+        if self._waiting:
+            block = self._begin(self._waiting.pop(), given, last=True)
+            given.add(self._piece(block))
         if not self._antennas.begun:
-            return Given()
+            return given
         self._before = self._track.end
-        given = Given(self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle()))
+        given.alarms += self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle())
         given.alarms += self._abreast.finish()
+        given.stretches += self._verdicts.tell(self._antennas.ground(self._verdicts.told, self._track.end))
+        # what had still to come for its reference does not come any more
+        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
         self._looked.settle(self._antennas.decided, last=True)
         return given
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.classifier import Model
+from detector.metal.known_ground import KnownGround
 from detector.metal_segment import MetalSegment
 from detector.profile import Profile
 from detector.radar_segment import RadarSegment
 from detector.samples import Int64Array, Mark, SampleBlock, Silence, Soil, StreamDescription
-from detector.segment import Given, Segment, Watcher
+from detector.segment import Given, Segment, Stretch, Watcher
 
 EVER: Final = 1 << 62
 """A tick later than any."""
@@ -39,9 +40,15 @@ class Coverage:
     """Name of a Mark -> records that carry it on any channel. A record may carry several."""
     unswept: int = 0
     """Records that carry any mark: the ground under them does not count as swept."""
+    unjudged_starts: int = 0
+    """Metal: unbroken pieces long enough to be tested, too short for ground behind their start to judge it, without any
+    ground known from before: metal under the whole of one would not be told from ground."""
     silent_s: float = 0.0
     """Time for which it was given up as silent while other streams went on, s."""
 
+
+_SAME_LEVEL_S: Final = 10.0
+"""After a longer loss the level of a metal detector may have drifted, or the head been lifted, s."""
 
 Absent = Callable[[int, int], None]
 """Told the ticks between which, both left out, the stream saw nothing; told anew, from the same tick, as it lasts."""
@@ -93,6 +100,9 @@ class Runner:
         self._marked = dict.fromkeys(Mark, 0)
         self._unswept = 0
         self._segments = 0
+        self._unjudged_starts = 0
+        self._ground: KnownGround | None = None
+        """What metal segments of this session that were judged say of the ground."""
 
     def _fresh(self) -> Segment:
         if self._stream.kind.is_metal:
@@ -141,6 +151,7 @@ class Runner:
             self._segments,
             {mark.name: n for mark, n in self._marked.items() if mark.name},
             self._unswept,
+            self._unjudged_starts,
             silent / self._tick_hz,
         )
 
@@ -150,6 +161,7 @@ class Runner:
         late = int(np.searchsorted(block.tick, self._late_until, side="right"))
         if late:
             given.marks.append(self._too_late(block[:late]))
+            given.stretches.append(Stretch.untested(block[:late]))
             block = block[late:]
         if len(block):
             self._tested(block, given)
@@ -183,6 +195,8 @@ class Runner:
         balance = metal.ground_balance.model_copy(update={"direction": direction})
         metal = metal.model_copy(update={"ground_balance": balance})
         self._profile = self._profile.model_copy(update={"metal": metal})
+        # balanced anew because the ground is another one
+        self._ground = None
         self._segment = self._fresh()
         self._count(given)
         following = 0 if self._last_seq is None else self._last_seq + 1
@@ -223,6 +237,9 @@ class Runner:
         if not self._open:
             self._segments += 1
             self._begun_tick = int(block.tick[0])
+            if self._ground is not None and isinstance(self._segment, MetalSegment):
+                away_s = (self._begun_tick - self._last_tick) / self._tick_hz
+                self._segment.knows(self._ground, away_s <= _SAME_LEVEL_S)
         self._open = True
         given.add(self._segment.process(block))
         self._last_tick = int(block.tick[-1])
@@ -256,6 +273,8 @@ class Runner:
     def _end_segment(self) -> Given:
         given = self._finish_segment()
         self._untested += self._segment.untested
+        if isinstance(self._segment, MetalSegment):
+            self._ground = self._segment.ground
         self._segment = self._fresh()
         self._open = False
         return given
@@ -265,4 +284,6 @@ class Runner:
         if self._open and self._segment.blind:
             # a sensor that could test nothing there did not "not alarm"
             self._absent(self._begun_tick - 1, self._last_tick + 1)
+        elif self._open and isinstance(self._segment, MetalSegment):
+            self._unjudged_starts += self._segment.start_unjudged
         return given

@@ -9,6 +9,7 @@ connected, its fixes come beside them as :class:`Position`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 from typing import Any, Final
@@ -262,6 +263,15 @@ class SampleBlock:
         """(n,) float64, m; NaN where the place is not known."""
         known = self.odometer_um != NO_ODOMETER
         return np.where(known, self.odometer_um * 1e-6, np.nan)
+
+
+def joined(blocks: Sequence[SampleBlock]) -> SampleBlock:
+    """Blocks of one stream that follow each other as one; at least one."""
+    heads = [b.head_tick for b in blocks if b.head_tick is not None]
+    columns = ("seq", "tick", "utc_ns", "odometer_um", "raw")
+    seq, tick, utc_ns, odometer_um, raw = (np.concatenate([getattr(b, name) for b in blocks]) for name in columns)
+    head_tick = np.concatenate(heads) if len(heads) == len(blocks) else None
+    return SampleBlock(blocks[0].stream, seq, tick, utc_ns, odometer_um, raw, head_tick)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class _Stream:
     seq: list[NDArray[np.int64]] = field(default_factory=list)
     x_m: list[NDArray[np.float64]] = field(default_factory=list)
     marked: list[NDArray[np.int64]] = field(default_factory=list)
+    untested: list[tuple[int, int]] = field(default_factory=list)
+    """First and last record of each stretch without ground enough to be tested."""
     scored: list[tuple[NDArray[np.int64], NDArray[Any]]] = field(default_factory=list)
     sounds: list[tuple[int, float, float]] = field(default_factory=list)
 
@@ -90,6 +92,9 @@ class _Run:
             bad = m.seq[m.marks.any(axis=1)]
             if len(bad):
                 self.streams[m.stream].marked.append(bad)
+        for stretch in out.stretches:
+            if not stretch.tested:
+                self.streams[stretch.stream].untested.append((stretch.first_seq, stretch.last_seq))
 
     def _sound(self, s: Signal) -> None:
         self.streams[s.stream].sounds.append((s.seq, s.x_m, s.strength))
@@ -101,6 +106,8 @@ class _Run:
         score = np.full(len(seq), np.nan)
         at = np.searchsorted(seq, _joined([q for q, _ in kept.scored], np.int64))
         score[at] = _joined([v for _, v in kept.scored], np.float64)
+        for first, last in kept.untested:
+            score[slice(*np.searchsorted(seq, (first, last + 1)))] = np.nan
         swept = ~np.isin(seq, _joined(kept.marked, np.int64))
         return Trace(s.name, _sensor(s), seq, x, swept, score)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -35,6 +36,26 @@ class Tapped:
 Watcher = Callable[[Tapped], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records of one segment, of which it is known by now whether there was ground enough round them to test them.
+
+    Apart from their marks: a marked record is not trusted in either case. Every record of a stream lies in one
+    stretch, at the latest when its segment has ended; until then its ground does not count, for a piece too short tells
+    no target from its ground.
+    """
+
+    stream: str
+    first_seq: int
+    last_seq: int
+    tested: bool
+
+    @classmethod
+    def untested(cls, block: SampleBlock) -> Stretch:
+        """Of records that went into no chain."""
+        return cls(block.stream.name, int(block.seq[0]), int(block.seq[-1]), tested=False)
+
+
 @dataclass(slots=True)
 class Given:
     """What a segment gives for the records that came in."""
@@ -44,12 +65,15 @@ class Given:
     marks: list[tuple[Int64Array, NDArray[np.uint8]]] = field(default_factory=list)
     """(n,) record numbers and (n, channels) Mark flags, piece by piece."""
     tracked: list[TrackedSoil] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    """In order."""
 
     def add(self, other: Given) -> None:
         self.alarms += other.alarms
         self.signals += other.signals
         self.marks += other.marks
         self.tracked += other.tracked
+        self.stretches += other.stretches
 
 
 class Segment(Protocol):
@@ -107,6 +131,29 @@ class Track:
 
     def trim(self, first: int) -> None:
         self._rows.trim(first)
+
+
+class Verdicts:
+    """Tells of each row of a segment once whether it had ground enough, as soon as that is known.
+
+    Rows are kept in the track until they are told.
+    """
+
+    def __init__(self, stream: str, track: Track) -> None:
+        self._stream, self._track = stream, track
+        self.told = 0
+        """The first row of which nothing has been said."""
+
+    def tell(self, tested: NDArray[np.bool_]) -> list[Stretch]:
+        """Say it of the next rows: (n,) whether each is tested."""
+        out = []
+        cuts = np.flatnonzero(np.diff(tested)) + 1
+        for a, b in pairwise((0, *cuts.tolist(), len(tested))):
+            if b > a:
+                seq = self._track.seq(self.told + a, b - a)
+                out.append(Stretch(self._stream, int(seq[0]), int(seq[-1]), bool(tested[a])))
+        self.told += len(tested)
+        return out
 
 
 def place_m(odometer_um: int) -> float:

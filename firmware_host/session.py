@@ -19,7 +19,7 @@ from detector.decide.alarm import Alarm
 from detector.decide.classifier import Model
 from detector.decide.search import Signal
 from detector.detections import Detection, Label
-from detector.pipeline import BlockMarks, Coverage, Output, Pipeline
+from detector.pipeline import BlockMarks, Coverage, Output, Pipeline, Stretch
 from detector.profile import Profile
 from detector.recording.playing import played
 from detector.recording.reader import Recording
@@ -110,6 +110,9 @@ class Listener:
 
     def marks(self, marks: BlockMarks) -> None:
         """Trust of the records that came last."""
+
+    def stretch(self, stretch: Stretch) -> None:
+        """Whether records that came, some of them a while ago, were tested."""
 
     def label(self, label: Label) -> None:
         """What a person says of a detection."""
@@ -213,6 +216,9 @@ def run(
         for marks in out.marks:
             for listener in listeners:
                 listener.marks(marks)
+        for stretch in out.stretches:
+            for listener in listeners:
+                listener.stretch(stretch)
         for tracked in out.tracked:
             for listener in listeners:
                 listener.tracked(tracked)

@@ -197,6 +197,19 @@ class AlarmStage:
         """The row before the first in which an alarm to come may lie."""
         return self.decided - 1
 
+    def ground(self, first: int, rows: int) -> NDArray[np.bool_]:
+        """Of rows from `first` on, once `rows` have come: whether each is tested, as far as that is known in order.
+
+        A row is tested from the moment at which enough of them have come for its reference. (k,), k <= rows - first.
+        """
+        at = np.arange(first, rows)
+        missing = self._minimum - np.minimum(at, self._behind)
+        if self._s.method == "own-ground":
+            missing[:] = 0
+        tested = missing <= np.minimum(self._ahead, rows - 1 - at)
+        open_ = np.flatnonzero(~tested & (missing <= self._ahead))
+        return tested[: open_[0]] if len(open_) else tested
+
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
         own = log_cells(energy, floor)

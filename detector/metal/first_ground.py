@@ -36,13 +36,15 @@ class FirstGround:
         """Cells that have still to come before they are judged; 0 once they have been."""
 
     def push(
-        self, rows: F8, found: F8, middles: F8, noise: F8, judge: Callable[[F8, F8, F8, F8], F8], last: bool = False
+        self, rows: F8, found: F8, middles: F8, noise: F8, judge: Callable[[F8, F8, F8, F8], F8 | None],
+        last: bool = False,
     ) -> F8 | None:
         """Take the next cells, at most `missing`; once, when all are there, (n', width) energies of the first readings.
 
         rows : (n, W + 1) deviations of cells; found : (n, width) what they gave at first; middles : (n,) their middles
         in readings; noise : as of now, of which the first that comes counts; judge : of all rows, what they gave, those
-        that judge, and the noise, to their energies; last : no more will come
+        that judge (none where the segment ends too soon), and the noise, to their energies, None if nothing is known;
+        last : no more will come
         """
         if not self._rows:
             self._noise = noise.copy()
@@ -57,7 +59,9 @@ class FirstGround:
         whole, middle = np.concatenate(self._rows), np.concatenate(self._middles)
         given = np.concatenate(self._found)
         self._rows, self._middles, self._found = [], [], []
-        if not enough:
+        if not len(whole):
             return None
-        energies = judge(whole, given, whole[self._first :], self._noise)
+        energies = judge(whole, given, whole[self._first :] if enough else whole[:0], self._noise)
+        if energies is None:
+            return None
         return draw_cells(energies, middle, 0, int(middle[-1]) + 1)

@@ -15,6 +15,7 @@ from detector.metal.answers import decay_directions, target_basis
 from detector.metal.baseline import Baseline
 from detector.metal.first_ground import FirstGround
 from detector.metal.geometry import MetalGeometry
+from detector.metal.known_ground import KnownGround, LevelMemory
 from detector.metal.soil_coordinates import SoilCoordinates
 from detector.samples import StreamKind
 from detector.settings import Settings, quantity
@@ -41,6 +42,10 @@ _REACH = 3.0
 _HIDDEN = 19.0
 """Energy, in units of the ground that follows, from which the first ground of a segment answers as no soil does:
 ln(1 + e) of 3, which clean ground hardly reaches (docs/algorithms-metal.md, "A start over metal")."""
+
+
+_HIDDEN_BEFORE = 147.0
+"""The same in units of ground known from before, which may be other ground: ln(1 + e) of 5."""
 
 
 class ResponseSettings(Settings):
@@ -125,6 +130,7 @@ class Response:
         self._late: F8 = np.zeros((guard, geometry.channels, settings.count, r + 1))
         self._at = np.zeros(1, np.int64)
         self._least = math.ceil(_ENOUGH * half) if moves else 0
+        self._taken = 0
         # before the newest change of it, and since
         self._noise: F8 = np.zeros((2, geometry.channels, r, r))
         self._pace = min(1.0, step / settings.soil_m)
@@ -136,7 +142,15 @@ class Response:
         self._share: F8 = np.zeros((geometry.channels, settings.count))
         # a quarter beyond the ground that the soil is first learned from: metal at its end bends the baselines there
         self._begun = FirstGround(2 * half + 1 + half // 2, half) if moves else None
+        self._enough = 3 * half + 1 + half // 2
         self._hidden: F8 | None = None
+        self._levels = LevelMemory(4 * half, self._wide, geometry.channels * r) if moves else None
+        self._first_levels: F8 = np.empty((0, geometry.channels * r))
+        """Coordinates as they are of the first cells, where ground is known from before."""
+        self._level_cells = half // 2
+        self._before: KnownGround | None = None
+        self._level_holds = False
+        self._start_unjudged = False
         # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
         self._gone: F8 = np.zeros(1)
@@ -158,8 +172,8 @@ class Response:
 
     @property
     def too_short(self) -> bool:
-        """Of a segment that has ended: whether it was too short to tell metal from its ground."""
-        return int(self._at[0]) < self._least
+        """Whether the segment is, as far as it has come, too short to tell metal from its ground."""
+        return self._taken < self._least
 
     def process(self, rows: F8, factor: F8 | None, places_m: F8 | None = None, since: int = 0) -> F8:
         """Rows to cells (n', channels, cells).
@@ -211,9 +225,15 @@ class Response:
         return steps
 
     def _take(self, means: F8, count: F8, middle: F8, early: int = 0) -> None:
+        self._taken += len(count)
         self._counts = np.concatenate((self._counts, 1.0 / count))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
+        if self._levels is not None:
+            self._levels.push(rows)
+            missing = self._level_cells - len(self._first_levels)
+            if missing > 0 and self._before is not None:
+                self._first_levels = np.concatenate((self._first_levels, rows[:missing]))
         turned = rows if self._turned is None else self._turned.push(rows)
         self._know(*self._counted(self._baseline.push(turned)), early)
 
@@ -260,6 +280,22 @@ class Response:
         self._known_middles = np.concatenate((self._known_middles, self._middles[:n]))
         self._middles = self._middles[n:]
 
+    def knows(self, ground: KnownGround, level_holds: bool) -> None:
+        """Before the first reading: what ground judged before answers, and whether its level still says anything."""
+        self._before, self._level_holds = ground, level_holds
+
+    @property
+    def ground(self) -> KnownGround | None:
+        """What is known for the segment after this one; of one too short to be judged what was known before it."""
+        if self._levels is None or self._taken < self._enough:
+            return self._before
+        return self._levels.known(self._soil, self._strange)
+
+    @property
+    def start_unjudged(self) -> bool:
+        """Of a segment that has ended: whether neither ground behind nor ground from before has judged its start."""
+        return self._start_unjudged
+
     @property
     def waits(self) -> bool:
         """Whether the first ground of the segment has still to be judged by the ground that follows it."""
@@ -277,24 +313,44 @@ class Response:
         if looked is not None:
             self._hidden = looked.reshape(len(looked), self._channels, self.cells)
 
-    def _judged(self, rows: F8, given: F8, behind: F8, noise: F8) -> F8:
+    def _judged(self, rows: F8, given: F8, behind: F8, noise: F8) -> F8 | None:
         """(n, channels * cells) energies of the first rows, those that judge them included, over what these give.
 
-        Where the strongest of them had stood lower than that, what was learned from the first rows is no soil: the
-        ground behind takes its place. given : their energies of then
+        Where ground of this session is known from before, over what that gives too; None if there is neither. Where the
+        strongest of them had stood lower than that, what was learned from the first rows is no soil: the ground
+        behind, or the one before, takes its place. given : their energies of then
         """
-        soil = np.zeros_like(self._soil)
-        own = np.ascontiguousarray(behind[:, : self._channels * self._basis.shape[1]])
-        start_soil(own, self._taught, self._wide, self._strange, _START_PASSES, soil)
-        found = ground_energy(
+        hides = np.zeros_like(given)
+        if len(behind):
+            soil = np.zeros_like(self._soil)
+            own = np.ascontiguousarray(behind[:, : self._channels * self._basis.shape[1]])
+            start_soil(own, self._taught, self._wide, self._strange, _START_PASSES, soil)
+            self._replaces(rows, given, soil, noise, _HIDDEN, hides)
+        if self._before is not None:
+            self._replaces(rows, given, self._before.soil, noise, _HIDDEN_BEFORE, hides)
+            n = min(len(self._first_levels), len(rows))
+            if self._level_holds and n:
+                absolute = np.column_stack((self._first_levels[:n] - self._before.level, rows[:n, -1]))
+                found = self._over(absolute, self._before.soil + self._before.spread, noise)
+                hides[:n] = np.maximum(hides[:n], np.where(found >= _HIDDEN_BEFORE, found, 0.0))
+        self._start_unjudged = not len(behind) and self._before is None
+        return None if self._start_unjudged else hides
+
+    def _replaces(self, rows: F8, given: F8, soil: F8, noise: F8, least: float, hides: F8) -> None:
+        """Raise `hides` where rows give that soil's energy `least` times, and put it in the place of what hid them."""
+        found = self._over(rows, soil, noise)
+        out = found >= least
+        if out.any() and given.flat[int(np.argmax(found))] < least:
+            self._soil[:] = soil
+        np.maximum(hides, np.where(out, found, 0.0), out=hides)
+
+    def _over(self, rows: F8, soil: F8, noise: F8) -> F8:
+        """(n, channels * cells) energies of rows over that soil, which they teach nothing."""
+        return ground_energy(
             rows, 0, len(rows), 0, self._taps, self._reach, np.stack((noise, noise)), self._decays, self._opposite,
             self._taught, 0.0, self._clip, self._strange, 0.0,
-            np.zeros_like(self._share), soil, np.zeros_like(self._late), np.zeros(1, np.int64),
+            np.zeros_like(self._share), soil.copy(), np.zeros_like(self._late), np.zeros(1, np.int64),
         ).reshape(len(rows), -1)  # fmt: skip
-        hides = found >= _HIDDEN
-        if hides.any() and given.flat[int(np.argmax(found))] < _HIDDEN:
-            self._soil[:] = soil
-        return np.where(hides, found, 0.0)
 
     def _draw_known(self) -> F8:
         return self._draw(int(self._known_middles[-1]) + 1 if len(self._known) else 0)

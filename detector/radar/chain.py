@@ -21,7 +21,7 @@ from detector.radar.prescreener import DepthBins, Prescreener, PrescreenerSettin
 from detector.radar.search import CausalEnergy, CausalSettings
 from detector.radar.stepped import Stepped, SteppedSettings
 from detector.radar.surface_doubt import SurfaceDoubt
-from detector.radar.time_zero import Alignment, TimeZeroSettings, find_surfaces, time_zero
+from detector.radar.time_zero import Alignment, TimeZeroSettings, find_surfaces, sought, time_zero
 from detector.radar.trust import Trust, TrustSettings
 from detector.samples import Mark
 from detector.settings import Settings, choice, quantity
@@ -311,7 +311,8 @@ class RadarChain:
         if self._time_zero is None:
             self._find(x)
             self._time_zero = time_zero(self._s.time_zero, self.geometry, self.surface)
-            self._doubt = SurfaceDoubt(self._time_zero.gates, self._s.time_zero.memory)
+            zero = self._s.time_zero
+            self._doubt = SurfaceDoubt(self._time_zero.gates, sought(zero, self.geometry), zero.memory)
         aligned, _, lost = self._time_zero.process(x)
         return aligned, lost
 

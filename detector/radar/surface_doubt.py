@@ -32,13 +32,16 @@ class SurfaceDoubt:
     Parameters
     ----------
     gates : (channels, 2) first and last + 1 sample in which time zero holds the surface
+    end : sample up to which it was sought: what is stronger past it, within the gate, is a direct wave that comes later
     memory : A-scans over which the lost are counted
     """
 
-    def __init__(self, gates: I8, memory: int) -> None:
-        self._gates, self._memory = gates, memory
+    def __init__(self, gates: I8, end: int, memory: int) -> None:
+        self._gates, self._end, self._memory = gates, end, memory
         self._state = np.zeros((len(gates), 4))
 
     def process(self, aligned: F4, lost: U1) -> U1:
         """(n, channels, samples) aligned and (n, channels) lost; (n, channels) 1 where there may be no surface."""
-        return doubt_surfaces(aligned, lost, self._gates, CLEAR, BEYOND, MOST, PROOF, self._memory, self._state)
+        return doubt_surfaces(
+            aligned, lost, self._gates, self._end, CLEAR, BEYOND, MOST, PROOF, self._memory, self._state
+        )

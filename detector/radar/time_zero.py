@@ -33,9 +33,14 @@ class TimeZeroSettings(Settings):
     memory: int = quantity(50, "A-scans", 2, 5000, "A-scans averaged in the running reference")
 
 
+def sought(settings: TimeZeroSettings, geometry: RadarGeometry) -> int:
+    """Samples in which the surface echo may be."""
+    return min(geometry.samples, max(8, round(settings.search_periods * geometry.period_samples)))
+
+
 def find_surfaces(ascans: F4, settings: TimeZeroSettings, geometry: RadarGeometry) -> I8:
     """(channels,) sample of the strongest early echo of one A-scan per channel, (channels, samples)."""
-    last = min(geometry.samples, max(8, round(settings.search_periods * geometry.period_samples)))
+    last = sought(settings, geometry)
     return np.array([find_surface(row, 0, last) for row in ascans], dtype=np.int64)
 
 

@@ -95,6 +95,8 @@ def what_was_judged(
         s = next(s for s in device.streams if s.name == c.stream)
         not_judged = f"{c.missing} missing, {c.untested} not tested, {c.unswept} not to be trusted"
         out.append(f"{c.stream}: {c.received} records came, {not_judged}.")
+        if c.unjudged_starts:
+            out.append(whole_start(c.stream, c.unjudged_starts))
         n = c.received * s.channels
         if s.kind is StreamKind.RADAR and c.surface_lost > LOST * n:
             out.append(_no_surface(s, c.surface_lost, n, profile, foreign))
@@ -106,6 +108,15 @@ def what_was_judged(
     if device.streams and all(s.kind.is_metal for s in device.streams):
         out.append("No radar took part: what holds no metal was not looked for.")
     return out
+
+
+def whole_start(stream: str, pieces: int) -> str:
+    """What short pieces of a metal stream cannot tell, with no ground known before them."""
+    these = "one piece" if pieces == 1 else f"{pieces} pieces"
+    return (
+        f"{stream}: {these} too short to be judged by the ground behind: metal under the whole of one would not be "
+        "told from ground. Begin beside the ground in question, and go on past it."
+    )
 
 
 def _length(m: float) -> str:

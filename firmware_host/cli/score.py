@@ -28,6 +28,7 @@ from detector.score.trial import LaneScore, place_of
 from detector.score.truth_file import Truth, read_truth
 from detector.score.words import text_of
 from detector.scoring import Scored
+from firmware_host.cli.judged import whole_start
 from firmware_host.cli.opening import ModelOption, ProfileOption, chain, console, is_ours
 from firmware_host.cli.procedures import without_what_was_dug
 from firmware_host.cli.scoring_lanes import Failure, Named, Question, question_of, scored_files
@@ -228,11 +229,15 @@ def _not_tested(good: Sequence[Scored], failed: Sequence[Failure], truth: Truth 
     if nowhere := sum(g.records_without_place for g in good):
         out.append(f"{nowhere} records have no place: lanes that hold one have no rate per metre.")
     totals: dict[str, list[int]] = {}
+    starts: dict[str, int] = {}
     for g in good:
         for c in g.coverage:
             t = totals.setdefault(c.stream, [0, 0, 0, 0])
+            if c.unjudged_starts:
+                starts[c.stream] = starts.get(c.stream, 0) + c.unjudged_starts
             for i, n in enumerate((c.received, c.missing, c.untested, c.unswept)):
                 t[i] += n
+    out += [whole_start(stream, n) for stream, n in sorted(starts.items())]
     for stream, (received, missing, untested, unswept) in sorted(totals.items()):
         if missing or untested or unswept:
             out.append(

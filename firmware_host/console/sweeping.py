@@ -1,7 +1,9 @@
 """How the lane fills: places of the records as they come, valid where nothing speaks against them.
 
 Records wait here for the pipeline's marks and, with satellites, for the fix after them. What waits too long covers
-nothing. The ground as it stands is kept in the recording now and then, at the end, and when some of it falls in doubt.
+nothing. Ground counts once the pipeline says that its records were tested, too: a piece between two losses that is too
+short for that never does. The ground as it stands is kept in the recording now and then, at the end, and when some of
+it falls in doubt.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from detector.coverage import Coverage, CoverageSettings
 from detector.errors import GroundsweepError, LaneError
 from detector.ground_map import Ground, GroundMap
 from detector.lane import Lane
-from detector.pipeline import BlockMarks
+from detector.pipeline import BlockMarks, Stretch
 from detector.samples import DeviceDescription, Event, Position, SampleBlock, Severity
 from firmware_host.console.lane_order import lane_of_order
 from firmware_host.console.placer import OdometerPlacer, Placed, Placer, ReckoningPlacer, SatellitePlacer
 from firmware_host.console.plan import Plan
 from firmware_host.console.standing import Standing
 from firmware_host.console.strips import Strips
+from firmware_host.console.unjudged import Passed, Unjudged
 from firmware_host.console.watch import Kind, Watch
 from firmware_host.session import Listener, Order
 from firmware_host.startup import Readiness
@@ -45,6 +48,8 @@ _LOOK_S: Final = 0.5
 _AT_ONCE_CELLS: Final = 20_000
 """Ground of so many cells is looked at in the session's own turn: some milliseconds."""
 _LOOKERS: Final = ThreadPoolExecutor(1, "lane")
+_TELL_S: Final = 10.0
+"""What came in too short pieces is told this often at most, s: a bad cable loses many times a second."""
 _KEEP_S: Final = 300.0
 """The ground is kept in the recording this often, s: what a power cut may cost of the map, not of the samples."""
 RECORDS_SEEN: Final = 5
@@ -102,6 +107,10 @@ class Sweeping(Listener):
         """Records without and with a place so far."""
         self.lane_number = 0
         self._held: deque[_Held] = deque(maxlen=_WAITING)
+        self._unjudged = {n: Unjudged() for n in self._names}
+        self._too_short = dict.fromkeys(self._names, 0.0)
+        """Way passed in pieces too short to be tested, not told yet, m, by stream."""
+        self._tell_at = float("-inf")
         self._states: dict[str, HeadState] = {}
         self._standing = Standing()
         self._looking: Future[Standing] | None = None
@@ -177,6 +186,10 @@ class Sweeping(Listener):
         self._held = kept
         self._settle()
 
+    def stretch(self, stretch: Stretch) -> None:
+        self._unjudged[stretch.stream].judged(stretch)
+        self._count(stretch.stream)
+
     def order(self, order: Order) -> None:
         told = ""
         match order.name:
@@ -203,6 +216,9 @@ class Sweeping(Listener):
         if self._looking is not None and self._looking.done():
             self._standing, self._looking = self._looking.result(), None
         now = self._now()
+        if any(self._too_short.values()) and now >= self._tell_at:
+            self._tell_too_short()
+            self._tell_at = now + _TELL_S
         if self._changed and now >= self._look_at:
             self._look()
             self._look_at = now + max(_LOOK_S, 20.0 * (self._now() - now))
@@ -254,6 +270,8 @@ class Sweeping(Listener):
         self._keep_ground()
         self._set_lane(lane)
         self._held.clear()
+        for unjudged in self._unjudged.values():
+            unjudged.forget()
         self.unplaced = self.placed = 0
         self._way.clear()
         self.speed_m_per_s, self.place_m = float("nan"), (float("nan"), float("nan"))
@@ -293,8 +311,31 @@ class Sweeping(Listener):
         if self._lane is None:
             while float(np.nanmax(x)) - self.origin_m > self.coverage.length_m and self.coverage.length_m < _MOST_M:
                 self.coverage.extend(2.0 * self.coverage.length_m)
-        self.coverage.add(block.stream.name, x - self.origin_m, placed.y_m, t, valid, placed.sigma_m)
+        passed = Passed(block.seq, x - self.origin_m, placed.y_m, placed.sigma_m, t)
+        self._mark(block.stream.name, passed, counts=False)
+        self._unjudged[block.stream.name].passed(passed[known & valid])
+        self._count(block.stream.name)
+
+    def _count(self, name: str) -> None:
+        """Let ground count of which it is known by now that it was tested."""
+        for passed, tested in self._unjudged[name].take():
+            if tested:
+                self._mark(name, passed, counts=True)
+            else:
+                self._too_short[name] += float(np.hypot(np.diff(passed.x_m), np.diff(passed.y_m)).sum())
+
+    def _mark(self, name: str, p: Passed, counts: bool) -> None:
+        self.coverage.add(name, p.x_m, p.y_m, p.t_s, np.full(len(p), counts), p.sigma_m)
         self._changed = True
+
+    def _tell_too_short(self) -> None:
+        said = ", ".join(f"{m:.2f} m with {name}" for name, m in self._too_short.items() if m)
+        self._too_short = dict.fromkeys(self._names, 0.0)
+        self._tell(
+            Severity.WARNING,
+            f"Passed in pieces too short to be tested: {said}. They do not count. Sweep them again in one longer go, "
+            "without a loss.",
+        )
 
     def _speed(self, t_s: float, x_m: float, y_m: float) -> None:
         self.place_m = (x_m, y_m)
@@ -309,6 +350,8 @@ class Sweeping(Listener):
     def _doubt(self) -> None:
         for h in self._held:
             h.valid[:] = False
+        for unjudged in self._unjudged.values():
+            unjudged.forget()
         lost = self.coverage.doubt()
         self._changed, self._look_at = True, float("-inf")
         if lost > 0:

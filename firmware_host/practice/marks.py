@@ -94,7 +94,7 @@ class Marks(Listener):
 
 _HEARD = (
     "block", "gap", "silence", "soil", "tracked", "event", "status", "clock", "parameter", "position", "signal",
-    "marks", "label", "order", "covered", "tick",
+    "marks", "stretch", "label", "order", "covered", "tick",
 )  # fmt: skip
 """All that a listener hears but alarms and detections."""
 

@@ -11,6 +11,8 @@ from detector.decide.training import untrained
 from detector.pipeline import Absence, Pipeline
 from detector.profile import Profile
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
+from detector.score.truth_file import LaneTruth
+from detector.scoring import Chain, score_recording
 from detector.simulate.pulse_induction import TARGETS, Head, target_signal
 
 HEAD = Head()
@@ -70,3 +72,11 @@ def test_a_target_looked_at_with_the_head_at_rest_needs_no_ground() -> None:
     static = Profile.model_validate({"metal": {"mode": "static", "drift": offset}})
     _, pipeline, _ = swept([lane(0.5, 0.25)], static)
     assert pipeline.coverage()[0].untested == 0
+
+
+def test_a_piece_too_short_is_not_in_the_metres_that_a_score_divides_by() -> None:
+    block = lane(8.0, 6.0)
+    # 3.0 m, 1.2 m, 3.2 m, and 0.3 m lost between them
+    pieces = [block[:3000], block[3300:4500], block[4800:]]
+    scored = score_recording("lane", DEVICE, pieces, LaneTruth(()), Chain(Profile(), MODEL))
+    assert scored.lane.free_m == pytest.approx(6.2, abs=0.05)

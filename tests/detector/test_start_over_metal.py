@@ -10,9 +10,10 @@ from detector.decide.classifier import model_from
 from detector.decide.training import untrained
 from detector.pipeline import Pipeline
 from detector.profile import Profile
-from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
+from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind, joined
 from detector.simulate.continuous_wave import WaveHead, metal_polarizability, wave_signal
 from detector.simulate.pulse_induction import TARGETS, Head, target_signal
+from firmware_host.cli.judged import what_was_judged
 
 RATE_HZ, SPEED = 500.0, 0.5
 PULSE, WAVE = Head(), WaveHead()
@@ -100,3 +101,79 @@ def test_what_alarms_later_is_still_decided_in_the_order_of_the_ground() -> None
     # 3.5 m are judged, the baseline looks 1 m ahead, filter and peak 0.7; then twice the link time
     assert 4.5 < min(told) * SPEED / RATE_HZ < 5.3 + 2 * 1.5 * SPEED
     assert found
+
+
+def pieces(kind: str, first: SampleBlock, second: SampleBlock, lost: int = 250) -> tuple[SampleBlock, int]:
+    """Two sweeps one after the other, with records lost between them; and the first record of the second."""
+    records, step = len(first) + lost, round(1e6 * SPEED / RATE_HZ)
+    later = SampleBlock(
+        second.stream, second.seq + records, second.tick + 2000 * records, second.utc_ns + 2_000_000 * records,
+        second.odometer_um + step * records, second.raw,
+    )  # fmt: skip
+    return joined([first, later]), records
+
+
+WHOLE = tuple(np.arange(0.1, 3.5, 0.4).tolist())
+"""Mines under the whole of a short sweep."""
+
+
+@pytest.mark.parametrize("kind", ["pi", "cw"])
+@pytest.mark.parametrize(("mines_m", "length_m"), [(FILLED, 2.2), (FILLED[:4], 1.6), (WHOLE, 3.4), (WHOLE, 1.6)])
+def test_metal_under_a_whole_short_piece_alarms_where_ground_was_judged_before(
+    kind: str, mines_m: tuple[float, ...], length_m: float
+) -> None:
+    # by itself nothing tells it from ground, and nothing is said; that is what the next test is about
+    short = sweep(kind, mines_m, length_m)
+    block, first = pieces(kind, sweep(kind, (), 5.0), short)
+    found, _ = alarms(kind, block)
+    there = [a for a in found if a.peak_seq >= first]
+    for mine in (m for m in mines_m if m < length_m - 0.1):
+        assert any(abs(a.x_m - first * SPEED / RATE_HZ - mine) < 0.25 for a in there), (mine, [a.x_m for a in there])
+    assert len(there) == len(found)
+
+
+def flat(kind: str, length_m: float, sigmas: float) -> SampleBlock:
+    """Metal that answers alike over the whole of a sweep, as a sheet does."""
+    block, mine = sweep(kind, (), length_m), sweep(kind, (1.0,), 2.0)
+    answer = mine.raw[round(1.0 / SPEED * RATE_HZ)] / 200.0
+    return SampleBlock(
+        block.stream, block.seq, block.tick, block.utc_ns, block.odometer_um, block.raw + np.float32(sigmas) * answer
+    )
+
+
+@pytest.mark.parametrize("kind", ["pi", "cw"])
+def test_metal_that_is_as_strong_all_along_alarms_by_its_level(kind: str) -> None:
+    block, first = pieces(kind, sweep(kind, (), 5.0), flat(kind, 2.5, 200.0))
+    assert [a for a in alarms(kind, block)[0] if a.peak_seq >= first]
+    # after a longer loss the level may be another one, and says nothing
+    block, first = pieces(kind, sweep(kind, (), 5.0), flat(kind, 2.5, 200.0), lost=6000)
+    assert not [a for a in alarms(kind, block)[0] if a.peak_seq >= first]
+
+
+@pytest.mark.parametrize("kind", ["pi", "cw"])
+def test_bare_ground_after_a_loss_gives_no_alarm(kind: str) -> None:
+    for length_m in (0.8, 2.2, 6.0):
+        block, _ = pieces(kind, sweep(kind, (), 5.0), sweep(kind, (), length_m))
+        assert not alarms(kind, block)[0]
+
+
+def test_what_is_known_from_before_does_not_depend_on_the_cut() -> None:
+    block, _ = pieces("pi", sweep("pi", (), 5.0), sweep("pi", FILLED, 2.2))
+    whole = repr(alarms("pi", block)[0])
+    for size in (7, 1000):
+        assert repr(alarms("pi", block, size)[0]) == whole
+
+
+@pytest.mark.parametrize(("length_m", "before", "said"), [(2.2, False, 1), (2.2, True, 0), (8.0, False, 0)])
+def test_a_short_piece_says_what_it_cannot_tell_unless_ground_was_judged_before(
+    length_m: float, before: bool, said: int
+) -> None:
+    block = sweep("pi", (), length_m)
+    if before:
+        block, _ = pieces("pi", sweep("pi", (), 5.0), block)
+    device = DeviceDescription("made up", "1", "1", 1e6, (stream("pi"),))
+    pipeline = Pipeline(device, Profile(), MODEL)
+    pipeline.process(block)
+    pipeline.finish()
+    texts = what_was_judged(device, pipeline.coverage(), Profile(), None)
+    assert sum("metal under the whole of" in text for text in texts) == said

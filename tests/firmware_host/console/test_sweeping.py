@@ -17,6 +17,7 @@ from detector.errors import LaneError
 from detector.ground_map import Ground
 from detector.kept_ground import kept_ground
 from detector.lane import typed_lane
+from detector.pipeline import Stretch
 from detector.recording.reader import open_recording
 from detector.recording.writer import RecordingWriter
 from detector.samples import NO_ODOMETER, DeviceDescription, Event, FixQuality, Position, SampleBlock, Severity
@@ -76,6 +77,7 @@ class Walk:
                 self.sweeping.block(part)
                 marks = np.full((len(part), 1), 2 if bad else 0, np.uint8)
                 self.sweeping.marks(SimpleNamespace(stream=part.stream.name, seq=part.seq, marks=marks))  # type: ignore[arg-type]
+                self.sweeping.stretch(Stretch(part.stream.name, int(part.seq[0]), int(part.seq[-1]), tested=True))
             self.sweeping.tick()
         self.later_s += 10.0
 
