@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import AlarmStage, Peak
+from detector.decide.dense_alarms import DenseAlarms
 from detector.decide.search import SearchStage
 from detector.delay_line import Rows
 from detector.profile import Profile
 from detector.radar.chain import Beginning, RadarChain, RadarOutput
+from detector.radar.dense import DenseEchoes
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import StreamDescription
@@ -71,6 +73,7 @@ class _Group:
         self.bscan = Rows(geometry.width, np.float32)
         self.stage: AlarmStage | None = None
         self._search: SearchStage | None = None
+        self._dense: DenseAlarms | None = None
         self._profile, self._threshold, self._least = profile, threshold, least
         self._first, self._scores = 0, np.empty((0, 2 * geometry.channels))
 
@@ -94,9 +97,28 @@ class _Group:
             stands = self._stands_here if self._stands is not None else None
             self.stage = AlarmStage(p.radar_alarm, g.step_m, cells, self._threshold, g.channels, self._least, stands)
             self.stage.seen = self._scored
+            if p.radar_dense.use == "yes":
+                self.stage.beside = self._dense = self._dense_alarms(stands)
             self._search = SearchStage(p.radar_search, g.step_m, cells, g.channels)
         search = self._search.process(out.search, self.chain.floor)
         return self._judged(self._alarms(out), search, out.marks)
+
+    def _dense_alarms(self, stands: Stands | None) -> DenseAlarms:
+        """What looks beside the alarm stage; it holds nothing back for longer than that does."""
+        p, g, chain = self._profile, self.geometry, self.chain
+        assert self.stage is not None
+        late = chain.latencies["prescreener"]
+        ahead = self.stage.latency
+        echoes = DenseEchoes(
+            p.radar_dense, g, chain.bins, chain.surface, chain.curve, p.radar.height.antenna_m, ahead, ahead + late
+        )
+        radius = self.stage.kept
+        return DenseAlarms(echoes, p.radar_dense.lead, g.channels, radius, self._threshold, self._least, stands)
+
+    @property
+    def behind(self) -> int:
+        """B-scan rows before those decided that are still needed."""
+        return self._dense.behind if self._dense is not None else 0
 
     def flush(self) -> Judged:
         """What the chain still owes."""
@@ -105,12 +127,18 @@ class _Group:
     def settle(self) -> Judged:
         """What the alarm stage still owes."""
         assert self.stage is not None
-        return self._judged(self.stage.finish())
+        return self._judged(self._with_dense(self.stage.finish()))
 
     def _alarms(self, out: RadarOutput) -> list[Peak]:
         assert self.stage is not None
         self.bscan.append(out.bscan)
-        return self.stage.process(out.energy, self.chain.floor)
+        return self._with_dense(self.stage.process(out.energy, self.chain.floor))
+
+    def _with_dense(self, peaks: list[Peak]) -> list[Peak]:
+        """What the alarm stage found, and what stands beside it without being seen by it."""
+        if self._dense is None or self.stage is None:
+            return peaks
+        return peaks + self._dense.process(self.stage.decided, self.bscan)
 
     def _stands_here(self, row: int, own: int, cell: int, score: float) -> bool:
         assert self._stands is not None
@@ -118,6 +146,8 @@ class _Group:
 
     def _scored(self, first: int, scores: F8) -> None:
         self._first, self._scores = first, scores
+        if self._dense is not None:
+            self._dense.scored(scores)
 
     def _judged(self, peaks: list[Peak], search: F8 | None = None, marks: U1 | None = None) -> Judged:
         c = self.geometry.channels
@@ -217,7 +247,7 @@ class Antennas:
     def trim(self, first: int) -> None:
         """Forget B-scan rows before that one."""
         for group in self._groups:
-            group.bscan.trim(first)
+            group.bscan.trim(first - group.behind)
 
     def patch(self, channel: int, first: int, last: int) -> F4:
         """B-scan of one antenna, rows first to last - 1 as far as they are held: (n, samples)."""

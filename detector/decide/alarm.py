@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from detector.kernels.cfar import (
     strongest_near,
 )
 from detector.metal_description import MetalDescription
+from detector.radar.dense import DenseEcho
 from detector.settings import Settings, choice, quantity
 
 F4 = NDArray[np.float32]
@@ -96,6 +97,9 @@ class Alarm:
     """(len(FEATURES),) with this sensor's entries filled."""
     metal: MetalDescription | None = None
     """What the answer is like, for people; None of a radar."""
+    dense: bool = False
+    """Whether it alarms as one of dense echoes, see :class:`detector.radar.dense.DenseEchoes`: its shape is its score,
+    and of its other features none is told."""
     first_channel: int = -1
     """First and ..."""
     last_channel: int = -1
@@ -126,6 +130,20 @@ class Peak:
     """Where it lies: of energies in units of the ground, the middle of where half the amplitude is; else `row`."""
     hidden_m: float = math.nan
     """How far from it its own answer stands above the threshold, of energies in units of the ground, m."""
+    dense: DenseEcho | None = None
+    """Why it alarms, where it does not by standing out."""
+
+
+class Beside(Protocol):
+    """What looks at the same cells beside an alarm stage."""
+
+    def entered(self, own: F4) -> None:
+        """(n, cells) log energies as they come."""
+        ...
+
+    def compared(self, own: F4, ratio: F8) -> None:
+        """(n, cells) log energies of rows that were compared, and by how much they exceed their ground, or NaN."""
+        ...
 
 
 class AlarmStage:
@@ -177,6 +195,8 @@ class AlarmStage:
         self._scored = 0
         self.seen: Callable[[int, F8], None] | None = None
         """Given the first row and (n, 2 * groups) scores and cells, as soon as they are there."""
+        self.beside: Beside | None = None
+        """Told what is compared with what."""
         self.decided = 0
         """Rows of this segment for which no alarm can come any more."""
         self.untested = 0
@@ -200,6 +220,8 @@ class AlarmStage:
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
         own = log_cells(energy, floor)
+        if self.beside is not None:
+            self.beside.entered(own)
         ground = strongest_near(own, self._groups, self._slope) if self._slope else own
         return self._peaks(self._score(self._cells.push(own), self._ground.push(ground)), last=False)
 
@@ -224,6 +246,8 @@ class AlarmStage:
                 buffer, lo, hi, self._behind, self._ahead, self._guard, self._minimum, self._groups, s.depth_cells,
                 s.depth_guard_cells,
             )  # fmt: skip
+        if self.beside is not None:
+            self.beside.compared(tested, ratio)
         score, cell = mean_of_largest(ratio, s.top, self._groups)
         self.untested += int(np.count_nonzero(np.isnan(score)))
         return np.concatenate((score, cell.astype(np.float64)), axis=1)

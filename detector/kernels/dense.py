@@ -1,0 +1,235 @@
+"""Dense echoes: places in a loud depth where arms of a hyperbola add up and no straight line does."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from detector.kernels.focus import two_way_time
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def hyperbola_delays(depth_times: F8, reach: I8, step: float, dt: float, speeds: F8, height: float) -> F4:
+    """Samples by which an echo comes later than the time given, (V, B, D + 1), at 0 to D records beside its apex.
+
+    depth_times : (B,) s below the surface echo, for each depth bin; reach : (B,) records of half aperture, D their
+    largest; speeds : (V,) m/s; height : of the antenna, m, see :func:`detector.kernels.focus.two_way_time`
+    """
+    out = np.zeros((speeds.size, depth_times.size, int(reach.max()) + 1), np.float32)
+    for v in range(speeds.size):
+        for b in range(depth_times.size):
+            for d in range(reach[b] + 1):
+                out[v, b, d] = (two_way_time(depth_times[b], d * step, speeds[v], height) - depth_times[b]) / dt
+    return out
+
+
+@njit(cache=True, nogil=True)
+def louder_than_above(ground: F8, gain: F8, upper: I8, out: F8) -> None:
+    """How much louder each depth's ground is than the loudest depth above it, both without gain, nepers of energy.
+
+    ground, gain : (B,) log energies from the top down; upper : (B,) how many of the first bins lie above a bin by a
+    pulse or more, 0 where there is none: its figure is -inf. A NaN in the ground gives NaN.
+    """
+    for b in range(ground.size):
+        most = -np.inf
+        for a in range(upper[b]):
+            most = max(most, ground[a] - gain[a])
+        out[b] = ground[b] - gain[b] - most if upper[b] > 0 else -np.inf
+
+
+@njit(cache=True, nogil=True)
+def _semblance(
+    rows: F4, channel: int, base: int, i: int, at: float, delays: F4, slope: float, curved: bool, reach: int,
+    half: int, stride: int,
+) -> float:  # fmt: skip
+    """Of the samples along one hyperbola (curved) or one line of `slope` samples a record, tapered, over a pulse."""
+    n = rows.shape[0]
+    m = rows.shape[2]
+    own, all_ = 0.0, 0.0
+    for u in range(-half, half + 1):
+        total, square, weights = 0.0, 0.0, 0.0
+        for d in range(-reach, reach + 1):
+            j = i + d - base
+            if j < 0 or j >= n:
+                continue
+            late = float(delays[abs(d)]) if curved else slope * d
+            p = at + late + u * stride
+            if p < 0.0:
+                continue
+            k = int(p)
+            if k + 1 >= m:
+                continue
+            part = p - k
+            w = 0.5 + 0.5 * np.cos(np.pi * d / (reach + 1))
+            y = float(rows[j, channel, k]) * (1.0 - part) + float(rows[j, channel, k + 1]) * part
+            total += w * y
+            square += w * y * y
+            weights += w
+        own += total * total
+        all_ += weights * square
+    return own / all_ if all_ > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def hyperbola_lead(
+    rows: F4, channel: int, base: int, i: int, at: float, delays: F4, reach: int, half: int, stride: int,
+    slope_step: float, slopes: int, likeness: float, lead: float,
+) -> tuple[float, float, int]:  # fmt: skip
+    """By how much the semblance of the best hyperbola leads that of the best straight line; 0 where it does not do.
+
+    rows : (n, channels, samples), the first of which is row `base`; i : row of the apex; at : its sample; delays :
+    (V, D + 1) of :func:`hyperbola_delays`; reach : records of half aperture; half, stride : the pulse is 2 half + 1
+    samples, `stride` apart; slopes : so many steps of `slope_step` samples a record are tried to either side of level;
+    likeness, lead : less semblance, or less lead, than this does not do.
+    Returns the lead, the hyperbola's semblance and the index of its speed. Source: semblance, Taner and Koehler 1969.
+    """
+    best, speed = 0.0, 0
+    for v in range(delays.shape[0]):
+        s = _semblance(rows, channel, base, i, at, delays[v], 0.0, True, reach, half, stride)
+        if s > best:
+            best, speed = s, v
+    if best < likeness:
+        return 0.0, best, speed
+    line = 0.0
+    for k in range(2 * slopes + 1):
+        # level first, then ever steeper: most of what is no hyperbola lies level
+        slope = (k + 1) // 2 * slope_step * (1.0 if k % 2 else -1.0)
+        line = max(line, _semblance(rows, channel, base, i, at, delays[0], slope, False, reach, half, stride))
+        if best - line < lead:
+            return 0.0, best, speed
+    return best - line, best, speed
+
+
+@njit(cache=True, nogil=True)
+def dense_peaks(
+    lo: int,
+    hi: int,
+    base: int,
+    end: int,
+    own: F4,
+    ground: F4,
+    leads: F4,
+    gain: F8,
+    upper: I8,
+    times: F8,
+    rows: F4,
+    rows_base: int,
+    at: F8,
+    delays: F4,
+    apertures: I8,
+    half: int,
+    stride: int,
+    slope_steps: F8,
+    slopes: I8,
+    louder: float,
+    ratio: float,
+    likeness: float,
+    lead: float,
+    near: float,
+    radius: int,
+    reach: int,
+    companions: int,
+) -> F8:
+    """Rows lo to hi - 1 that lead most within +-radius, in a loud depth, with enough like them at that depth.
+
+    Row numbers count from the start of the segment. own, ground, leads : (n, channels, B) of rows `base` on: log energy
+    of the cells, log energy of their ground, and what :func:`hyperbola_lead` said, NaN where it was not asked yet:
+    updated. gain, times : (channels, B) nepers of energy, s below the surface echo; upper : (channels, B) of
+    :func:`louder_than_above`; rows : (n', channels, samples) B-scan of rows `rows_base` on; at : (channels, B)
+    samples; delays : (channels, V, B, D + 1); apertures : (channels, B) records; slope_steps, slopes : (channels, B);
+    louder, ratio : nepers that a depth's ground must stand over all above it, and a cell over its ground; near : s
+    between cells of one depth; reach : records within which companions lie; end : one past the last row whose cells
+    are known. The ground of a row judges all rows round it.
+    Returns (k, 8): row, channel, cell, lead, semblance, index of the speed, companions, nepers over the ground above.
+    """
+    channels, cells = own.shape[1], own.shape[2]
+    found = np.empty((max(0, hi - lo) * channels, 8))
+    count = 0
+    above = np.empty(cells)
+    level = np.empty(cells)
+    crest = np.empty(2 * reach + 1)
+    for i in range(lo, hi):
+        for c in range(channels):
+            for b in range(cells):
+                level[b] = float(ground[i - base, c, b])
+            louder_than_above(level, gain[c], upper[c], above)
+            best, cell = 0.0, -1
+            for b in range(cells):
+                if above[b] >= louder and own[i - base, c, b] - level[b] >= ratio:
+                    s = _lead(i, c, b, base, leads, rows, rows_base, at, delays, apertures, half, stride, slope_steps,
+                              slopes, likeness, lead)  # fmt: skip
+                    if s > best:
+                        best, cell = s, b
+            if cell < 0:
+                continue
+            first, last = max(base, i - reach), min(end, i + reach + 1)
+            peak = True
+            for j in range(max(first, i - radius), min(last, i + radius + 1)):
+                for b in range(cells):
+                    if j != i and above[b] >= louder and own[j - base, c, b] - level[b] >= ratio:
+                        s = _lead(j, c, b, base, leads, rows, rows_base, at, delays, apertures, half, stride,
+                                  slope_steps, slopes, likeness, lead)  # fmt: skip
+                        if s > best or (j < i and s == best):
+                            peak = False
+                            break
+                if not peak:
+                    break
+            if not peak:
+                continue
+            for j in range(first, last):
+                crest[j - first] = 0.0
+                for b in range(cells):
+                    beside = abs(times[c, b] - times[c, cell]) <= near
+                    if beside and above[b] >= louder and own[j - base, c, b] - level[b] >= ratio:
+                        s = _lead(j, c, b, base, leads, rows, rows_base, at, delays, apertures, half, stride,
+                                  slope_steps, slopes, likeness, lead)  # fmt: skip
+                        crest[j - first] = max(crest[j - first], s)
+            others = _crests(crest, last - first, i - first, radius)
+            if others >= companions:
+                _, semblance, speed = hyperbola_lead(
+                    rows, c, rows_base, i, at[c, cell], delays[c, :, cell], apertures[c, cell], half, stride,
+                    slope_steps[c, cell], slopes[c, cell], likeness, lead,
+                )  # fmt: skip
+                told = found[count]
+                told[0], told[1], told[2], told[3] = i, c, cell, best
+                told[4], told[5], told[6], told[7] = semblance, speed, others, above[cell]
+                count += 1
+    return found[:count]
+
+
+@njit(cache=True, nogil=True)
+def _lead(
+    j: int, c: int, b: int, base: int, leads: F4, rows: F4, rows_base: int, at: F8, delays: F4, apertures: I8,
+    half: int, stride: int, slope_steps: F8, slopes: I8, likeness: float, lead: float,
+) -> float:  # fmt: skip
+    """The lead of one cell, asked once."""
+    if np.isnan(leads[j - base, c, b]):
+        leads[j - base, c, b] = np.float32(
+            hyperbola_lead(
+                rows, c, rows_base, j, at[c, b], delays[c, :, b], apertures[c, b], half, stride, slope_steps[c, b],
+                slopes[c, b], likeness, lead,
+            )[0]
+        )  # fmt: skip
+    return float(leads[j - base, c, b])
+
+
+@njit(cache=True, nogil=True)
+def _crests(x: F8, n: int, middle: int, radius: int) -> int:
+    """Places above 0 that are the largest within +-radius of the first n, but for those so near to the middle."""
+    count = 0
+    for j in range(n):
+        if x[j] <= 0.0 or abs(j - middle) <= radius:
+            continue
+        largest = True
+        for q in range(max(0, j - radius), min(n, j + radius + 1)):
+            if x[q] > x[j] or (q < j and x[q] == x[j]):
+                largest = False
+                break
+        if largest:
+            count += 1
+    return count
