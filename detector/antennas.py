@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decide.alarm import AlarmStage, Peak
-from detector.decide.dense_alarms import DenseAlarms
 from detector.decide.search import SearchStage
 from detector.delay_line import Rows
+from detector.dense_alarms import DenseAlarms
 from detector.profile import Profile
 from detector.radar.chain import Beginning, RadarChain, RadarOutput
-from detector.radar.dense import DenseEchoes
+from detector.radar.dense import DenseEcho, DenseEchoes
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import StreamDescription
@@ -56,6 +56,8 @@ class Judged:
     scores: F8
     """(k, channels) of the rows that were scored."""
     peaks: list[Peak]
+    dense: list[DenseEcho]
+    """What alarms by its shape, where no peak does."""
 
 
 class _Group:
@@ -110,10 +112,10 @@ class _Group:
         late = chain.latencies["prescreener"]
         ahead = self.stage.latency
         echoes = DenseEchoes(
-            p.radar_dense, g, chain.bins, chain.surface, chain.curve, p.radar.height.antenna_m, ahead, ahead + late
-        )
-        radius = self.stage.kept
-        return DenseAlarms(echoes, p.radar_dense.lead, g.channels, radius, self._threshold, self._least, stands)
+            p.radar_dense, g, chain.bins, chain.surface, chain.curve, p.radar.height.antenna_m, ahead, ahead + late,
+            self.stage.slope,
+        )  # fmt: skip
+        return DenseAlarms(echoes, g.channels, self.stage.kept, self._least, stands)
 
     @property
     def behind(self) -> int:
@@ -127,18 +129,12 @@ class _Group:
     def settle(self) -> Judged:
         """What the alarm stage still owes."""
         assert self.stage is not None
-        return self._judged(self._with_dense(self.stage.finish()))
+        return self._judged(self.stage.finish())
 
     def _alarms(self, out: RadarOutput) -> list[Peak]:
         assert self.stage is not None
         self.bscan.append(out.bscan)
-        return self._with_dense(self.stage.process(out.energy, self.chain.floor))
-
-    def _with_dense(self, peaks: list[Peak]) -> list[Peak]:
-        """What the alarm stage found, and what stands beside it without being seen by it."""
-        if self._dense is None or self.stage is None:
-            return peaks
-        return peaks + self._dense.process(self.stage.decided, self.bscan)
+        return self.stage.process(out.energy, self.chain.floor)
 
     def _stands_here(self, row: int, own: int, cell: int, score: float) -> bool:
         assert self._stands is not None
@@ -151,12 +147,16 @@ class _Group:
 
     def _judged(self, peaks: list[Peak], search: F8 | None = None, marks: U1 | None = None) -> Judged:
         c = self.geometry.channels
+        dense: list[DenseEcho] = []
+        if self._dense is not None and self.stage is not None:
+            dense = self._dense.process(self.stage.decided, self.bscan)
         return Judged(
             np.empty((0, c)) if search is None else search,
             np.empty((0, c), np.uint8) if marks is None else marks,
             self._first,
             self._scores[:, :c],
             [replace(peak, group=self.at + peak.group) for peak in peaks] if self.at else peaks,
+            [replace(echo, channel=self.at + echo.channel) for echo in dense] if self.at else dense,
         )
 
 
@@ -305,4 +305,5 @@ class Antennas:
             parts[0].first,
             np.concatenate([part.scores for part in parts], axis=1),
             [peak for part in parts for peak in part.peaks],
+            [echo for part in parts for echo in part.dense],
         )

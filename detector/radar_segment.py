@@ -237,7 +237,7 @@ class RadarSegment:
             self._scored(out.first, out.scores)
         else:
             self._looked.append(out.scores)
-        found = self._describe(out.peaks)
+        found = self._describe(out.peaks) + [(echo.row, self._dense(echo)) for echo in out.dense]
         self._looked.settle(self._antennas.decided)
         return self._abreast.process(found, self._antennas.decided)
 
@@ -293,9 +293,6 @@ class RadarSegment:
         alarms = []
         for peak in peaks:
             channel = peak.group
-            if peak.dense is not None:
-                alarms.append((peak.row, self._dense(peak, peak.dense)))
-                continue
             shape, shift = self._seen(peak.row, channel, peak.cell, peak.score)
             if self._look is not None:
                 self._looked.looked(peak.row, channel, shift)
@@ -308,12 +305,14 @@ class RadarSegment:
             alarms.append((peak.row, describe(shape.features, shape.two_way_s, depth, sigma)))
         return alarms
 
-    def _dense(self, peak: Peak, echo: DenseEcho) -> Alarm:
+    def _dense(self, echo: DenseEcho) -> Alarm:
         """With nothing that a classifier knows: no model has learned of echoes that stand out of nothing."""
         features = np.full(len(FEATURES), np.nan)
         features[_DENSE] = (echo.lead, echo.likeness, echo.companions, echo.louder_db)
         depth, sigma = self._depth(echo.two_way_s, echo.speed_m_per_s)
-        describe = alarm_at(peak, self._track, "radar", peak.group, self.geometry.step_m, self._threshold)
+        score = echo.lead / self._profile.radar_dense.lead
+        peak = Peak(echo.row, echo.row, echo.row, score, echo.cell, echo.channel, echo.row)
+        describe = alarm_at(peak, self._track, "radar", echo.channel, self.geometry.step_m, 1.0)
         return replace(describe(features, echo.two_way_s, depth, sigma), dense=True)
 
     def _depth(self, two_way_s: float, speed_m_per_s: float) -> tuple[float, float]:

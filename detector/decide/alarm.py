@@ -20,7 +20,6 @@ from detector.kernels.cfar import (
     strongest_near,
 )
 from detector.metal_description import MetalDescription
-from detector.radar.dense import DenseEcho
 from detector.settings import Settings, choice, quantity
 
 F4 = NDArray[np.float32]
@@ -98,7 +97,7 @@ class Alarm:
     metal: MetalDescription | None = None
     """What the answer is like, for people; None of a radar."""
     dense: bool = False
-    """Whether it alarms as one of dense echoes, see :class:`detector.radar.dense.DenseEchoes`: its shape is its score,
+    """Whether it alarms as one of dense echoes, see detector/radar/dense.py: its shape is its score,
     and of its other features none is told."""
     first_channel: int = -1
     """First and ..."""
@@ -130,8 +129,6 @@ class Peak:
     """Where it lies: of energies in units of the ground, the middle of where half the amplitude is; else `row`."""
     hidden_m: float = math.nan
     """How far from it its own answer stands above the threshold, of energies in units of the ground, m."""
-    dense: DenseEcho | None = None
-    """Why it alarms, where it does not by standing out."""
 
 
 class Beside(Protocol):
@@ -188,7 +185,8 @@ class AlarmStage:
         self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
         self._ground = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
         self._cells = DelayLine(0, self._ahead, cells, np.float32)
-        self._slope = settings.slope_cells if settings.method == "order-statistic" else 0
+        self.slope = settings.slope_cells if settings.method == "order-statistic" else 0
+        """Cells up and down whose strongest stands for a row's ground."""
         self._ordered = np.zeros((cells, self._behind + self._ahead + 2), np.float32)
         self._window = np.zeros(5, np.int64)
         self._scores = DelayLine(self._radius, self._radius, 2 * groups)
@@ -222,7 +220,7 @@ class AlarmStage:
         own = log_cells(energy, floor)
         if self.beside is not None:
             self.beside.entered(own)
-        ground = strongest_near(own, self._groups, self._slope) if self._slope else own
+        ground = strongest_near(own, self._groups, self.slope) if self.slope else own
         return self._peaks(self._score(self._cells.push(own), self._ground.push(ground)), last=False)
 
     def finish(self) -> list[Peak]:

@@ -114,6 +114,7 @@ def dense_peaks(
     own: F4,
     ground: F4,
     leads: F4,
+    slope: int,
     gain: F8,
     upper: I8,
     times: F8,
@@ -139,12 +140,12 @@ def dense_peaks(
 
     Row numbers count from the start of the segment. own, ground, leads : (n, channels, B) of rows `base` on: log energy
     of the cells, log energy of their ground, and what :func:`hyperbola_lead` said, NaN where it was not asked yet:
-    updated. gain, times : (channels, B) nepers of energy, s below the surface echo; upper : (channels, B) of
-    :func:`louder_than_above`; rows : (n', channels, samples) B-scan of rows `rows_base` on; at : (channels, B)
-    samples; delays : (channels, V, B, D + 1); apertures : (channels, B) records; slope_steps, slopes : (channels, B);
-    louder, ratio : nepers that a depth's ground must stand over all above it, and a cell over its ground; near : s
-    between cells of one depth; reach : records within which companions lie; end : one past the last row whose cells
-    are known. The ground of a row judges all rows round it.
+    updated; slope : cells up and down over which the ground was taken. gain, times : (channels, B) nepers of energy, s
+    below the surface echo; upper : (channels, B) of :func:`louder_than_above`; rows : (n', channels, samples) B-scan of
+    rows `rows_base` on; at : (channels, B) samples; delays : (channels, V, B, D + 1); apertures : (channels, B)
+    records; slope_steps, slopes : (channels, B); louder, ratio : nepers that a depth's ground must stand over all above
+    it, and a cell over its ground; near : s between cells of one depth; reach : records within which companions lie;
+    end : one past the last row whose cells are known. The ground of a row judges all rows round it.
     Returns (k, 8): row, channel, cell, lead, semblance, index of the speed, companions, nepers over the ground above.
     """
     channels, cells = own.shape[1], own.shape[2]
@@ -156,7 +157,10 @@ def dense_peaks(
     for i in range(lo, hi):
         for c in range(channels):
             for b in range(cells):
+                # each is the ground of the strongest of its neighbours too, so the least of these comes nearest its own
                 level[b] = float(ground[i - base, c, b])
+                for q in range(max(0, b - slope), min(cells, b + slope + 1)):
+                    level[b] = min(level[b], float(ground[i - base, c, q]))
             louder_than_above(level, gain[c], upper[c], above)
             best, cell = 0.0, -1
             for b in range(cells):

@@ -31,7 +31,7 @@ class DenseSettings(Settings):
         "so much louder than all ground above it, both without gain, is a depth that is looked at: ground fades with"
         " depth, but a layer of objects does not",
     )  # fmt: skip
-    ratio_db: float = quantity(1.0, "dB", 0.0, 60.0, "that a place stands over its depth's ground: no gap does")
+    ratio_db: float = quantity(1.5, "dB", 0.0, 60.0, "that a place stands over its depth's ground: no gap does")
     likeness: float = quantity(0.7, "1", 0.0, 1.0, "semblance along the best hyperbola, at least")
     lead: float = quantity(
         0.2, "1", 0.01, 1.0, "by which it exceeds that along the best straight line, level or sloping: layers do not"
@@ -94,14 +94,15 @@ class DenseEchoes:
     antenna_m : height over the ground that bends the hyperbolas
     ahead : A-scans that are known beyond a row that is decided, of energy
     scans_ahead : the same of the B-scan, which runs ahead of energy
+    slope : cells up and down whose strongest the ground is
     """
 
     def __init__(
         self, settings: DenseSettings, geometry: RadarGeometry, bins: DepthBins, surface: I8, gain: F4,
-        antenna_m: float, ahead: int, scans_ahead: int,
+        antenna_m: float, ahead: int, scans_ahead: int, slope: int = 0,
     ) -> None:  # fmt: skip
         s, g = settings, geometry
-        self._s, self._g = s, g
+        self._s, self._g, self._slope = s, g, slope
         self._half = max(1, round(0.5 * s.pulse_periods * g.period_samples / bins.stride))
         self._stride = bins.stride
         middle = bins.first[:, None] + (bins.starts + bins.length // 2)[None, :] * bins.stride
@@ -165,7 +166,7 @@ class DenseEchoes:
         ground = self._ground.held.reshape(shape)
         found = dense_peaks(
             lo, self._next, base, self._own.end, self._own.held.reshape(shape), ground,
-            self._leads.held.reshape(shape), self._gain, self._upper, self._times,
+            self._leads.held.reshape(shape), self._slope, self._gain, self._upper, self._times,
             bscan.held.reshape(-1, g.channels, g.samples), bscan.base, self._at, self._delays, self._apertures,
             self._half, self._stride, self._slope_steps, self._slopes, s.louder_db * _NEPERS, s.ratio_db * _NEPERS,
             s.likeness, s.lead, s.near_periods / g.centre_frequency_hz, self._radius, self._reach, s.companions,

@@ -1,4 +1,4 @@
-"""Dense echoes as peaks: told only where no alarm by its own height stands."""
+"""Dense echoes beside the alarm stage: told only where no alarm by its own height stands."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.decide.alarm import Peak
 from detector.delay_line import Rows
 from detector.kernels.cfar import local_peaks
-from detector.radar.dense import DenseEchoes
+from detector.radar.dense import DenseEcho, DenseEchoes
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -20,7 +19,7 @@ Stands = Callable[[int, int, int, float], bool]
 
 
 class DenseAlarms:
-    """Peaks of dense echoes of one segment. Beside the alarm stage, whose cells and scores it is told.
+    """Dense echoes of one segment that alarm. Beside the alarm stage, whose cells and scores it is told.
 
     Parameters
     ----------
@@ -28,18 +27,15 @@ class DenseAlarms:
     channels : antennas
     radius : rows within which a peak of the alarm stage keeps others away
     least, stands : of the alarm stage, see :class:`detector.decide.alarm.AlarmStage`
-    threshold : in whose units the peaks' scores are given
     """
 
     def __init__(
-        self, echoes: DenseEchoes, lead: float, channels: int, radius: int, threshold: float, least: float,
-        stands: Stands | None,
+        self, echoes: DenseEchoes, channels: int, radius: int, least: float, stands: Stands | None
     ) -> None:  # fmt: skip
-        self._echoes, self._lead = echoes, lead
-        self._channels = channels
+        self._echoes, self._channels = echoes, channels
         # what lies at the very radius of the alarm stage cannot be told from a flank of what lies beyond
         self._near = max(0, min(echoes.radius, radius - 1))
-        self._threshold, self._least, self._stands = threshold, least, stands
+        self._least, self._stands = least, stands
         self._scores = Rows(2 * channels)
 
     @property
@@ -59,16 +55,11 @@ class DenseAlarms:
         """(n, 2 * channels) scores and cells of the alarm stage, of the next rows."""
         self._scores.append(scores)
 
-    def process(self, decided: int, bscan: Rows) -> list[Peak]:
+    def process(self, decided: int, bscan: Rows) -> list[DenseEcho]:
         """Of the rows before `decided` that were not judged yet; `bscan` as :meth:`DenseEchoes.process` needs it."""
-        found = self._echoes.process(decided, bscan)
-        peaks = [
-            Peak(e.row, e.row, e.row, e.lead / self._lead * self._threshold, e.cell, e.channel, e.row, dense=e)
-            for e in found
-            if not self._alarms_near(e.row, e.channel)
-        ]
+        found = [e for e in self._echoes.process(decided, bscan) if not self._alarms_near(e.row, e.channel)]
         self._scores.trim(decided - self._near - 2)
-        return peaks
+        return found
 
     def _alarms_near(self, row: int, channel: int) -> bool:
         first = max(self._scores.base, row - self._near - 1)
