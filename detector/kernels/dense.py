@@ -33,45 +33,73 @@ def louder_than_above(ground: F8, gain: F8, upper: I8, out: F8) -> None:
     """How much louder each depth's ground is than the loudest depth above it, both without gain, nepers of energy.
 
     ground, gain : (B,) log energies from the top down; upper : (B,) how many of the first bins lie above a bin by a
-    pulse or more, 0 where there is none: its figure is -inf. A NaN in the ground gives NaN.
+    pulse or more, never falling, 0 where there is none: its figure is -inf. A NaN in the ground gives NaN.
     """
+    most, a = -np.inf, 0
     for b in range(ground.size):
-        most = -np.inf
-        for a in range(upper[b]):
+        while a < upper[b]:
             most = max(most, ground[a] - gain[a])
+            a += 1
         out[b] = ground[b] - gain[b] - most if upper[b] > 0 else -np.inf
 
 
 @njit(cache=True, nogil=True)
+def least_near(ground: F4, reach: int, out: F8) -> None:
+    """Least of each of (B,) and those within +-reach of it."""
+    for b in range(ground.size):
+        out[b] = ground[b]
+        for q in range(max(0, b - reach), min(ground.size, b + reach + 1)):
+            out[b] = min(out[b], ground[q])
+
+
+@njit(cache=True, nogil=True)
+def any_loud(ground: F4, slope: int, gain: F8, upper: I8, louder: float) -> bool:
+    """Whether a depth of any row, (n, channels, B), is so much louder than all above it; see :func:`dense_peaks`."""
+    level = np.empty(ground.shape[2])
+    above = np.empty(ground.shape[2])
+    for i in range(ground.shape[0]):
+        for c in range(ground.shape[1]):
+            least_near(ground[i, c], slope, level)
+            louder_than_above(level, gain[c], upper[c], above)
+            for b in range(above.size):
+                if above[b] >= louder:
+                    return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _semblance(
-    rows: F4, channel: int, base: int, i: int, at: float, delays: F4, slope: float, curved: bool, reach: int,
-    half: int, stride: int,
+    rows: F4, channel: int, base: int, i: int, at: float, delays: F4, slope: float, curved: bool, taper: F8,
+    stride: int, sums: F8,
 ) -> float:  # fmt: skip
-    """Of the samples along one hyperbola (curved) or one line of `slope` samples a record, tapered, over a pulse."""
-    n = rows.shape[0]
-    m = rows.shape[2]
+    """Of the samples along one hyperbola (curved) or one line of `slope` samples a record, tapered, over a pulse.
+
+    taper : (D + 1,); sums : (3, pulse) room
+    """
+    n, m = rows.shape[0], rows.shape[2]
+    reach, length = taper.size - 1, sums.shape[1]
+    sums[:] = 0.0
+    for d in range(-reach, reach + 1):
+        j = i + d - base
+        if j < 0 or j >= n:
+            continue
+        p = at + (float(delays[abs(d)]) if curved else slope * d)
+        whole = int(np.floor(p))
+        part = p - whole
+        w = taper[abs(d)]
+        echo = rows[j, channel]
+        k = whole - length // 2 * stride
+        for u in range(length):
+            if k >= 0 and k + 1 < m:
+                y = w * (float(echo[k]) * (1.0 - part) + float(echo[k + 1]) * part)
+                sums[0, u] += y
+                sums[1, u] += y * y / w
+                sums[2, u] += w
+            k += stride
     own, all_ = 0.0, 0.0
-    for u in range(-half, half + 1):
-        total, square, weights = 0.0, 0.0, 0.0
-        for d in range(-reach, reach + 1):
-            j = i + d - base
-            if j < 0 or j >= n:
-                continue
-            late = float(delays[abs(d)]) if curved else slope * d
-            p = at + late + u * stride
-            if p < 0.0:
-                continue
-            k = int(p)
-            if k + 1 >= m:
-                continue
-            part = p - k
-            w = 0.5 + 0.5 * np.cos(np.pi * d / (reach + 1))
-            y = float(rows[j, channel, k]) * (1.0 - part) + float(rows[j, channel, k + 1]) * part
-            total += w * y
-            square += w * y * y
-            weights += w
-        own += total * total
-        all_ += weights * square
+    for u in range(length):
+        own += sums[0, u] * sums[0, u]
+        all_ += sums[2, u] * sums[1, u]
     return own / all_ if all_ > 0.0 else 0.0
 
 
@@ -89,8 +117,10 @@ def hyperbola_lead(
     Returns the lead, the hyperbola's semblance and the index of its speed. Source: semblance, Taner and Koehler 1969.
     """
     best, speed = 0.0, 0
+    taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(reach + 1) / (reach + 1))
+    sums = np.empty((3, 2 * half + 1))
     for v in range(delays.shape[0]):
-        s = _semblance(rows, channel, base, i, at, delays[v], 0.0, True, reach, half, stride)
+        s = _semblance(rows, channel, base, i, at, delays[v], 0.0, True, taper, stride, sums)
         if s > best:
             best, speed = s, v
     if best < likeness:
@@ -99,7 +129,7 @@ def hyperbola_lead(
     for k in range(2 * slopes + 1):
         # level first, then ever steeper: most of what is no hyperbola lies level
         slope = (k + 1) // 2 * slope_step * (1.0 if k % 2 else -1.0)
-        line = max(line, _semblance(rows, channel, base, i, at, delays[0], slope, False, reach, half, stride))
+        line = max(line, _semblance(rows, channel, base, i, at, delays[0], slope, False, taper, stride, sums))
         if best - line < lead:
             return 0.0, best, speed
     return best - line, best, speed
@@ -156,11 +186,8 @@ def dense_peaks(
     crest = np.empty(2 * reach + 1)
     for i in range(lo, hi):
         for c in range(channels):
-            for b in range(cells):
-                # each is the ground of the strongest of its neighbours too, so the least of these comes nearest its own
-                level[b] = float(ground[i - base, c, b])
-                for q in range(max(0, b - slope), min(cells, b + slope + 1)):
-                    level[b] = min(level[b], float(ground[i - base, c, q]))
+            # each is the ground of the strongest of its neighbours too, so the least of these comes nearest its own
+            least_near(ground[i - base, c], slope, level)
             louder_than_above(level, gain[c], upper[c], above)
             best, cell = 0.0, -1
             for b in range(cells):

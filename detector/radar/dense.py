@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.delay_line import Rows
-from detector.kernels.dense import dense_peaks, hyperbola_delays
+from detector.kernels.dense import any_loud, dense_peaks, hyperbola_delays
 from detector.radar.geometry import RadarGeometry
 from detector.radar.prescreener import DepthBins
 from detector.settings import Settings, choice, quantity
@@ -146,7 +146,6 @@ class DenseEchoes:
     def entered(self, own: F4) -> None:
         """(n, cells) log energies, as they come to the alarm stage."""
         self._own.append(own)
-        self._leads.extend(len(own))[:] = np.nan
 
     def compared(self, own: F4, ratio: F8) -> None:
         """(n, cells) log energies of rows that were compared, and what that gave; NaN where there was too little."""
@@ -162,18 +161,20 @@ class DenseEchoes:
             return []
         s, g = self._s, self._g
         shape = (-1, g.channels, self._times.shape[1])
-        base = self._own.base
+        base, louder = self._own.base, s.louder_db * _NEPERS
         ground = self._ground.held.reshape(shape)
+        if not any_loud(ground[lo - base : self._next - base], self._slope, self._gain, self._upper, louder):
+            self._trim()
+            return []
+        self._ask_leads()
         found = dense_peaks(
             lo, self._next, base, self._own.end, self._own.held.reshape(shape), ground,
             self._leads.held.reshape(shape), self._slope, self._gain, self._upper, self._times,
             bscan.held.reshape(-1, g.channels, g.samples), bscan.base, self._at, self._delays, self._apertures,
-            self._half, self._stride, self._slope_steps, self._slopes, s.louder_db * _NEPERS, s.ratio_db * _NEPERS,
+            self._half, self._stride, self._slope_steps, self._slopes, louder, s.ratio_db * _NEPERS,
             s.likeness, s.lead, s.near_periods / g.centre_frequency_hz, self._radius, self._reach, s.companions,
         )  # fmt: skip
-        first = self._next - self._reach
-        for rows in (self._own, self._ground, self._leads):
-            rows.trim(first)
+        self._trim()
         return [
             DenseEcho(
                 int(row), int(channel), int(cell), float(lead), float(likeness), float(self._speeds[int(speed)]),
@@ -181,3 +182,16 @@ class DenseEchoes:
             )
             for row, channel, cell, lead, likeness, speed, others, louder in found
         ]  # fmt: skip
+
+    def _ask_leads(self) -> None:
+        """Room for the leads of all rows held, NaN where nobody asked for them yet."""
+        if self._leads.end < self._own.base:
+            self._leads = Rows(self._times.size, np.float32)
+            self._leads.base = self._own.base
+        self._leads.trim(self._own.base)
+        self._leads.extend(self._own.end - self._leads.end)[:] = np.nan
+
+    def _trim(self) -> None:
+        first = self._next - self._reach
+        self._own.trim(first)
+        self._ground.trim(first)
