@@ -75,6 +75,17 @@ def alarms(b: SampleBlock, profile: Profile = PROFILE, sizes: Sequence[int] = (N
     return out + segment.finish().alarms
 
 
+def having(**values: float) -> Profile:
+    """The default profile with other figures for dense echoes."""
+    return PROFILE.model_copy(update={"radar_dense": PROFILE.radar_dense.model_copy(update=values)})
+
+
+EVERYWHERE = -60.0
+"""dB: a depth so much louder than all above it is any."""
+EAGER = having(louder_db=EVERYWHERE, slope_ns_per_m=0.0, likeness=0.0, lead=0.01)
+"""Takes nearly everything that is not level for a hyperbola."""
+
+
 def told(found: list[Alarm]) -> list[tuple[object, ...]]:
     return [(a.channel, a.peak_seq, a.score, a.two_way_s, a.depth_m, a.dense, a.features.tobytes()) for a in found]
 
@@ -104,13 +115,16 @@ def test_bars_as_close_as_they_are_deep_alarm_by_their_shape_and_nothing_between
     ],
     ids=["level", "sloping", "wavy", "bedded"],
 )
-def test_a_layer_is_as_loud_and_stays_silent(ground: np.ndarray) -> None:
-    assert not [a for a in alarms(block(ground)) if a.dense]
+def test_a_layer_stays_silent_even_where_every_depth_is_looked_at(ground: np.ndarray) -> None:
+    for profile in (PROFILE, having(louder_db=EVERYWHERE)):
+        assert not [a for a in alarms(block(ground), profile) if a.dense]
+    assert [a for a in alarms(block(ground), EAGER) if a.dense], "nothing was there to be told from a hyperbola"
 
 
-def test_one_or_two_hyperbolas_are_not_dense() -> None:
-    for places in ([1.5], [1.2, 1.4]):
-        assert not [a for a in alarms(block(points(places))) if a.dense]
+def test_too_few_hyperbolas_are_not_dense() -> None:
+    b = block(points(BARS.tolist()))
+    assert [a for a in alarms(b, having(companions=9)) if a.dense] != []
+    assert [a for a in alarms(b, having(companions=11)) if a.dense] == []
 
 
 def test_where_ground_fades_with_depth_not_a_bit_changes() -> None:
@@ -118,6 +132,7 @@ def test_where_ground_fades_with_depth_not_a_bit_changes() -> None:
     found = alarms(quiet)
     assert told(found) == told(alarms(quiet, BLIND))
     assert found, "there is nothing that could have changed"
+    assert [a for a in alarms(quiet, EAGER) if a.dense], "nothing in it could be taken for a hyperbola"
 
 
 @given(sizes=st.lists(st.integers(1, 120), min_size=1, max_size=6))
