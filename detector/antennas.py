@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from detector.decide.alarm import AlarmStage, Peak
 from detector.decide.search import SearchStage
 from detector.delay_line import Rows
+from detector.dense_alarms import DenseAlarms
 from detector.profile import Profile
 from detector.radar.chain import Beginning, RadarChain, RadarOutput
+from detector.radar.dense import DenseEcho, DenseEchoes
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import StreamDescription
@@ -54,6 +56,8 @@ class Judged:
     scores: F8
     """(k, channels) of the rows that were scored."""
     peaks: list[Peak]
+    dense: list[DenseEcho]
+    """What alarms by its shape, where no peak does."""
 
 
 class _Group:
@@ -71,6 +75,7 @@ class _Group:
         self.bscan = Rows(geometry.width, np.float32)
         self.stage: AlarmStage | None = None
         self._search: SearchStage | None = None
+        self._dense: DenseAlarms | None = None
         self._profile, self._threshold, self._least = profile, threshold, least
         self._first, self._scores = 0, np.empty((0, 2 * geometry.channels))
 
@@ -94,9 +99,28 @@ class _Group:
             stands = self._stands_here if self._stands is not None else None
             self.stage = AlarmStage(p.radar_alarm, g.step_m, cells, self._threshold, g.channels, self._least, stands)
             self.stage.seen = self._scored
+            if p.radar_dense.use == "yes":
+                self.stage.beside = self._dense = self._dense_alarms(stands)
             self._search = SearchStage(p.radar_search, g.step_m, cells, g.channels)
         search = self._search.process(out.search, self.chain.floor)
         return self._judged(self._alarms(out), search, out.marks)
+
+    def _dense_alarms(self, stands: Stands | None) -> DenseAlarms:
+        """What looks beside the alarm stage; it holds nothing back for longer than that does."""
+        p, g, chain = self._profile, self.geometry, self.chain
+        assert self.stage is not None
+        late = chain.latencies["prescreener"]
+        ahead = self.stage.latency
+        echoes = DenseEchoes(
+            p.radar_dense, g, chain.bins, chain.surface, chain.curve, p.radar.height.antenna_m, ahead, ahead + late,
+            self.stage.slope,
+        )  # fmt: skip
+        return DenseAlarms(echoes, g.channels, self.stage.kept, self._least, stands)
+
+    @property
+    def behind(self) -> int:
+        """B-scan rows before those decided that are still needed."""
+        return self._dense.behind if self._dense is not None else 0
 
     def flush(self) -> Judged:
         """What the chain still owes."""
@@ -118,15 +142,21 @@ class _Group:
 
     def _scored(self, first: int, scores: F8) -> None:
         self._first, self._scores = first, scores
+        if self._dense is not None:
+            self._dense.scored(scores)
 
     def _judged(self, peaks: list[Peak], search: F8 | None = None, marks: U1 | None = None) -> Judged:
         c = self.geometry.channels
+        dense: list[DenseEcho] = []
+        if self._dense is not None and self.stage is not None:
+            dense = self._dense.process(self.stage.decided, self.bscan)
         return Judged(
             np.empty((0, c)) if search is None else search,
             np.empty((0, c), np.uint8) if marks is None else marks,
             self._first,
             self._scores[:, :c],
             [replace(peak, group=self.at + peak.group) for peak in peaks] if self.at else peaks,
+            [replace(echo, channel=self.at + echo.channel) for echo in dense] if self.at else dense,
         )
 
 
@@ -223,7 +253,7 @@ class Antennas:
     def trim(self, first: int) -> None:
         """Forget B-scan rows before that one."""
         for group in self._groups:
-            group.bscan.trim(first)
+            group.bscan.trim(first - group.behind)
 
     def patch(self, channel: int, first: int, last: int) -> F4:
         """B-scan of one antenna, rows first to last - 1 as far as they are held: (n, samples)."""
@@ -281,4 +311,5 @@ class Antennas:
             parts[0].first,
             np.concatenate([part.scores for part in parts], axis=1),
             [peak for part in parts for peak in part.peaks],
+            [echo for part in parts for echo in part.dense],
         )

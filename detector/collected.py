@@ -85,8 +85,10 @@ def collect(
     """
     refuse_too_wide(truth)
     stages = ("radar_alarm", "metal_alarm", "radar_search", "metal_search")
+    # dense echoes have no threshold that could be opened, and nothing to learn from
     wide = profile.model_copy(
         update={s: getattr(profile, s).model_copy(update={"false_alarms_per_m": 1.0}) for s in stages}
+        | {"radar_dense": profile.radar_dense.model_copy(update={"use": "no"})}
     )
     tails = dict.fromkeys((*SENSORS, "radar-search", "metal-search"), OPEN)
     absences: dict[tuple[int, int], Absence] = {}
@@ -150,8 +152,8 @@ def decided(lane: Collected, model: Model, profile: Profile) -> list[Detection]:
     """The detections of a collected lane under that model's thresholds: alarms above them, fused and judged.
 
     The same as running the lane again, except for the first and last record and antenna of an alarm, for the lower
-    neighbour of a peak that the second look votes down: only the highest of near peaks are collected; and for what
-    antennas abreast are joined to: whose score is the higher before the second look.
+    neighbour of a peak that the second look votes down: only the highest of near peaks are collected; for dense echoes,
+    which are not collected; and for what antennas abreast are joined to: whose score is the higher before the look.
     """
     look = model.second_look if profile.radar_second_look.use == "yes" else None
     radar = model.tails["radar"] if look is None else look.tail

@@ -87,8 +87,12 @@ FEATURES: Final = (
     "metal_fit_sigma_m",
     "metal_fit_strength_db",
     "metal_fit_misfit_db",
+    *(f"dense_{part}" for part in ("lead", "likeness", "companions", "louder_db")),
 )
-"""Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end."""
+"""Names of the numbers a decision rests on; NaN where the sensor did not see the place. Newer ones stand at the end.
+A radar alarm by dense echoes has those of `dense` and none of `radar`."""
+
+_DENSE: Final = FEATURES.index("dense_lead")
 
 
 class LabelClass(StrEnum):
@@ -205,6 +209,11 @@ class Detection:
         return "+".join(parts)
 
     @property
+    def dense(self) -> bool:
+        """Whether the radar alarmed by the shape of echoes that are as dense as they are deep, not by their height."""
+        return len(self.features) > _DENSE and not math.isnan(self.features[_DENSE])
+
+    @property
     def antennas(self) -> str:
         """'2 to 4' where it lies under several antennas of an array, '3' under one; '' under the first, or none."""
         first, last = self.radar_first_channel, self.radar_last_channel
@@ -212,9 +221,10 @@ class Detection:
 
     @property
     def seen_where(self) -> str:
-        """What saw it, and where across: 'radar (antennas 2 to 4)'. All of these are dug."""
+        """What saw it, how, and where across: 'radar, dense echoes (antennas 2 to 4)'. All of these are dug."""
         several = "s" * (self.radar_first_channel != self.radar_last_channel)
-        return self.seen_by + f" (antenna{several} {self.antennas})" * bool(self.antennas)
+        dense = ", dense echoes" * self.dense
+        return self.seen_by + dense + f" (antenna{several} {self.antennas})" * bool(self.antennas)
 
     def to_row(self) -> NDArray[Any]:
         """This detection as a 0-d array of DETECTION_DTYPE."""

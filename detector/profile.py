@@ -19,6 +19,7 @@ from detector.decide.second_look import SecondLookSettings
 from detector.errors import ProfileError
 from detector.metal.chain import MetalSettings
 from detector.radar.chain import RadarSettings
+from detector.radar.dense import DenseSettings
 from detector.settings import Settings, quantity
 
 DEFAULT_PROFILE: Final = "handheld-dual"
@@ -40,6 +41,7 @@ class Profile(Settings):
     radar: RadarSettings = RadarSettings()
     radar_alarm: AlarmSettings = AlarmSettings()
     radar_second_look: SecondLookSettings = SecondLookSettings()
+    radar_dense: DenseSettings = DenseSettings()
     radar_abreast: AbreastSettings = AbreastSettings()
     radar_search: SearchSettings = SearchSettings(measure="log-ratio")
     fusion: FusionSettings = FusionSettings()

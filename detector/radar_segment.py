@@ -21,6 +21,7 @@ from detector.decide.second_look import SecondLook
 from detector.detections import FEATURES
 from detector.errors import ProfileError
 from detector.profile import Profile
+from detector.radar.dense import DenseEcho
 from detector.radar.geometry import RadarGeometry
 from detector.radar.stepped import Stepped
 from detector.samples import Mark, SampleBlock, StreamDescription, StreamKind, joined
@@ -30,6 +31,8 @@ _PATCH_M = 0.2
 """Half width of the B-scan patch that features are taken from, m (Malof et al. 2018 use about 0.4 m)."""
 
 _SCORE = FEATURES.index("radar_score")
+
+_DENSE = [FEATURES.index(f"dense_{part}") for part in ("lead", "likeness", "companions", "louder_db")]
 
 _CHUNK_SAMPLES = 1 << 18
 """Samples worked on at a time: about what a processor keeps near. The cut changes nothing but speed."""
@@ -279,7 +282,7 @@ class RadarSegment:
             self._scored(out.first, out.scores)
         else:
             self._looked.append(out.scores)
-        found = self._describe(out.peaks)
+        found = self._describe(out.peaks) + [(echo.row, self._dense(echo)) for echo in out.dense]
         self._looked.settle(self._antennas.decided)
         return self._abreast.process(found, self._antennas.decided)
 
@@ -342,11 +345,25 @@ class RadarSegment:
                 if peak.score < self._threshold:
                     continue
                 shape.features[_SCORE] = peak.score / self._threshold
-            speed = 1e9 * self._profile.radar.depth_speed_m_per_ns or shape.speed_m_per_s
-            depth = 0.5 * speed * shape.two_way_s
-            # the surface echo and the ground bounce under a raised antenna differ by up to half a period
-            pick = 0.25 * speed / g.centre_frequency_hz
-            sigma = float(np.hypot(depth * self._profile.radar.velocity_sigma, pick))
+            depth, sigma = self._depth(shape.two_way_s, shape.speed_m_per_s)
             describe = alarm_at(peak, self._track, "radar", channel, g.step_m, self._threshold)
             alarms.append((peak.row, describe(shape.features, shape.two_way_s, depth, sigma)))
         return alarms
+
+    def _dense(self, echo: DenseEcho) -> Alarm:
+        """With nothing that a classifier knows: no model has learned of echoes that stand out of nothing."""
+        features = np.full(len(FEATURES), np.nan)
+        features[_DENSE] = (echo.lead, echo.likeness, echo.companions, echo.louder_db)
+        depth, sigma = self._depth(echo.two_way_s, echo.speed_m_per_s)
+        score = echo.lead / self._profile.radar_dense.lead
+        peak = Peak(echo.row, echo.row, echo.row, score, echo.cell, echo.channel, echo.row)
+        describe = alarm_at(peak, self._track, "radar", echo.channel, self.geometry.step_m, 1.0)
+        return replace(describe(features, echo.two_way_s, depth, sigma), dense=True)
+
+    def _depth(self, two_way_s: float, speed_m_per_s: float) -> tuple[float, float]:
+        """Depth and its deviation, m; speed_m_per_s : of the hyperbola, where the profile says no other."""
+        speed = 1e9 * self._profile.radar.depth_speed_m_per_ns or speed_m_per_s
+        depth = 0.5 * speed * two_way_s
+        # the surface echo and the ground bounce under a raised antenna differ by up to half a period
+        pick = 0.25 * speed / self.geometry.centre_frequency_hz
+        return depth, float(np.hypot(depth * self._profile.radar.velocity_sigma, pick))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,9 @@ class Alarm:
     """(len(FEATURES),) with this sensor's entries filled."""
     metal: MetalDescription | None = None
     """What the answer is like, for people; None of a radar."""
+    dense: bool = False
+    """Whether it alarms as one of dense echoes, see detector/radar/dense.py: its shape is its score,
+    and of its other features none is told."""
     first_channel: int = -1
     """First and ..."""
     last_channel: int = -1
@@ -126,6 +129,18 @@ class Peak:
     """Where it lies: of energies in units of the ground, the middle of where half the amplitude is; else `row`."""
     hidden_m: float = math.nan
     """How far from it its own answer stands above the threshold, of energies in units of the ground, m."""
+
+
+class Beside(Protocol):
+    """What looks at the same cells beside an alarm stage."""
+
+    def entered(self, own: F4) -> None:
+        """(n, cells) log energies as they come."""
+        ...
+
+    def compared(self, own: F4, ratio: F8) -> None:
+        """(n, cells) log energies of rows that were compared, and by how much they exceed their ground, or NaN."""
+        ...
 
 
 class AlarmStage:
@@ -170,13 +185,16 @@ class AlarmStage:
         self._minimum = max(4, min(self._behind, round(0.3 / step_m)))
         self._ground = DelayLine(self._behind + 1, self._ahead, cells, np.float32)
         self._cells = DelayLine(0, self._ahead, cells, np.float32)
-        self._slope = settings.slope_cells if settings.method == "order-statistic" else 0
+        self.slope = settings.slope_cells if settings.method == "order-statistic" else 0
+        """Cells up and down whose strongest stands for a row's ground."""
         self._ordered = np.zeros((cells, self._behind + self._ahead + 2), np.float32)
         self._window = np.zeros(5, np.int64)
         self._scores = DelayLine(self._radius, self._radius, 2 * groups)
         self._scored = 0
         self.seen: Callable[[int, F8], None] | None = None
         """Given the first row and (n, 2 * groups) scores and cells, as soon as they are there."""
+        self.beside: Beside | None = None
+        """Told what is compared with what."""
         self.decided = 0
         """Rows of this segment for which no alarm can come any more."""
         self.untested = 0
@@ -213,7 +231,9 @@ class AlarmStage:
     def process(self, energy: F8, floor: F8) -> list[Peak]:
         """(n, cells) energy, and (cells,) the least that means anything."""
         own = log_cells(energy, floor)
-        ground = strongest_near(own, self._groups, self._slope) if self._slope else own
+        if self.beside is not None:
+            self.beside.entered(own)
+        ground = strongest_near(own, self._groups, self.slope) if self.slope else own
         return self._peaks(self._score(self._cells.push(own), self._ground.push(ground)), last=False)
 
     def finish(self) -> list[Peak]:
@@ -237,6 +257,8 @@ class AlarmStage:
                 buffer, lo, hi, self._behind, self._ahead, self._guard, self._minimum, self._groups, s.depth_cells,
                 s.depth_guard_cells,
             )  # fmt: skip
+        if self.beside is not None:
+            self.beside.compared(tested, ratio)
         score, cell = mean_of_largest(ratio, s.top, self._groups)
         self.untested += int(np.count_nonzero(np.isnan(score)))
         return np.concatenate((score, cell.astype(np.float64)), axis=1)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm
-from detector.decide.classifier import Model
-from detector.detections import CLASSES, Detection
+from detector.decide.classifier import Model, Verdict
+from detector.detections import CLASSES, LEVELS, UNKNOWN, Detection
 from detector.settings import Settings, quantity
 
 _CLUTTER: Final = CLASSES[1:]
@@ -139,7 +140,7 @@ class Fusion:
         radar, metal = both.get("radar"), both.get("metal")
         features = a.features if b is None else np.where(np.isnan(a.features), b.features, a.features)
         flags = (self._flag("radar", radar, tick, silent), self._flag("metal", metal, tick, silent))
-        verdict = self._model.judge(features, flags)
+        verdict = self._verdict(features, flags, radar is not None and radar.dense)
         # the radar sees the body of a mine, the metal detector only its detonator or a nail beside it
         place = radar if radar is not None else metal
         assert place is not None
@@ -180,6 +181,13 @@ class Fusion:
             model_hash=self._model.hash,
             metal=metal.metal if metal else None,
         )
+
+    def _verdict(self, features: NDArray[np.float64], flags: tuple[float, float], dense: bool) -> Verdict:
+        """Of dense echoes no model has learned: they are unknown, and say neither mine nor clutter."""
+        if not dense:
+            return self._model.judge(features, flags)
+        verdict = self._model.judge(features, (math.nan, flags[1]))
+        return replace(verdict, decision=UNKNOWN, level=len(LEVELS) - 1, novelty=math.inf)
 
     def _flag(self, sensor: str, alarm: Alarm | None, tick: int, silent: bool) -> float:
         """1: it alarmed; 0: it did not; NaN: there is none, or it was absent when the other one alarmed."""

@@ -194,6 +194,11 @@ class RadarChain:
         return self._surface
 
     @property
+    def curve(self) -> F4:
+        """(channels, samples) gain of amplitudes, known once the first A-scan has been seen."""
+        return self._curve
+
+    @property
     def beginning(self) -> Beginning:
         """Known once the first A-scan has been seen."""
         return Beginning(self._factor, self._loudest, self.bins.room)
