@@ -27,9 +27,10 @@ class DenseSettings(Settings):
         "yes", "yes: in a depth that echoes louder than all above it hyperbolas alarm by their shape; no: they do not"
     )
     louder_db: float = quantity(
-        0.0, "dB", -60.0, 60.0,
+        -3.0, "dB", -60.0, 60.0,
         "so much louder than all ground above it, both without gain, is a depth that is looked at: ground fades with"
-        " depth, but a layer of objects does not",
+        " depth, but a layer of objects does not; less than 0, since the uppermost ground holds the foot of a shallow"
+        " layer's echoes",
     )  # fmt: skip
     ratio_db: float = quantity(1.5, "dB", 0.0, 60.0, "that a place stands over its depth's ground: no gap does")
     likeness: float = quantity(0.7, "1", 0.0, 1.0, "semblance along the best hyperbola, at least")
@@ -80,7 +81,7 @@ class DenseEchoes:
     """Finds them beside the alarm stage, and only where that has nothing to compare with.
 
     A cell stands against the ground of its own depth. Where objects lie at one depth as close as they are deep they
-    are that ground, and none stands out. What betrays them: without gain, that depth is louder than all above it
+    are that ground, and none stands out. What betrays them: without gain, that depth is as loud as all above it
     (`louder_db`), and in it the A-scans add up along hyperbolas (`likeness`) and not along straight lines (`lead`), at
     several places (`companions`). Layers are as loud, but lie straight. On ground that fades with depth nothing
     of this is computed but the first comparison.
