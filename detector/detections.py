@@ -175,7 +175,8 @@ class Detection:
     depth_m: float
     depth_sigma_m: float
     score: float
-    """Alarm score used to rank: in units of the alarm threshold, 1 = just alarmed."""
+    """The higher of the sensors' alarm scores, each in units of its own threshold, 1 = just alarmed. Those of two
+    sensors are not of one kind: scoring ranks places by :mod:`detector.score.rarity`."""
     radar_score: float
     metal_score: float
     level: int

@@ -17,7 +17,7 @@ from detector.profile import Profile
 from detector.score.bounds import clopper_pearson
 from detector.score.calibration import mine_reliability
 from detector.score.paired import Paired, mcnemar
-from detector.score.roc import auc
+from detector.score.roc import auc, ranked
 from detector.score.trial import FalseAlarm, LaneScore, Outcome
 from detector.training import scored
 
@@ -94,7 +94,7 @@ class Comparison:
 def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Profile, heads: str = "") -> Comparison:
     """Both models on reference lanes, which neither should have been trained on, at equal false alarms.
 
-    The new one's alarms are cut at the score that leaves it no more false alarms than the old one has.
+    The new one's alarms are cut where, ranked as for a curve, that leaves it no more false alarms than the old one has.
 
     heads : what swept them, for the report
 
@@ -108,14 +108,15 @@ def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Pr
     if not pairs:
         raise ModelError("The reference lanes hold no mine, so no loss could show on them. Add lanes that do.")
     allowed = sum(len(s.alarms_outside) for s in old)
-    ranked = sorted((a.score for s in new for a in s.alarms_outside), reverse=True)
-    cut = ranked[allowed] if len(ranked) > allowed else -np.inf
-    then, now = [o.found for o, _ in pairs], [n.found and n.score > cut for _, n in pairs]
+    each = [ranked(s) for s in new]
+    outside = sorted((float(r) for lane in each for r in lane.outside), reverse=True)
+    cut = outside[allowed] if len(outside) > allowed else -np.inf
+    then, now = [o.found for o, _ in pairs], [bool(r > cut) for lane in each for r in lane.targets]
     return Comparison(
         lanes=len(lanes),
         targets=len(pairs),
         before=side(sum(then), allowed, len(pairs), old),
-        after=side(sum(now), sum(s > cut for s in ranked), len(pairs), new),
+        after=side(sum(now), sum(r > cut for r in outside), len(pairs), new),
         mcnemar=mcnemar(then, now),
         lost=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if t and not f),
         gained=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if f and not t),

@@ -21,6 +21,7 @@ from detector.decide.search import Signal
 from detector.detections import Detection
 from detector.pipeline import Coverage, Output, Pipeline
 from detector.profile import Profile
+from detector.ranking import rarities_of, rarity_of
 from detector.recording.playing import Played
 from detector.samples import DeviceDescription, SampleBlock, Silence, StreamDescription
 from detector.score.along import Trace
@@ -75,6 +76,8 @@ class _Run:
     """One chain on one recording."""
 
     def __init__(self, device: DeviceDescription, chain: Chain, closely: bool) -> None:
+        self.chain = chain
+        self.rarities = rarities_of(device, chain.profile, chain.model)
         self.pipeline = Pipeline(device, chain.profile, chain.model)
         self.alarms: list[Alarm] = []
         self.detections: list[Detection] = []
@@ -109,7 +112,8 @@ class _Run:
         for first, last in kept.untested:
             score[slice(*np.searchsorted(seq, (first, last + 1)))] = np.nan
         swept = ~np.isin(seq, _joined(kept.marked, np.int64))
-        return Trace(s.name, _sensor(s), seq, x, swept, score)
+        rarity = rarity_of(s, self.chain.profile, self.chain.model)
+        return Trace(s.name, _sensor(s), seq, x, swept, score, rarity)
 
     def sounds(self, s: StreamDescription) -> Trace:
         """Only the records that sounded."""
@@ -162,7 +166,7 @@ def score_recording(
         traces = [of.trace(s) for s in streams]
         search = score_search(truth.objects, [of.sounds(s) for s in streams])
         return score_lane(
-            lane, truth.objects, detections, span, truth.soil, truth.width_m, traces, search
+            lane, truth.objects, detections, span, truth.soil, truth.width_m, traces, search, of.rarities
         )
 
     sensors = sorted({_sensor(s) for s in device.streams})

@@ -24,6 +24,7 @@ from detector.decide.training import (
 from detector.detections import CLASSES, LabelClass
 from detector.looking_again import look_again
 from detector.profile import Profile
+from detector.ranking import rarities_of
 from detector.score.matching import match
 from detector.score.trial import LaneScore, score_lane
 
@@ -123,4 +124,14 @@ def refit(
 
 def scored(lanes: Sequence[Collected], model: Model, profile: Profile) -> list[LaneScore]:
     """The lanes under that model."""
-    return [score_lane(c.lane, c.truth, decided(c, model, profile), c.span_m, c.soil) for c in lanes]
+    return [
+        score_lane(
+            c.lane,
+            c.truth,
+            decided(c, model, profile),
+            c.span_m,
+            c.soil,
+            rarities=rarities_of(c.device, profile, model),
+        )
+        for c in lanes
+    ]

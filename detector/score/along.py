@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detector.detections import Detection, TrueObject
 from detector.score.matching import HALO_MARGIN_M, Match, distance
+from detector.score.rarity import Rarity
 
 F8 = NDArray[np.float64]
 
@@ -20,6 +21,8 @@ APART_M: Final = 0.15
 """Of peaks nearer than this only the highest counts, as of alarms and of sounds."""
 LEAST: Final = 0.2
 """Share of the threshold under which peaks are not kept."""
+_SOUNDS: Final = 1e9
+"""Rarer than any peak below its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Trace:
     """(n,) whether the record could be trusted."""
     score: F8
     """(n,) highest alarm score of its channels in units of the threshold; NaN where it was not tested."""
+    rarity: Rarity | None = None
+    """Of such a score; None where the model's tails are not known."""
 
 
 def peaks_along(x_m: F8, value: F8, apart_m: float = APART_M) -> tuple[F8, F8]:
@@ -94,13 +99,47 @@ def weak_peaks(
 
     With them a curve goes on below the threshold that was run.
     """
-    if not traces:
+    return _away(truth, detections, traces, [t.score for t in traces], LEAST, 1.0) if traces else ()
+
+
+def weak_rarities(
+    truth: Sequence[TrueObject], detections: Sequence[Detection], traces: Sequence[Trace]
+) -> tuple[float, ...]:
+    """The rarity of the peaks that :func:`weak_peaks` means, of several streams' peaks the rarest.
+
+    Those are left out that are so common that a peak of another stream as common would not have been kept.
+    """
+    lines = [t.rarity for t in traces if t.rarity is not None]
+    if not lines or len(lines) < len(traces):
         return ()
-    x, v = peaks_along(np.concatenate([t.x_m for t in traces]), np.concatenate([t.score for t in traces]))
-    free = outside_halos(truth, x) & (v >= LEAST) & (v < 1.0)
+    rarity = [np.where(t.score >= 1.0, _SOUNDS, line.below(t.score)) for t, line in zip(traces, lines, strict=True)]
+    return _away(truth, detections, traces, rarity, max(line.of(LEAST) for line in lines), _SOUNDS)
+
+
+def _away(
+    truth: Sequence[TrueObject],
+    detections: Sequence[Detection],
+    traces: Sequence[Trace],
+    height: Sequence[F8],
+    least: float,
+    below: float,
+) -> tuple[float, ...]:
+    """Of all traces' peaks in `height` those outside halos and away from detections, from `least` on."""
+    x, v = peaks_along(np.concatenate([t.x_m for t in traces]), np.concatenate(height))
+    free = outside_halos(truth, x) & (v >= least) & (v < below)
     for d in detections:
         free &= ~(np.abs(x - d.x_m) <= APART_M)
     return tuple(float(h) for h in v[free])
+
+
+def weak_rarity(o: TrueObject, traces: Sequence[Trace]) -> float:
+    """The rarest that any stream gave in an object's halo; -inf where none was tested."""
+    rarest = -math.inf
+    for t in traces:
+        tested = t.score[inside(o, t) & np.isfinite(t.score)]
+        if t.rarity is not None and len(tested):
+            rarest = max(rarest, t.rarity.of(float(tested.max())))
+    return rarest
 
 
 def inside(o: TrueObject, t: Trace) -> NDArray[np.bool_]:

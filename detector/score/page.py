@@ -12,7 +12,16 @@ from detector.score.report import by_size
 from detector.score.strip import LEGEND, strip
 from detector.score.summary import Trial
 from detector.score.trial import LaneScore
-from detector.score.words import NOMINAL, against_text, asked_text, curves_of, roc_rows, search_text, second_text
+from detector.score.words import (
+    NOMINAL,
+    against_text,
+    asked_text,
+    curves_of,
+    ranked_by,
+    roc_rows,
+    search_text,
+    second_text,
+)
 
 STYLE: Final = (
     ":root{color-scheme:light dark;--ground:#fff;--text:#111;--panel:#f2f2f2;--rule:#8a8a8a;--grid:#d8d8d8;"
@@ -145,6 +154,7 @@ def _curves(t: Trial) -> list[str]:
         "<h2>Detection against false alarms</h2>",
         plot(lines, "false alarms per metre", "probability of detection", (0.01, 3.0), RATE_TICKS, log_x=True),
         "<p>Bands: 95 %, bootstrap over grounds. Right of 'measured up to' a curve is level, not measured.</p>",
+        f"<p>{escape(ranked_by(t.lanes))}</p>",
         table(rows[0], rows[1:]),
     ]
 

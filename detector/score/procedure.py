@@ -204,6 +204,7 @@ class _Joined:
             lane_m=(min(a for a, _ in spans), max(b for _, b in spans)) if spans else None,
             weak_outside=(),
             search=None,
+            ranking=None,
         )
 
     def _outcome(self, first: Outcome) -> Outcome:

@@ -43,7 +43,14 @@ RATES_PER_M = tuple(float(r) for r in np.round(np.geomspace(0.01, 3.0, 26), 5))
 
 
 def ranked(lane: LaneScore) -> Ranked:
-    """The scores of a scored lane, by alarm score; below the threshold that was run, the peaks that stayed under it."""
+    """A scored lane by how rarely clean ground gives what its places gave; also below the threshold that was run.
+
+    Where the model's tails are not known, by the alarm score in units of the threshold.
+    """
+    if lane.ranking is not None:
+        rarity = [r for o, r in zip(lane.outcomes, lane.ranking.outcomes, strict=True) if o.is_target]
+        outside = np.array(lane.ranking.outside, dtype=np.float64)
+        return Ranked(lane.ground, np.array(rarity, dtype=np.float64), outside, lane.free_m)
     targets = np.array([max(o.score, o.weak) for o in lane.targets], dtype=np.float64)
     outside = np.array([*(a.score for a in lane.alarms_outside), *lane.weak_outside], dtype=np.float64)
     return Ranked(lane.ground, targets, outside, lane.free_m)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from detector.detections import LabelClass
 from detector.errors import TruthError
+from detector.score.rarity import Ranking
 from detector.score.report import finite
 from detector.score.searching import SearchLane
 from detector.score.trial import FalseAlarm, LaneScore, Outcome
@@ -45,7 +46,7 @@ def lanes_from_json(data: Any, where: str) -> list[LaneScore]:
 
 
 def _lane(row: dict[str, Any]) -> LaneScore:
-    search = row["search"]
+    search, ranking = row["search"], row.get("ranking")
     known = {
         **_numbers(LaneScore, row),
         "outcomes": tuple(
@@ -59,9 +60,15 @@ def _lane(row: dict[str, Any]) -> LaneScore:
         "lane_m": None if row["lane_m"] is None else (float(row["lane_m"][0]), float(row["lane_m"][1])),
         "further_m": tuple(math.nan if x is None else x for x in row["further_m"]),
         "weak_outside": tuple(row["weak_outside"]),
+        "ranking": None if ranking is None else _ranking(ranking),
         "search": None if search is None else SearchLane(tuple(search["signalled"]), int(search["outside"])),
     }
     return LaneScore(**known)
+
+
+def _ranking(row: dict[str, Any]) -> Ranking:
+    outcomes = (-math.inf if r is None else float(r) for r in row["outcomes"])
+    return Ranking(tuple(outcomes), tuple(float(r) for r in row["outside"]))
 
 
 def _numbers(of: type, row: dict[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,12 @@ def trial(
         second=second,
         alone=curves,
         against=None if rival is None else _against(*rival, lanes, with_roc),
-        not_tested=(*not_tested, *_untested(total, lanes), *_of_procedure(procedure)),
+        not_tested=(
+            *not_tested,
+            *_untested(total, lanes),
+            *_of_procedure(procedure),
+            *_otherwise_ranked(rival, with_roc),
+        ),
         provenance=tuple(provenance),
         procedure=procedure,
         asked=asked_rates(asked or {}, alone),
@@ -221,6 +226,16 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
         out.append(f"The truth itself. It is stated as {counts} objects.")
     out.append("Operators, and soils, targets, weather and heads other than those of these lanes.")
     return out
+
+
+def _otherwise_ranked(rival: tuple[str, Sequence[LaneScore]] | None, with_roc: bool) -> list[str]:
+    if rival is None or not with_roc or all(lane.ranking is not None for lane in rival[1]):
+        return []
+    return [
+        f"The curve of {rival[0]} beside ours: that result does not say how rarely clean ground gives its scores, so "
+        "its places are ranked by scores in units of the threshold, of two sensors as if they were one. Score those "
+        "lanes again."
+    ]
 
 
 def _of_procedure(p: Procedure | None) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.detections import CLASSES, UNKNOWN, Detection, LabelClass, TrueObject
-from detector.score.along import Trace, covered_spans, weak_peaks, why_missed
+from detector.score.along import Trace, covered_spans, weak_peaks, weak_rarities, weak_rarity, why_missed
 from detector.score.matching import HALO_MARGIN_M, halo_length_m, match
+from detector.score.rarity import Ranking, Rarities
 from detector.score.searching import SearchLane
 
 ECHOES_DB = (10.0, 15.0, 20.0)
@@ -134,6 +135,8 @@ class LaneScore:
     """Peaks of the alarm score outside halos that stayed below the threshold, in units of it."""
     search: SearchLane | None = None
     """What the search signals did on it; None where they were not looked at."""
+    ranking: Ranking | None = None
+    """What its places are ranked by; None where the model's tails were not known, as in results of before."""
 
     @property
     def place(self) -> str:
@@ -178,6 +181,7 @@ def score_lane(
     width_m: float = math.nan,
     traces: Sequence[Trace] = (),
     search: SearchLane | None = None,
+    rarities: Rarities | None = None,
 ) -> LaneScore:
     """Match detections to what is known to lie there.
 
@@ -186,6 +190,7 @@ def score_lane(
     lane_m : first and last place of the lane, m; None where it has no odometer
     soil : for the strata, '' = not known; width_m : of the lane, NaN = not known
     traces : the alarm score along each stream, without which nobody can say why a mine was missed
+    rarities : of the alarm scores; without them places can only be ranked by the score itself
     """
     m = match(truth, detections)
 
@@ -218,10 +223,27 @@ def score_lane(
 
     spans = [] if lane_m is None else covered_spans(traces, lane_m)
     free = sum(b - a - halo_length_m(truth, (a, b)) for a, b in spans)
+    outcomes = tuple(outcome(i, o) for i, o in enumerate(truth))
+    ranking = None
+    if rarities is not None:
+        ranking = Ranking(
+            tuple(
+                rarities.of(detections[m.found[i]])
+                if i in m.found
+                else weak_rarity(o, traces)
+                if math.isfinite(outcomes[i].weak)
+                else -math.inf
+                for i, o in enumerate(truth)
+            ),
+            (
+                *(rarities.of(detections[j]) for j in m.outside),
+                *(() if lane_m is None else weak_rarities(truth, detections, traces)),
+            ),
+        )
     return LaneScore(
         lane=lane,
         soil=soil,
-        outcomes=tuple(outcome(i, o) for i, o in enumerate(truth)),
+        outcomes=outcomes,
         alarms_outside=tuple(
             FalseAlarm(lane, soil, d.x_m, d.score, d.seen_by, d.decision, d.level, d.probability)
             for d in (detections[j] for j in m.outside)
@@ -233,6 +255,7 @@ def score_lane(
         further_m=tuple(detections[j].x_m for j in m.duplicates),
         weak_outside=() if lane_m is None else weak_peaks(truth, detections, traces),
         search=search,
+        ranking=ranking,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from detector.score.asked import AskedRate
@@ -9,6 +10,7 @@ from detector.score.paired import SecondSensor
 from detector.score.procedure import Procedure
 from detector.score.roc import Curve
 from detector.score.summary import Against, SearchScore, Trial
+from detector.score.trial import LaneScore
 
 SHOWN_RATES: Final = (0.02, 0.1, 0.3, 1.0)
 
@@ -16,6 +18,18 @@ NOMINAL: Final = (
     "The rate asked for is that of bare ground like the ground that the thresholds were made of; on other ground it is "
     "nominal."
 )
+
+
+BY_RARITY: Final = (
+    "Places are ranked by how rarely clean ground gives what they gave, by the model's tails; where both sensors "
+    "alarmed, by how rarely it gives both at once."
+)
+BY_SCORE: Final = "Places are ranked by the alarm score in units of its sensor's threshold: the tails are not known."
+
+
+def ranked_by(lanes: Sequence[LaneScore]) -> str:
+    """What the curve of these lanes ranks by, as a sentence."""
+    return BY_SCORE if any(lane.ranking is None for lane in lanes) else BY_RARITY
 
 
 def text_of(t: Trial) -> str:
@@ -31,7 +45,7 @@ def text_of(t: Trial) -> str:
     if t.second is not None:
         parts += ["", "Each sensor alone and both, on the same lanes", second_text(t.second)]
     if t.score.roc is not None:
-        parts += ["", "POD at false alarms per metre (95 %: bootstrap over grounds)", roc_text(t)]
+        parts += ["", "POD at false alarms per metre (95 %: bootstrap over grounds)", roc_text(t), ranked_by(t.lanes)]
     if t.against is not None:
         parts += ["", f"Against {t.against.name}", against_text(t.against)]
     parts += ["", "Not tested", *(f"  {t}" for t in t.not_tested)]

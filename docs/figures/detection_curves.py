@@ -9,7 +9,8 @@ The scenes (SEEDS) were used for nothing else: no number, forest or threshold wa
 open thresholds (`detector.collected`), the radar's peaks with the second look of the shipped model. Each object counts
 with the highest peak in its halo, everything outside all halos is false. So that two sensors stand on one axis, a
 peak's height is the false-alarm rate at which it would just sound by the shipped tail of its sensor. Of a dual head
-every peak of either sensor counts, also where both sound at one place. Bands: 95 % of a bootstrap by scene.
+a place where both alarm at ASKED_PER_M counts once, by the rate of both at once as `score` ranks it; below that every
+peak of either sensor counts. Bands: 95 % of a bootstrap by scene.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.collected import collect
+from detector.collected import collect, decided
 from detector.decide.alarm import Tail
 from detector.decide.classifier import Model, load_model
 from detector.decide.evidence import WAVE
 from detector.detections import TrueObject
 from detector.profile import load_profile
+from detector.ranking import rarities_of
 from detector.score.matching import HALO_MARGIN_M, halo_length_m, is_target
 from detector.score.roc import Ranked, curve
 from detector.simulate.scene import HeadWish, Scene, dual_scene
@@ -67,8 +69,9 @@ def height(score: float, tail: Tail) -> float:
 
 
 def peaks(scene: Scene, model: Model, profile_name: str) -> dict[str, Peaks]:
-    """Every peak of each sensor, with open thresholds."""
-    found = collect(f"scene{scene.seed}", scene.device, scene.blocks, scene.truth, load_profile(profile_name))
+    """Every peak of each sensor with open thresholds, and of 'both' sensors together."""
+    profile = load_profile(profile_name)
+    found = collect(f"scene{scene.seed}", scene.device, scene.blocks, scene.truth, profile)
     assert found is not None
     assert model.second_look is not None
     metal = model.tails[WAVE] if WAVE in found.kinds else model.tails["metal"]
@@ -78,7 +81,13 @@ def peaks(scene: Scene, model: Model, profile_name: str) -> dict[str, Peaks]:
             out["radar"].append((a.x_m, height(a.score + model.second_look.shift(a.features), model.second_look.tail)))
         else:
             out["metal"].append((a.x_m, height(a.score, metal)))
-    return out
+    asked = {"false_alarms_per_m": ASKED_PER_M}
+    stages = {s: getattr(profile, s).model_copy(update=asked) for s in ("radar_alarm", "metal_alarm")}
+    profile = profile.model_copy(update=stages)
+    rarities = rarities_of(found.device, profile, model)
+    alarms = [(d.x_m, rarities.of(d)) for d in decided(found, model, profile)]
+    quiet = [p for each in (out["radar"], out["metal"]) for p in each if p[1] < -math.log(ASKED_PER_M)]
+    return {**out, "both": alarms + quiet}
 
 
 def ranked(scene: Scene, found: Peaks, truth: Sequence[TrueObject], asked: Sequence[bool]) -> Ranked:
@@ -126,7 +135,7 @@ def measure(seeds: Sequence[int]) -> dict[tuple[str, str], list[Ranked]]:
         dual = dual_scene(seed)
         one = peaks(dual, model, "handheld-dual")
         mines = [is_target(o) for o in dual.truth]
-        each = (one["radar"] + one["metal"], one["radar"], one["metal"])
+        each = (one["both"], one["radar"], one["metal"])
         for of_mines, found in zip(CURVES[:3], each, strict=True):
             lanes[of_mines].append(ranked(dual, found, dual.truth, mines))
         both, radar, alone = ([h >= -math.log(ASKED_PER_M) for h in lanes[c][-1].targets] for c in CURVES[:3])

@@ -11,6 +11,7 @@ from detector.decide.classifier import Model
 from detector.detections import Detection
 from detector.pipeline import Pipeline
 from detector.profile import load_profile
+from detector.ranking import rarities_of
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock
 from detector.score.trial import score_lane
@@ -40,10 +41,17 @@ def test_the_alarms_are_those_of_a_replay(
 ) -> None:
     device, blocks, truth = lane
     got = score_recording("a", device, iter(blocks), truth, chain)
-    want = score_lane("a", truth.objects, run(device, blocks, chain), got.lane.lane_m)
+    rarities = rarities_of(device, chain.profile, chain.model)
+    want = score_lane("a", truth.objects, run(device, blocks, chain), got.lane.lane_m, rarities=rarities)
     assert [(o.found, o.score, o.probability) for o in got.lane.outcomes] == [
         (o.found, o.score, o.probability) for o in want.outcomes
     ]
+    assert got.lane.ranking is not None
+    assert want.ranking is not None
+    assert [r for r, o in zip(got.lane.ranking.outcomes, got.lane.outcomes, strict=True) if o.found] == [
+        r for r, o in zip(want.ranking.outcomes, want.outcomes, strict=True) if o.found
+    ]
+    assert got.lane.ranking.outside[: len(want.ranking.outside)] == want.ranking.outside
     assert got.lane.free_m == want.free_m
     assert got.records_without_place == 0
 
