@@ -175,7 +175,8 @@ def _reliability(t: Trial) -> list[str]:
         f"<p>On {sum(r.count)} alarms at known objects: {r.errors}, Brier score {r.brier:.3f}"
         + ("" if area is None else f"; mines against clutter, area under the curve {area:.3f}")
         + f". {escape(r.to_text().capitalize())}.</p>"
-        "<p>Drawn in bins of equal count. Bars: where 95 % of the shares of each bin would lie if the probabilities were true.</p>",
+        "<p>Drawn in bins of equal count. "
+        "Bars: where 95 % of the shares of each bin would lie if the probabilities were true.</p>",
     ]
 
 

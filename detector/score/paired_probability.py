@@ -89,7 +89,8 @@ def paired_probabilities(
     with np.errstate(invalid="ignore"):
         losses = [weight @ s / (weight @ sums[2]) for s in sums[:2]]
         areas = [_areas(weight, of, mine, column) for column in p.T]
-    return Probabilities(_change(*losses), _change(*areas))
+    grounds = len(np.unique(of))
+    return Probabilities(_change(losses[0], losses[1], grounds), _change(areas[0], areas[1], grounds))
 
 
 def _areas(weight: F8, of: NDArray[np.int64], mine: NDArray[np.bool_], p: F8) -> F8:
@@ -99,14 +100,13 @@ def _areas(weight: F8, of: NDArray[np.int64], mine: NDArray[np.bool_], p: F8) ->
     pairs = np.zeros((grounds, grounds))
     np.add.at(pairs, (of[mine][:, None], of[~mine]), above)
     mines, others = (np.bincount(of[which], minlength=grounds) for which in (mine, ~mine))
-    return np.asarray(np.einsum("kg,gh,kh->k", weight, pairs, weight, optimize=True) / (weight @ mines * (weight @ others)))
+    return np.asarray(((weight @ pairs) * weight).sum(axis=1) / ((weight @ mines) * (weight @ others)))
 
 
-def _change(before: F8, after: F8) -> Change:
-    """The first is of all grounds once, the others are drawn."""
+def _change(before: F8, after: F8, grounds: int) -> Change:
+    """The first is of all grounds once, the others are drawn. Of one ground no draw says what chance does."""
     moved = (after - before)[1:]
     moved = moved[np.isfinite(moved)]
-    # one ground is drawn again and again: that says nothing of chance
-    alone = len(moved) == 0 or bool(np.ptp(moved) == 0 and before[1:].std() == 0)
-    low, high = (math.nan, math.nan) if alone else (float(v) for v in np.quantile(moved, [0.025, 0.975]))
+    known = grounds > 1 and len(moved) > 0
+    low, high = (float(v) for v in np.quantile(moved, [0.025, 0.975])) if known else (math.nan, math.nan)
     return Change(float(before[0]), float(after[0]), low, high)
