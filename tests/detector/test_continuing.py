@@ -104,7 +104,8 @@ def test_a_mine_that_comes_to_be_called_clutter_is_named_though_another_no_longe
         s = score_lane(c.lane, c.truth, decided(c, model, PROFILE), c.span_m)
         found = [i for i, o in enumerate(s.outcomes) if o.is_target and o.found]
         said = {i: "metal-clutter" if k == of else "mine-like" for k, i in enumerate(found)}
-        return replace(s, outcomes=tuple(replace(o, decision=said.get(i, o.decision)) for i, o in enumerate(s.outcomes)))
+        outcomes = tuple(replace(o, decision=said.get(i, o.decision)) for i, o in enumerate(s.outcomes))
+        return replace(s, outcomes=outcomes)
 
     answers = iter([[lane(0)], [lane(1)]])
     monkeypatch.setattr("detector.model_change.scored", lambda *_: next(answers))

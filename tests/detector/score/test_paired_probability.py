@@ -20,10 +20,9 @@ def lanes(p: np.ndarray, mine: np.ndarray, each: int = 4, same_ground: bool = Fa
 
     def outcome(i: int) -> Outcome:
         found = not math.isnan(p[i])
-        return Outcome(
-            "lane", "x", LabelClass.MINE if mine[i] else LabelClass.METAL_CLUTTER, 0.1, "", 0.0 if same_ground else float(i),
-            True, found, 1.5, "metal", "unknown", 2, (float(p[i]), 1 - float(p[i]), 0.0) if found else (),
-        )  # fmt: skip
+        label, x_m = LabelClass.MINE if mine[i] else LabelClass.METAL_CLUTTER, 0.0 if same_ground else float(i)
+        said = (float(p[i]), 1 - float(p[i]), 0.0) if found else ()
+        return Outcome("lane", "x", label, 0.1, "", x_m, True, found, 1.5, "metal", "unknown", 2, said)
 
     starts = range(0, len(p), each)
     return [LaneScore("a", "", tuple(map(outcome, range(k, min(k + each, len(p))))), (), 0, 1.0) for k in starts]
