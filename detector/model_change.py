@@ -14,15 +14,18 @@ from detector.decide.evidence import WAVE
 from detector.detections import LEVELS, UNKNOWN
 from detector.errors import ModelError
 from detector.profile import Profile
-from detector.score.bounds import clopper_pearson
+from detector.score.bounds import clopper_pearson, trials_without_a_miss
 from detector.score.calibration import mine_reliability
 from detector.score.paired import Paired, mcnemar
+from detector.score.paired_probability import Probabilities, paired_probabilities
 from detector.score.roc import auc, ranked
 from detector.score.trial import FalseAlarm, LaneScore, Outcome
 from detector.training import scored
 
 CONTINUOUS: Final = "continuous waves"
 OTHER: Final = "pulses and radar"
+LOSS: Final = 0.05
+"""Share of the mines that a new model might lose: a reference that would let it pass is told to be too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +59,46 @@ class Comparison:
     gained: tuple[str, ...]
     changed: tuple[str, ...]
     """Detections whose level or decision is another."""
+    clutter_now: tuple[str, ...]
+    """Mines that are called clutter and were not before."""
+    probabilities: Probabilities
     heads: str = ""
     """Which kind swept these lanes."""
 
     @property
     def worse(self) -> str:
-        """Why it must not replace the old one, as a sentence; '' if nothing speaks against it."""
+        """Why it must not replace the old one, in words; '' if nothing speaks against it."""
         a, b = self.before, self.after
+        told = []
         if b.found < a.found:
-            return f"at equal false alarms it finds {b.found} of {self.targets} mines, the old one {a.found}"
-        if b.called_clutter > a.called_clutter:
-            return f"it calls {b.called_clutter} of {self.targets} mines clutter, the old one {a.called_clutter}"
-        return ""
+            told.append(f"at equal false alarms it finds {b.found} of {self.targets} mines, the old one {a.found}")
+        if self.clutter_now:
+            told.append(f"it calls clutter what the old one did not: {', '.join(self.clutter_now)}")
+        if self.probabilities.worse:
+            told.append(self.probabilities.worse)
+        return "; ".join(told)
+
+    @property
+    def unseen_loss(self) -> float:
+        """Chance that a model which loses each mine with probability LOSS loses none of those found before."""
+        return (1.0 - LOSS) ** self.before.found
+
+    @property
+    def too_small(self) -> str:
+        """Why these lanes cannot show a loss of LOSS, as a sentence; '' if they can.
+
+        With n mines found before and none lost, the upper bound of the share that is lost is 1 - 0.05 ** (1 / n)
+        (Clopper and Pearson 1934, one-sided 95 %): below LOSS from 59 on.
+        """
+        least = trials_without_a_miss(1.0 - LOSS)
+        if self.before.found >= least:
+            return ""
+        # McNemar's exact test calls no fewer than six mines lost and none gained a difference
+        return (
+            f"{self.before.found} mines that the old model finds are too few: a model that loses {100 * LOSS:.0f} in "
+            f"100 of them would go unseen with a chance of {100 * self.unseen_loss:.0f} in 100. It takes {least} (5 in "
+            "100), and 120 before McNemar's test would call such a loss no chance"
+        )
 
     def to_text(self) -> str:
         """For a person."""
@@ -83,11 +114,17 @@ class Comparison:
             f"  McNemar, exact: {self.mcnemar.only_a} mines only before, {self.mcnemar.only_b} only after, "
             f"p = {self.mcnemar.p_value:.3g}"
         )
+        p = self.probabilities
+        lines.append("  probability of a mine at what alarms under both, 95 % of a paired bootstrap over grounds:")
+        lines += [f"    log loss {p.log_loss.to_text()}", f"    area, mines against clutter, {p.area.to_text()}"]
+        lines += [f"  now called clutter: {w}" for w in self.clutter_now]
         lines += [f"  lost: {w}" for w in self.lost] + [f"  gained: {w}" for w in self.gained]
         lines.append(f"  {len(self.changed)} detections change level or decision" + (":" if self.changed else ""))
         lines += [f"    {c}" for c in self.changed[:15]]
         if len(self.changed) > 15:
             lines.append(f"    and {len(self.changed) - 15} more (--report has all)")
+        if self.too_small:
+            lines.append(f"  WARNING: {self.too_small}.")
         return "\n".join(lines)
 
 
@@ -121,6 +158,8 @@ def compare(lanes: Sequence[Collected], before: Model, after: Model, profile: Pr
         lost=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if t and not f),
         gained=tuple(n.where for (_, n), t, f in zip(pairs, then, now, strict=True) if f and not t),
         changed=tuple(_changes(old, new)),
+        clutter_now=tuple(n.where for o, n in pairs if n.found and not n.dug_first and (o.dug_first or not o.found)),
+        probabilities=paired_probabilities(old, new),
         heads=heads,
     )
 

@@ -22,6 +22,8 @@ NOMINAL_SPEED_M_PER_S = 0.25
 SIMULATED: Final = "simulated"
 """What such a lane has as a head's firmware."""
 
+_LONGEST_NAME: Final = 64
+
 _UNNAMED: Final = "a simulator that the file does not name"
 
 
@@ -30,6 +32,7 @@ class Lane:
     """A simulated lane as stored: no receiver noise."""
 
     name: str
+    """As the file states it (attribute `lane`), so that a renamed copy is known again; else the file's name."""
     ascans: NDArray[np.float32]
     """(n, samples), V/m."""
     x_m: NDArray[np.float64]
@@ -58,6 +61,7 @@ def load_lane(path: Path) -> Lane:
             said = {k: _attribute(f, k) for k in ("dt_s", "dx_m", "centre_frequency_hz")}
             soil = str(f.attrs.get("soil", ""))
             simulator = str(f.attrs.get("simulator", "")).split("(")[0].strip() or _UNNAMED
+            name = _stated_name(f) or path.stem
     except ERRORS as e:
         raise FormatError(f"{path} is not a simulated lane of the kind that this reads ({e}).") from e
     assumed = []
@@ -68,9 +72,9 @@ def load_lane(path: Path) -> Lane:
     shapes = [v.shape for v in (x_m, height_m) if v is not None]
     if n == 0 or not 1 <= ascans.shape[1] <= 65535 or any(s != (n,) for s in shapes):
         raise FormatError(f"{path}: A-scans {ascans.shape}, x and height {shapes} do not fit.")
-    for name, value in said.items():
+    for what, value in said.items():
         if value is not None and not (np.isfinite(value) and value > 0):
-            raise FormatError(f"{path}: {name} is {value:g}; it is more than 0. Correct it, or leave it out.")
+            raise FormatError(f"{path}: {what} is {value:g}; it is more than 0. Correct it, or leave it out.")
     dt_s = said["dt_s"]
     if dt_s is None:
         raise FormatError(f"{path} has no dt_s, the time between the samples of an A-scan in s. Add the attribute.")
@@ -87,7 +91,7 @@ def load_lane(path: Path) -> Lane:
     if truth == ():
         assumed.append(NOTHING_THERE)
     return Lane(
-        name=path.stem,
+        name=name,
         ascans=narrow,
         x_m=x_m,
         height_m=np.full(n, np.nan) if height_m is None else height_m,
@@ -104,6 +108,15 @@ def load_lane(path: Path) -> Lane:
 def _attribute(f: h5py.File, name: str) -> float | None:
     value: Any = f.attrs.get(name)
     return None if value is None else float(np.asarray(value).reshape(()))
+
+
+def _stated_name(f: h5py.File) -> str:
+    """The lane's own name; '' where there is none that a person could have given."""
+    value: Any = f.attrs.get("lane")
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    name = str(value).strip() if isinstance(value, str | int | np.integer) else ""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else ""
 
 
 def _placed(

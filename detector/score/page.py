@@ -182,11 +182,11 @@ def _reliability(t: Trial) -> list[str]:
     return [
         "<h2>Reliability of the stated probability of a mine</h2>",
         plot(lines, "stated probability", "share that were mines", (0.0, 1.0), (0, 0.2, 0.4, 0.6, 0.8, 1)),
-        f"<p>On {sum(r.count)} alarms at known objects, {len(r.stated)} bins of like count: expected calibration error "
-        f"{r.ece:.3f}, Brier score {r.brier:.3f}"
+        f"<p>On {sum(r.count)} alarms at known objects: {r.errors}, Brier score {r.brier:.3f}"
         + ("" if area is None else f"; mines against clutter, area under the curve {area:.3f}")
         + f". {escape(r.to_text().capitalize())}.</p>"
-        "<p>Bars: where 95 % of the shares of each bin would lie if the probabilities were true.</p>",
+        "<p>Drawn in bins of equal count. "
+        "Bars: where 95 % of the shares of each bin would lie if the probabilities were true.</p>",
     ]
 
 

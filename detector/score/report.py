@@ -179,8 +179,8 @@ class Score:
         if self.reliability is not None:
             r = self.reliability
             lines.append(
-                f"Probability of a mine, on {sum(r.count)} alarms at known objects: expected calibration error "
-                f"{r.ece:.3f}, Brier score {r.brier:.3f}"
+                f"Probability of a mine, on {sum(r.count)} alarms at known objects: {r.errors}, "
+                f"Brier score {r.brier:.3f}"
                 + ("" if self.discrimination_auc is None else f", area under its curve {self.discrimination_auc:.3f}")
             )
             lines.append(f"  {r.to_text()}")

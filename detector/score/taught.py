@@ -17,7 +17,7 @@ _FIRST_WAVES = 1_000_000
 
 def names_of(file_stem: str, device: DeviceDescription) -> frozenset[str]:
     """What a recording's ground is known by: its file's name and, of a simulated head, its serial number, which is
-    the lane or the scene's seed whatever the file was renamed to."""
+    the lane (as its file states it) or the scene's seed whatever the file was renamed to."""
     names = {place_of(file_stem)}
     if device.firmware == _FIRMWARE:
         names.add(place_of(device.serial.removeprefix(_SIMULATED)))
@@ -40,7 +40,8 @@ def taught_by(provenance: Mapping[str, Any], file_stem: str, device: DeviceDescr
         range(first, first + int(scenes.get("count", 0))),
         range(_FIRST_WAVES + first, _FIRST_WAVES + first + int(scenes.get("waves", 0))),
     )
-    serial = device.serial.removeprefix(_SIMULATED) if device.firmware == _FIRMWARE else ""
+    ours = device.firmware == _FIRMWARE and device.serial.startswith(_SIMULATED)
+    serial = device.serial.removeprefix(_SIMULATED) if ours else ""  # another simulator's lane 2005 is no scene 2005
     if serial.isascii() and serial.isdigit() and any(int(serial) in r for r in ranges):
         return f"scene {serial}"
     return ""

@@ -16,7 +16,7 @@ from detector.collected import Collected, collect
 from detector.continuing import continued, dug_objects, held_out, lessons
 from detector.decide.classifier import Model, load_model, model_from, model_hash, model_text
 from detector.errors import ModelError
-from detector.model_change import Comparison, Side, compare_by_heads
+from detector.model_change import LOSS, Comparison, Side, compare_by_heads
 from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
 from detector.reference_set import ReferenceScene, reference_scenes
@@ -140,6 +140,8 @@ def continue_training(wish: Wish) -> None:
                 markup=False, soft_wrap=True,
             )  # fmt: skip
     worse = "; ".join(f"on {one.heads} {one.worse}" for one in found if one.worse)
+    if worse and len(teachers) < int(scenes["count"]) + int(scenes.get("waves", 0)):
+        worse += f". It learned from {len(teachers)} scenes only; leave --scenes out, that it forgets less"
     if wish.report is not None:
         _report(wish.report, before, after, found, worse, on_own)
     if worse:
@@ -150,6 +152,13 @@ def continue_training(wish: Wish) -> None:
     except OSError as e:
         raise ModelError(f"{wish.out} cannot be written ({e}). Choose another --out.") from e
     console.print(f"Wrote {wish.out}, hash {model_hash(data)[:12]}.", markup=False, soft_wrap=True)
+    if any(one.too_small for one in found):
+        kinds = " and ".join(one.heads for one in found if one.too_small)
+        console.print(
+            f"WARNING: for {kinds} the reference has too few mines to show a loss of {100 * LOSS:.0f} in 100: that "
+            f"none was lost on it proves nothing. Leave --reference-scenes out, or give lanes with --reference.",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def _files(files: Sequence[Path], profile: Profile) -> list[Collected]:
@@ -179,10 +188,11 @@ def _report(
 ) -> None:
     data = {
         "format": "groundsweep-model-change",
-        "version": 2,
+        "version": 3,
         "before": {"name": before.name, "hash": before.hash},
         "after": {"name": after.name, "hash": after.hash},
         "refused": worse,
+        "warnings": [f"on {one.heads} {one.too_small}" for one in found if one.too_small],
         "reference": [asdict(one) for one in found],
         "own_ground_held_out": None if on_own is None else {"before": asdict(on_own[0]), "after": asdict(on_own[1])},
     }

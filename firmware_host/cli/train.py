@@ -14,6 +14,7 @@ from detector.decide.classifier import model_hash, model_text
 from detector.errors import ModelError
 from detector.profile import DEFAULT_PROFILE, Profile, load_profile
 from detector.recording.reader import Recording
+from detector.reference_set import REFERENCE_SEEDS
 from detector.simulate.teaching import teaching_scene, teaching_seeds
 from detector.training import train as fit
 from firmware_host.cli.continuing import SHIPPED, Wish, continue_training
@@ -61,9 +62,11 @@ def train(
     reference_scenes: Annotated[
         int,
         typer.Option(
-            min=0, max=24, help="With --continue: scenes of the reference set to judge on, of each kind of head."
+            min=0,
+            max=len(REFERENCE_SEEDS),
+            help="With --continue: scenes of the reference set to judge on, of each kind of head.",
         ),
-    ] = 24,
+    ] = len(REFERENCE_SEEDS),
     report: Annotated[
         Path | None, typer.Option(help="With --continue: write what changed as JSON, also if the model is refused.")
     ] = None,
@@ -72,8 +75,9 @@ def train(
     """Make a model: alarm tails from target-free ground, and a classifier from the known objects.
 
     Split by lane throughout; the same files and scenes give the same model, to the bit. With --continue the recordings
-    may hold labels of what was dug instead of a truth, and a model that finds fewer mines at equal false alarms on
-    the reference lanes, or calls more of them clutter, is refused with exit code 1.
+    may hold labels of what was dug instead of a truth, and a model that on the reference lanes finds fewer mines at
+    equal false alarms, calls one clutter that was not before, or whose probabilities are worse beyond chance, is
+    refused with exit code 1.
     """
     if continue_from is not None:
         continue_training(

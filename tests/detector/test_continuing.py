@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.collected import Collected, collect
+from detector.collected import Collected, collect, decided
 from detector.continuing import dug_objects
 from detector.decide.alarm import Tail
 from detector.decide.classifier import Model
 from detector.decide.evidence import WAVE
 from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass
 from detector.errors import ModelError
-from detector.model_change import Comparison, Side, compare, compare_by_heads
+from detector.model_change import LOSS, Comparison, Side, compare, compare_by_heads
 from detector.profile import load_profile
 from detector.recording.reader import open_recording
 from detector.samples import StreamKind
+from detector.score.bounds import clopper_pearson
 from detector.score.paired import mcnemar
+from detector.score.paired_probability import Change, Probabilities
+from detector.score.trial import LaneScore, score_lane
 
 PROFILE = load_profile("handheld-dual")
 
@@ -65,11 +68,64 @@ def test_a_model_that_finds_fewer_mines_is_worse_and_says_which(lanes: list[Coll
     assert compare(lanes, deafer(model, 2.5), model, PROFILE).worse == ""
 
 
-def test_a_model_that_calls_more_mines_clutter_is_worse() -> None:
-    side = Side(10, (0.7, 1.0), 2, 0, 3, 0.05, 0.8)
-    c = Comparison(5, 10, side, replace(side, called_clutter=1), mcnemar([True], [True]), (), (), ())
-    assert "calls 1 of 10 mines clutter" in c.worse
-    assert replace(c, after=replace(side, clutter=0, calibration_error=0.2)).worse == ""
+SIDE = Side(10, (0.7, 1.0), 2, 0, 3, 0.05, 0.8)
+NO_CHANGE = Change(0.5, 0.5, -0.1, 0.1)
+SAME = Comparison(
+    5, 10, SIDE, SIDE, mcnemar([True], [True]), (), (), (), (), Probabilities(NO_CHANGE, NO_CHANGE), "any"
+)  # fmt: skip
+
+
+def test_what_speaks_against_a_model_is_told_whole() -> None:
+    assert SAME.worse == ""
+    assert replace(SAME, after=replace(SIDE, clutter=0, calibration_error=0.2)).worse == ""
+    less_true, less_apart = Change(0.5, 0.6, 0.01, 0.19), Change(0.8, 0.7, -0.19, -0.01)
+    c = replace(
+        SAME,
+        after=replace(SIDE, found=9),
+        clutter_now=("AP in a at 1.00 m",),
+        probabilities=Probabilities(less_true, less_apart),
+    )
+    assert "finds 9 of 10" in c.worse
+    assert "calls clutter what the old one did not: AP in a" in c.worse
+    assert "log loss 0.500 before, 0.600 after, change +0.100 (+0.010 to +0.190)" in c.worse
+    assert "area 0.800 before, 0.700 after" in c.worse
+    assert replace(SAME, probabilities=Probabilities(NO_CHANGE, less_apart)).worse
+    better = Probabilities(Change(0.6, 0.5, -0.19, -0.01), Change(0.7, 0.8, 0.01, 0.19))
+    assert replace(SAME, probabilities=better).worse == ""
+
+
+def test_a_mine_that_comes_to_be_called_clutter_is_named_though_another_no_longer_is(
+    lanes: list[Collected], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models that differ in which of two mines they call clutter: their counts are the same."""
+
+    def lane(of: int) -> LaneScore:
+        c = lanes[0]
+        s = score_lane(c.lane, c.truth, decided(c, model, PROFILE), c.span_m)
+        found = [i for i, o in enumerate(s.outcomes) if o.is_target and o.found]
+        said = {i: "metal-clutter" if k == of else "mine-like" for k, i in enumerate(found)}
+        outcomes = tuple(replace(o, decision=said.get(i, o.decision)) for i, o in enumerate(s.outcomes))
+        return replace(s, outcomes=outcomes)
+
+    answers = iter([[lane(0)], [lane(1)]])
+    monkeypatch.setattr("detector.model_change.scored", lambda *_: next(answers))
+    c = compare(lanes[:1], model, model, PROFILE)
+    assert c.before.called_clutter == c.after.called_clutter == 1
+    assert len(c.clutter_now) == 1
+    assert c.clutter_now[0] in c.worse
+
+
+def test_a_reference_that_could_not_show_a_loss_of_five_in_a_hundred_says_how_many_mines_it_takes() -> None:
+    enough, few = (replace(SAME, before=replace(SIDE, found=n)) for n in (59, 58))
+    assert enough.too_small == ""
+    assert "WARNING" not in enough.to_text()
+    assert "It takes 59" in few.too_small
+    assert few.too_small in few.to_text()
+    # none of 58 lost leaves more than 5 in 100 open, none of 59 less: one-sided 95 % is the upper end of two-sided 90 %
+    assert clopper_pearson(0, 58, 0.9)[1] > LOSS > clopper_pearson(0, 59, 0.9)[1]
+    assert few.unseen_loss == pytest.approx(0.95**58)
+    # and of 120, six lost and none gained are the fewest that McNemar's exact test calls a difference
+    assert mcnemar([True] * 6, [False] * 6).p_value < 0.05 < mcnemar([True] * 5, [False] * 5).p_value
 
 
 def test_reference_lanes_without_mines_judge_nothing(lanes: list[Collected], model: Model) -> None:

@@ -34,6 +34,27 @@ def test_calibrated_probabilities_lie_inside_the_band_about_95_times_in_100() ->
     assert 89 <= sum(inside) <= 99
 
 
+def test_in_bins_of_equal_width_the_band_holds_as_often() -> None:
+    wide = [r.equal_width for r in map(drawn, range(100))]
+    assert 89 <= sum(w.chance_bounds[0] <= w.ece <= w.chance_bounds[1] for w in wide) <= 99
+    assert np.mean([w.chance_ece for w in wide]) == pytest.approx(np.mean([w.ece for w in wide]), abs=0.006)
+
+
+def test_errors_that_cancel_within_a_bin_of_equal_count_show_in_those_of_equal_width() -> None:
+    """200 cases called 0.25 and 200 called 0.75, all of them true half of the time."""
+    r = reliability([0.25] * 200 + [0.75] * 200, [True, False] * 200, bins=1)
+    assert r.ece == pytest.approx(0.0)
+    assert r.equal_width.ece == pytest.approx(0.25)
+    assert r.verdict == "not calibrated: over-confident by 0.250 at the mean"
+    assert "0.000 in 1 bins of equal count, 0.250 in 10 of equal width" in r.errors
+
+
+def test_a_bin_of_equal_width_holds_its_lower_edge_and_the_last_one_both() -> None:
+    """Of 0.1 and 0.19 half are true, and of 0.95 and 1: two bins, |0.145 - 0.5| and |0.975 - 0.5|."""
+    r = reliability([0.1, 0.19, 0.95, 1.0], [True, False, True, False])
+    assert r.equal_width.ece == pytest.approx((0.355 + 0.475) / 2)
+
+
 def test_the_mean_of_chance_is_what_calibrated_trials_show_on_average() -> None:
     trials = [drawn(s) for s in range(100)]
     assert np.mean([r.chance_ece for r in trials]) == pytest.approx(np.mean([r.ece for r in trials]), abs=0.006)
@@ -114,9 +135,12 @@ def test_a_report_says_what_perfect_calibration_would_show_and_counts_swept_obje
     drawn_page = page("x", t)
     assert "Perfectly calibrated probabilities would show" in drawn_page
     assert "not calibrated: over-confident by 0.400" in drawn_page
+    assert r.errors in said
+    assert r.errors in drawn_page
     stored = json.loads(json.dumps(t.to_json(), allow_nan=False))["reliability"]
     assert stored["chance_bounds"] == list(r.chance_bounds)
     assert len(stored["low"]) == len(stored["stated"])
+    assert stored["equal_width"]["ece"] == r.equal_width.ece
 
 
 def test_a_page_draws_a_bar_for_each_bin() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import h5py
+import numpy as np
 import pytest
 
 from detector.decide.classifier import load_model
+from detector.formats.registry import read_foreign
 from detector.samples import DeviceDescription
 from detector.score.taught import taught_by
 
@@ -38,6 +43,7 @@ def test_ground_is_known_by_its_file_and_by_a_simulated_heads_serial(stem: str, 
         ("a", "SIM-2003", "simulated"),
         ("a", "SIM-1002002", "simulated"),
         ("a", "SIM-1999", "simulated"),
+        ("a", "2002", "simulated"),
         ("a", "2002", "1.4"),
         ("a", "clay", "1.4"),
     ],
@@ -45,6 +51,24 @@ def test_ground_is_known_by_its_file_and_by_a_simulated_heads_serial(stem: str, 
 def test_other_ground_is_not_and_no_real_heads_number_is_a_seed(stem: str, serial: str, firmware: str) -> None:
     assert not taught_by(TAUGHT, stem, head(serial, firmware))
     assert not taught_by({}, stem, head(serial, firmware))
+
+
+def stored_lane(path: Path, **stated: object) -> Path:
+    with h5py.File(path, "w") as f:
+        f["ascans"] = np.random.default_rng(1).normal(size=(20, 64)).astype(np.float32)
+        f.attrs.update({"dt_s": 2e-11, "dx_m": 0.02, "centre_frequency_hz": 1.5e9, **stated})
+    return path
+
+
+@pytest.mark.parametrize("lane", ["dev04", "dev04-3", b"clay"])
+def test_a_renamed_copy_of_a_simulated_lane_is_known_by_the_name_that_it_states(tmp_path: Path, lane: object) -> None:
+    device = read_foreign(stored_lane(tmp_path / "copy.h5", lane=lane)).device
+    assert taught_by(TAUGHT, "copy", device)
+
+
+@pytest.mark.parametrize("stated", [{}, {"lane": "  "}, {"lane": [1.0, 2.0]}, {"lane": "x" * 1000}, {"lane": "a\x07b"}])
+def test_a_lane_that_states_no_name_has_its_files(tmp_path: Path, stated: dict[str, object]) -> None:
+    assert read_foreign(stored_lane(tmp_path / "copy.h5", **stated)).device.serial == "copy"
 
 
 def test_the_shipped_model_knows_the_lanes_that_simulate_makes_first() -> None:
