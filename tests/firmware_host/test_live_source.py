@@ -193,9 +193,7 @@ def test_a_head_that_stops_without_closing_is_asked_and_told_until_it_is_back() 
     assert not any("started again" in t for t in texts(items, Severity.FAULT))
 
 
-def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
-    dual_head: DualHead, model: Model, tmp_path
-) -> None:
+def test_two_heads_are_one_session_whose_record_replays_to_the_bit(dual_head: DualHead, model: Model, tmp_path) -> None:
     device, (metal, radar) = dual_head
     md = DeviceDescription("md", "M-1", "1", device.tick_hz, (metal.stream,))
     gpr = DeviceDescription("gpr", "G-1", "2", device.tick_hz, (radar.stream,))
@@ -211,7 +209,10 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
         Head.open(one.path, clock=clock, wake=wake) as first,
         Head.open(two.path, clock=clock, wake=wake) as second,
     ):
-        source = JoinedSource([LiveSource(first), LiveSource(second)], wake, clock)
+        sources = [LiveSource(first), LiveSource(second)]
+        before_ns = clock()
+        source = JoinedSource(sources, wake, clock)
+        after_ns = clock()
         joined = source.device
         assert [s.name for s in joined.streams] == [s.name for s in device.streams]
         pipeline = Pipeline(joined, Profile(), model)
@@ -222,13 +223,18 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
             summary = run(source, pipeline, [recorder])
     assert summary.records == len(metal) + len(radar)
     assert summary.gaps == 0
+    zeros = []
     with open_recording(out) as r:
         for sent in (metal, radar):
             back = r.block(sent.stream.name, 0, 10**6)
             np.testing.assert_array_equal(back.raw, sent.raw)
             np.testing.assert_array_equal(back.head_tick, sent.tick)
-            # played at twice the speed: the session's clock is the host's
-            assert abs((back.tick[-1] - back.tick[0]) - (sent.tick[-1] - sent.tick[0]) / 2) < 500_000
+            # the session's clock is the host's, with one zero for both heads
+            zero_ns = back.utc_ns - 1000 * back.tick
+            assert before_ns <= zero_ns.min()
+            assert zero_ns.max() < after_ns + 1000
+            zeros.append(zero_ns)
+        assert np.ptp(np.concatenate(zeros)) < 1000  # a tick is a microsecond
         again = run(RecordingSource(r), Pipeline(r.device, Profile(), model), [])
         assert {f.head for f in r.clock_fits()} == {"M-1", "G-1"}
         assert detection_table(again.detections).tobytes() == r.detection_table().tobytes()
