@@ -262,6 +262,8 @@ class Head:
                     break  # the reply was lost, but it plainly has started
                 if not left:
                     raise
+        if running is not None and self._timeline is not None:
+            self._timeline.end_run()
         if running is None:
             # a status that says that the sweep before has finished would end this one; the next comes soon
             self._exchange.drop(
