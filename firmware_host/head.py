@@ -18,6 +18,7 @@ from detector.samples import (
     Gap,
     ParameterReading,
     SampleBlock,
+    Severity,
     StreamDescription,
 )
 from firmware_host.clock import HostClock
@@ -81,6 +82,7 @@ class Head:
         # one for each parameter that this program itself set: `read` empties it
         self._changed: list[ParameterReading] = []
         self._unknown = 0
+        self._told_otherwise = False
         self._damage = Damage()
         self._clock_told_at = time.monotonic()
 
@@ -281,6 +283,10 @@ class Head:
         except WireError:
             return None  # it waits for `read`, which tells it
 
+    def ask_who(self) -> None:
+        """Ask the head to describe itself again; `read` tells if it is otherwise than at first."""
+        self._exchange.send(Opcode.DESCRIBE)
+
     def ask_status(self) -> None:
         """Ask the head how it is; the answer comes with the samples."""
         self._exchange.send(Opcode.STATUS)
@@ -426,11 +432,35 @@ class Head:
                     parameter, _ = read_parameter(frame.payload)
                     self._known[parameter.name] = parameter
                     items.append(parameter.reading(arrival, self.device.serial))
-                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY):
+                elif frame.kind in (Kind.DEVICE, Kind.STREAM):
+                    items += self._otherwise(frame)
+                elif frame.kind != Kind.REPLY:
                     self._unknown += 1
             except WireError as e:
                 self._exchange.note_senseless(e)
         return [*items, *timeline.add(samples, arrival)]
+
+    def _otherwise(self, frame: Frame) -> list[Item]:
+        """A fault, told once, if by this message the head describes itself otherwise than at first."""
+        then = self.device
+        if frame.kind == Kind.DEVICE:
+            d = read_device(frame.payload)
+            now = (d.model, d.serial, d.firmware, d.tick_hz, d.n_streams)
+            same = now == (then.model, then.serial, then.firmware, then.tick_hz, len(then.streams))
+            what = f"as {d.model} serial {d.serial}, firmware {d.firmware or 'not stated'}"
+        else:
+            stream = read_stream(frame.payload)
+            same = stream == self._streams.get(stream.stream_id)
+            what = f"with another stream {stream.name!r}"
+        if same or self._told_otherwise:
+            return []
+        self._told_otherwise = True
+        text = (
+            f"The head on {self.port} now describes itself {what}; this sweep began with {then.model} serial "
+            f"{then.serial}, firmware {then.firmware or 'not stated'}, and its samples are read as that one's. End "
+            "this sweep and start a new one."
+        )
+        return [Event(self._exchange.arrival_ns, Severity.FAULT, "head", text)]
 
     def clock_fit(self) -> list[Item]:
         """How the head's ticks lie in host time; [] before there was a record."""

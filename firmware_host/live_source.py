@@ -114,6 +114,7 @@ class LiveSource:
     def _restart(self) -> list[Item]:
         """Start a head that streamed, fell silent and now says that it is idle: it lost its power."""
         text = f"{self._device.serial}: the head had stopped by itself, as after a loss of power. It is started again."
+        self._head.ask_who()  # it may have other firmware now, or be another head on the same adapter
         try:
             self._head.start()
         except HeadError as e:

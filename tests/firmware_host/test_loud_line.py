@@ -13,7 +13,7 @@ from detector.samples import DeviceDescription, Event, Gap, SampleBlock, Severit
 from firmware_host.errors import LinkError
 from firmware_host.head import Head, Item
 from firmware_host.live_source import LiveSource
-from firmware_host.virtual.head import VirtualHead
+from firmware_host.virtual.head import Faults, VirtualHead
 from firmware_host.virtual.interference import Harm, Interference
 from firmware_host.wire.framing import FrameDecoder, encode_frame
 from firmware_host.wire.messages import (
@@ -276,3 +276,19 @@ def test_a_head_that_had_finished_for_a_host_that_went_away_plays_to_the_end_for
         seq = np.concatenate([i.seq for i in items if isinstance(i, SampleBlock) and i.stream == s])
         assert seq.tolist() == list(range(round(0.5 * s.rate_hz)))
     assert not any(isinstance(i, Gap) for i in items)
+
+
+def test_a_head_that_restarted_with_other_firmware_while_it_streamed_is_told() -> None:
+    with (
+        VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 60.0, 5), 1.0, Faults(other_firmware_after=20)) as virtual,
+        Head.open(virtual.path) as head,
+    ):
+        told: list[str] = []
+        source = LiveSource(head, silence_s=0.3).items()
+        for got in source:
+            told += texts(got, Severity.FAULT)
+            if any("(updated)" in t for t in told):
+                break
+        source.close()
+    assert any("stopped by itself" in t for t in told)
+    assert any("now describes itself as counter serial C-1, firmware 1 (updated)" in t for t in told)
