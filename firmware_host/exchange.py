@@ -61,17 +61,27 @@ class Exchange:
     def drop(self, unwanted: Callable[[Frame], bool]) -> None:
         """Put by no more what nobody will ask for."""
         self._kept = [f for f in self._kept if not unwanted(f)]
+        self._kept_bytes = sum(len(f.payload) for f in self._kept)
 
     def go_on_with(self, other: Exchange) -> None:
         """Close this link and take over another one's, which is not to be used any more; what was counted counts."""
         self.reader.close()
-        lost = self._decoder.counters
+        self.count_in(other)
+        counters = self._decoder.counters
         self.reader, self._decoder = other.reader, other._decoder
-        self._kept, self._kept_bytes = other._kept, other._kept_bytes
+        self._decoder.counters = counters
+        self._kept = [*self._kept, *other._kept]
+        self._kept_bytes += other._kept_bytes
         self._sequence, self._request = other._sequence, other._request
+
+    def count_in(self, other: Exchange) -> None:
+        """What was damaged, lost or thrown away on another link of this head counts here, and is told."""
         for name in FrameCounters.__dataclass_fields__:
-            setattr(self._decoder.counters, name, getattr(self._decoder.counters, name) + getattr(lost, name))
+            setattr(self.counters, name, getattr(self.counters, name) + getattr(other.counters, name))
         self.dropped_bytes += other.dropped_bytes
+        self.dropped_frames += other.dropped_frames
+        self.senseless += other.senseless
+        self.last_senseless = other.last_senseless or self.last_senseless
 
     def note_senseless(self, e: WireError) -> None:
         """Count a message that made no sense."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
+from detector.errors import SampleError
 from detector.samples import (
     ClockFit,
     DeviceDescription,
@@ -16,11 +18,12 @@ from detector.samples import (
     Gap,
     ParameterReading,
     SampleBlock,
+    Severity,
     StreamDescription,
 )
 from firmware_host.clock import HostClock
 from firmware_host.damage import Damage
-from firmware_host.errors import HeadError, WireError
+from firmware_host.errors import HeadError, LinkError, WireError
 from firmware_host.exchange import Exchange
 from firmware_host.link import Link, SerialLink
 from firmware_host.reader import Direct, Reader
@@ -79,6 +82,7 @@ class Head:
         # one for each parameter that this program itself set: `read` empties it
         self._changed: list[ParameterReading] = []
         self._unknown = 0
+        self._told_otherwise = False
         self._damage = Damage()
         self._clock_told_at = time.monotonic()
 
@@ -143,13 +147,34 @@ class Head:
         HeadError
             if it is another device, or describes other streams than before.
         """
-        if other.device != self.device:
-            raise HeadError(
-                f"On {other.port} is now {other.device.model} serial {other.device.serial}, firmware "
-                f"{other.device.firmware}; this sweep began with {self.device.model} serial {self.device.serial}, "
-                f"firmware {self.device.firmware}. Plug the first one in, or end this sweep and start a new one."
-            )
+        if why_not := self.stranger(other):
+            raise HeadError(why_not)
         self._exchange.go_on_with(other._exchange)
+
+    def stranger(self, other: Head) -> str:
+        """Why `other` is not this head as it described itself at first, for a person; '' if it is."""
+        now, then = other.device, self.device
+        if now == then:
+            return ""
+        text = (
+            f"On {other.port} is {now.model} serial {now.serial}, firmware {now.firmware or 'not stated'}, not the "
+            f"head of this sweep (serial {then.serial}, firmware {then.firmware or 'not stated'}) as it was. "
+        )
+        if (now.model, now.serial, now.firmware) == (then.model, then.serial, then.firmware):
+            text += "It says the same name and describes its clock or its streams otherwise. "
+        return text + "Plug that one in, or end this sweep and start a new one."
+
+    def hang_up(self) -> list[Item]:
+        """Close a link that was lost, so that its port can be opened anew; what had come over it and was not read."""
+        self._exchange.reader.close()
+        with contextlib.suppress(LinkError):
+            for frame in self._exchange.frames(0.0):
+                self._exchange.keep(frame)
+        return self.report()
+
+    def count_in(self, other: Head) -> None:
+        """Damage on a link over which this head was sought counts as this head's, and is told."""
+        self._exchange.count_in(other._exchange)
 
     @property
     def counters(self) -> FrameCounters:
@@ -172,7 +197,16 @@ class Head:
         return self._parameter_hash
 
     def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
-        """Ask the head who it is and what it streams. Asks again every half second until it answers."""
+        """Ask the head who it is and what it streams. Asks again every half second until it answers.
+
+        Whatever else comes meanwhile waits for `read`. A description that makes no sense is counted, told by `read`
+        as any other message of that kind, and asked for again.
+
+        Raises
+        ------
+        HeadError
+            if it does not describe itself in time, or as something that cannot be.
+        """
         deadline = time.monotonic() + timeout_s
         asked = float("-inf")
         device: DeviceMessage | None = None
@@ -182,17 +216,23 @@ class Head:
                 self._exchange.send(Opcode.DESCRIBE)
                 asked = time.monotonic()
             for frame in self._exchange.frames():
-                if frame.kind == Kind.DEVICE:
-                    device, streams = read_device(frame.payload), {}
-                elif frame.kind == Kind.STREAM:
-                    stream = read_stream(frame.payload)
-                    streams[stream.stream_id] = stream
-                elif frame.kind == Kind.SAMPLES:
-                    self._exchange.keep(frame)
+                try:
+                    if frame.kind == Kind.DEVICE:
+                        device, streams = read_device(frame.payload), {}
+                    elif frame.kind == Kind.STREAM:
+                        stream = read_stream(frame.payload)
+                        streams[stream.stream_id] = stream
+                    elif frame.kind != Kind.REPLY:
+                        self._exchange.keep(frame)
+                except WireError as e:
+                    self._exchange.note_senseless(e)
             if device is not None and len(streams) == device.n_streams:
-                self._device = DeviceDescription(
-                    device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
-                )
+                try:
+                    self._device = DeviceDescription(
+                        device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
+                    )
+                except SampleError as e:
+                    raise HeadError(f"The head on {self.port} describes itself as something that cannot be. {e}") from e
                 self._streams = streams
                 self._parameter_hash = device.parameter_hash
                 self._timeline = Timeline(self._device)
@@ -205,6 +245,9 @@ class Head:
             else "Is the baud rate right, and does the firmware speak protocol version 1?"
             + (f" {c.wrong_version} frames were of another version." if c.wrong_version else "")
         )
+        if self._exchange.senseless:
+            seen += f"; {self._exchange.senseless} messages made no sense"
+            advice = f"{self._exchange.last_senseless} {advice}"
         raise HeadError(f"No head described itself on {self.port} within {timeout_s:g} s: {seen}. {advice}")
 
     def start(self) -> None:
@@ -221,15 +264,28 @@ class Head:
                     break  # the reply was lost, but it plainly has started
                 if not left:
                     raise
+        if running is not None and self._timeline is not None:
+            self._timeline.end_run()
         if running is None:
-            self._exchange.drop(lambda f: f.kind == Kind.SAMPLES and self._run_of(f) in before)
+            # a status that says that the sweep before has finished would end this one; the next comes soon
+            self._exchange.drop(
+                lambda f: f.kind == Kind.STATUS or (f.kind == Kind.SAMPLES and self._run_of(f) in before)
+            )
 
     def _runs(self) -> set[int]:
         """Runs of the sample frames put by."""
-        return {self._run_of(f) for f in self._exchange.kept if f.kind == Kind.SAMPLES}
+        runs = (self._run_of(f) for f in self._exchange.kept if f.kind == Kind.SAMPLES)
+        return {run for run in runs if run is not None}
 
-    def _run_of(self, frame: Frame) -> int:
-        return read_samples(frame.payload, self._streams).run
+    def _run_of(self, frame: Frame) -> int | None:
+        try:
+            return read_samples(frame.payload, self._streams).run
+        except WireError:
+            return None  # it waits for `read`, which tells it
+
+    def ask_who(self) -> None:
+        """Ask the head to describe itself again; `read` tells if it is otherwise than at first."""
+        self._exchange.send(Opcode.DESCRIBE)
 
     def ask_status(self) -> None:
         """Ask the head how it is; the answer comes with the samples."""
@@ -351,7 +407,15 @@ class Head:
         if timeline is None:
             raise HeadError("Ask the head to describe itself before reading its samples.")
         new = self._exchange.frames(0.0 if self._exchange.kept else wait_s)
-        frames = self._exchange.take_kept() + new
+        items = self._items(timeline, self._exchange.take_kept() + new)
+        now = time.monotonic()
+        if now - self._clock_told_at >= _CLOCK_S:
+            self._clock_told_at = now
+            items += self.clock_fit()
+        return [*items, *self._damage.news(self._exchange, self._unknown, self._exchange.arrival_ns, self._clock)]
+
+    def _items(self, timeline: Timeline, frames: list[Frame]) -> list[Item]:
+        """What these frames bring, and what this program itself has set since it was last asked."""
         arrival = self._exchange.arrival_ns
         items: list[Item] = list(self._changed)
         self._changed.clear()
@@ -368,16 +432,35 @@ class Head:
                     parameter, _ = read_parameter(frame.payload)
                     self._known[parameter.name] = parameter
                     items.append(parameter.reading(arrival, self.device.serial))
-                elif frame.kind not in (Kind.DEVICE, Kind.STREAM, Kind.REPLY):
+                elif frame.kind in (Kind.DEVICE, Kind.STREAM):
+                    items += self._otherwise(frame)
+                elif frame.kind != Kind.REPLY:
                     self._unknown += 1
             except WireError as e:
                 self._exchange.note_senseless(e)
-        items += timeline.add(samples, arrival)
-        now = time.monotonic()
-        if now - self._clock_told_at >= _CLOCK_S:
-            self._clock_told_at = now
-            items += self.clock_fit()
-        return [*items, *self._damage.news(self._exchange, self._unknown, arrival, self._clock)]
+        return [*items, *timeline.add(samples, arrival)]
+
+    def _otherwise(self, frame: Frame) -> list[Item]:
+        """A fault, told once, if by this message the head describes itself otherwise than at first."""
+        then = self.device
+        if frame.kind == Kind.DEVICE:
+            d = read_device(frame.payload)
+            now = (d.model, d.serial, d.firmware, d.tick_hz, d.n_streams)
+            same = now == (then.model, then.serial, then.firmware, then.tick_hz, len(then.streams))
+            what = f"as {d.model} serial {d.serial}, firmware {d.firmware or 'not stated'}"
+        else:
+            stream = read_stream(frame.payload)
+            same = stream == self._streams.get(stream.stream_id)
+            what = f"with another stream {stream.name!r}"
+        if same or self._told_otherwise:
+            return []
+        self._told_otherwise = True
+        text = (
+            f"The head on {self.port} now describes itself {what}; this sweep began with {then.model} serial "
+            f"{then.serial}, firmware {then.firmware or 'not stated'}, and its samples are read as that one's. End "
+            "this sweep and start a new one."
+        )
+        return [Event(self._exchange.arrival_ns, Severity.FAULT, "head", text)]
 
     def clock_fit(self) -> list[Item]:
         """How the head's ticks lie in host time; [] before there was a record."""
@@ -386,6 +469,7 @@ class Head:
         return [replace(self._timeline.clock.fit(), head=self.device.serial)]
 
     def report(self) -> list[Item]:
-        """What of the damage on the wire has not been told yet."""
+        """What is left: what was put by, and the damage on the wire that has not been told yet."""
+        rest = [] if self._timeline is None else self._items(self._timeline, self._exchange.take_kept())
         self._damage.due()
-        return [*self._damage.news(self._exchange, self._unknown, self._clock(), self._clock)]
+        return [*rest, *self._damage.news(self._exchange, self._unknown, self._clock(), self._clock)]

@@ -102,7 +102,8 @@ class LiveSource:
                         self._head.ask_status()
                     yield out
                 except LinkError as e:
-                    yield [*self._head.report(), self._event(Severity.FAULT, "link", str(e))]
+                    rest = self._head.hang_up()
+                    yield [*watch.told(rest), *rest, self._event(Severity.FAULT, "link", str(e))]
                     yield from self._find_again(e)
             yield [*self._head.report(), *self._head.clock_fit(), self._summary()]
         finally:
@@ -113,6 +114,7 @@ class LiveSource:
     def _restart(self) -> list[Item]:
         """Start a head that streamed, fell silent and now says that it is idle: it lost its power."""
         text = f"{self._device.serial}: the head had stopped by itself, as after a loss of power. It is started again."
+        self._head.ask_who()  # it may have other firmware now, or be another head on the same adapter
         try:
             self._head.start()
         except HeadError as e:
@@ -130,8 +132,10 @@ class LiveSource:
         while True:
             now = time.monotonic()
             if search is None:
-                search = _Search(self._ports(), self._head, self._device)
+                search = _Search(self._ports(), self._head)
             elif search.done:
+                for nameless in search.take_nameless():
+                    self._head.count_in(nameless)
                 if search.found is not None:
                     self._head.reattach(search.found)
                     break
@@ -156,7 +160,8 @@ class LiveSource:
             "The ground passed meanwhile was not swept."
         )
         yield [self._event(Severity.WARNING, "link", text)]
-        self._head.ask_status()  # one that lost its power is idle now
+        with contextlib.suppress(LinkError):  # lost again already: `read` finds that out, and it is sought anew
+            self._head.ask_status()  # one that lost its power is idle now
 
     def _ports(self) -> list[str]:
         """Where the head may be: its old port first, then wherever its USB adapter is now."""
@@ -175,7 +180,7 @@ class LiveSource:
 class _Search:
     """One attempt to find a head again, in a thread: another head in the session must not wait for it."""
 
-    def __init__(self, ports: Sequence[str], lost: Head, device: DeviceDescription) -> None:
+    def __init__(self, ports: Sequence[str], lost: Head) -> None:
         self.began = time.monotonic()
         self.found: Head | None = None
         self.refusal = ""
@@ -184,32 +189,46 @@ class _Search:
         self._abandoned = False
         self._ports = ports
         self._lost = lost
-        self._device = device
+        self._nameless: list[Head] = []
         threading.Thread(target=self._look, name="find head", daemon=True).start()
 
     def abandon(self) -> None:
         """Nobody waits for the answer any more."""
         self._abandoned = True
 
+    def take_nameless(self) -> list[Head]:
+        """Links, closed again, over which something came and nobody said who it was; given out once."""
+        nameless, self._nameless = self._nameless, []
+        return nameless
+
     def _look(self) -> None:
-        for port in self._ports:
-            head: Head | None = None
-            try:
-                head = self._lost.sibling(port)
-                described = head.describe(timeout_s=2.0)
-                if described == self._device and not self._abandoned:
-                    self.found = head
+        try:
+            for port in self._ports:
+                if self._is_on(port):
                     break
+        finally:
+            self.done = True
+
+    def _is_on(self, port: str) -> bool:
+        head: Head | None = None
+        try:
+            head = self._lost.sibling(port)
+            head.describe(timeout_s=2.0)
+            self.refusal = self._lost.stranger(head)
+            if not self.refusal and not self._abandoned:
+                self.found = head
+                return True
+        except (LinkError, HeadError):
+            # without a byte it is not there yet: that is what is being told all the time
+            if head is not None and head.counters.bytes:
                 self.refusal = (
-                    f"On {port} is {described.model} serial {described.serial}, firmware {described.firmware}, not the "
-                    f"head of this sweep (serial {self._device.serial}, firmware {self._device.firmware}) as it was. "
-                    "Plug that one in, or end this sweep and start a new one."
+                    f"Something sends on {port}, and has not said in time that it is the head of this sweep. What it "
+                    "sent is not in the record. Check cable and baud rate."
                 )
-            except (LinkError, HeadError):
-                pass  # not there yet: that is what is being told all the time
-            if head is not None:
-                head.close()
-        self.done = True
+                self._nameless.append(head)
+        if head is not None:
+            head.close()
+        return False
 
 
 class JoinedSource:

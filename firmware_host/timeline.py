@@ -55,7 +55,14 @@ class Timeline:
         self._streams = {s.stream_id: _Stream(s) for s in device.streams}
         self._clock = TickClock(device.tick_hz)
         self._run: int | None = None
+        self._over = False
         self._tick_offset = 0
+
+    def end_run(self) -> None:
+        """What comes next is of a new run, also from a head that gives it the number of the one before."""
+        self._over = self._run is not None
+        for stream in self._streams.values():
+            stream.run = None
 
     @property
     def clock(self) -> TickClock:
@@ -86,7 +93,8 @@ class Timeline:
         stream = self._streams[head.stream_id]
         items: list[Item] = []
         cause = LOST
-        if head.run != self._run:
+        if head.run != self._run or self._over:
+            self._over = False
             self._begin_run(head.run, int(ticks32[0]), len(ticks32), stream, arrival_ns)
         if head.run != stream.run:
             if stream.next_seq is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from scipy import interpolate, ndimage, stats
+import scipy
 
 from detector.bench.steps import F8
 
@@ -22,20 +22,20 @@ def mean_interval(values: Sequence[float] | F8) -> tuple[float, float, float]:
     mean = float(x.mean())
     if len(x) < 2:
         return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf(_TAILS[1], len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    half = float(scipy.stats.t.ppf(_TAILS[1], len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
     return mean, mean - half, mean + half
 
 
 def sd_interval(sd: float, dof: float) -> tuple[float, float]:
     """Bounds of a standard deviation of normal noise, by chi square with so many degrees of freedom."""
-    low, high = (float(sd * np.sqrt(dof / stats.chi2.ppf(p, dof))) for p in reversed(_TAILS))
+    low, high = (float(sd * np.sqrt(dof / scipy.stats.chi2.ppf(p, dof))) for p in reversed(_TAILS))
     return low, high
 
 
 def ratio_interval(a: float, dof_a: float, b: float, dof_b: float) -> tuple[float, float]:
     """Bounds of a/b, both standard deviations of normal noise, by Fisher's F."""
     low, high = (
-        float(a / b / np.sqrt(stats.f.ppf(p, dof_a, dof_b))) for p in reversed(_TAILS)
+        float(a / b / np.sqrt(scipy.stats.f.ppf(p, dof_a, dof_b))) for p in reversed(_TAILS)
     )  # fmt: skip
     return low, high
 
@@ -50,7 +50,7 @@ def variance_dof(x: F8) -> float:
     n = len(x)
     transform = np.fft.rfft(x - x.mean())
     power = np.abs(transform) ** 2
-    tones = power > 20 * ndimage.median_filter(power, min(101, len(power) // 4 * 2 + 1), mode="reflect")
+    tones = power > 20 * scipy.ndimage.median_filter(power, min(101, len(power) // 4 * 2 + 1), mode="reflect")
     whole = float(power.sum())
     transform[tones] = 0.0
     share = float((np.abs(transform) ** 2).sum()) / whole if whole > 0 else 0.0
@@ -83,7 +83,7 @@ def welch_half(errors: Sequence[float], dofs: Sequence[int]) -> float:
     if total == 0.0:
         return 0.0
     dof = total**2 / float((e2**2 / np.asarray(dofs, np.float64)).sum())
-    return float(stats.t.ppf(_TAILS[1], dof) * np.sqrt(total))
+    return float(scipy.stats.t.ppf(_TAILS[1], dof) * np.sqrt(total))
 
 
 def quantile_interval(values: Sequence[float] | F8, q: float) -> tuple[float, float, float]:
@@ -93,7 +93,7 @@ def quantile_interval(values: Sequence[float] | F8, q: float) -> tuple[float, fl
     """
     x = np.sort(np.asarray(values, np.float64))
     n = len(x)
-    low, high = int(stats.binom.ppf(_TAILS[0], n, q)), int(stats.binom.ppf(_TAILS[1], n, q)) + 1
+    low, high = int(scipy.stats.binom.ppf(_TAILS[0], n, q)), int(scipy.stats.binom.ppf(_TAILS[1], n, q)) + 1
     return (
         float(np.quantile(x, q)),
         float(x[low - 1]) if low >= 1 else float("-inf"),
@@ -141,7 +141,7 @@ def curved_crossing(x: F8, y: F8, level: float) -> tuple[float, float]:
     if np.isnan(straight):
         return straight, float("nan")
     fine = np.linspace(x[0], x[-1], 40 * (len(x) - 1) + 1)
-    curved = crossing(fine, np.asarray(interpolate.PchipInterpolator(x, y)(fine)), level)
+    curved = crossing(fine, np.asarray(scipy.interpolate.PchipInterpolator(x, y)(fine)), level)
     return (curved + straight) / 2, abs(curved - straight)
 
 

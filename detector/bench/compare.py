@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from detector.errors import BenchError
 
@@ -50,9 +50,9 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float, 
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     rng = np.random.default_rng(0)
     if min(len(x), len(y)) >= 8:
-        p = float(stats.ttest_ind(x, y, equal_var=False).pvalue)
+        p = float(scipy.stats.ttest_ind(x, y, equal_var=False).pvalue)
     else:
-        result = stats.permutation_test(
+        result = scipy.stats.permutation_test(
             (x, y), lambda u, v, axis: np.mean(u, axis=axis) - np.mean(v, axis=axis), vectorized=True, n_resamples=9999,
             random_state=rng,
         )  # fmt: skip
@@ -87,7 +87,7 @@ def by_intervals(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[float, flo
     if min(low_a, low_b) > 0:
         error = float(np.hypot(np.log(high_a / low_a), np.log(high_b / low_b)) / (2 * z))
         at = float(np.log(at_b / at_a))
-        p = float(2 * stats.norm.sf(abs(at) / error)) if error > 0 else float(at == 0)
+        p = float(2 * scipy.stats.norm.sf(abs(at) / error)) if error > 0 else float(at == 0)
         return (
             float(np.exp(at)),
             float(np.exp(at - z * error)),
@@ -97,7 +97,7 @@ def by_intervals(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[float, flo
         )
     error = float(np.hypot(high_a - low_a, high_b - low_b) / (2 * z))
     at = at_b - at_a
-    p = float(2 * stats.norm.sf(abs(at) / error)) if error > 0 else float(at == 0)
+    p = float(2 * scipy.stats.norm.sf(abs(at) / error)) if error > 0 else float(at == 0)
     return float("nan"), at - z * error, at + z * error, p, "difference from both intervals"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
 from detector.bench.steps import F8, Planned, Taken, in_role
@@ -60,12 +60,12 @@ def pieces(s: Taken, x: F8, seconds: float) -> tuple[F8, F8]:
 
 def slope(t: F8, y: F8) -> tuple[float, float, float]:
     """Least-squares slope and its bounds, unit/s, for residuals correlated as a first-order process."""
-    fit = stats.linregress(t, y)
+    fit = scipy.stats.linregress(t, y)
     rest = y - (fit.intercept + fit.slope * t)
     rho = float(np.clip((rest[1:] * rest[:-1]).sum() / (rest**2).sum(), 0.0, 0.99))
     inflate = (1 + rho) / (1 - rho)
     dof = max(2.0, len(y) / inflate - 2)
-    half = float(stats.t.ppf(0.975, dof) * fit.stderr * np.sqrt(inflate))
+    half = float(scipy.stats.t.ppf(0.975, dof) * fit.stderr * np.sqrt(inflate))
     return float(fit.slope), float(fit.slope) - half, float(fit.slope) + half
 
 
@@ -88,13 +88,13 @@ def warm_up(t: F8, y: F8, band: float) -> tuple[float, float, float, F8, F8] | N
         if left < cost:
             best, cost = np.append(start, tau), left
     try:
-        fit, covariance = (np.asarray(v) for v in optimize.curve_fit(_model, t, y, p0=best, maxfev=5000))
+        fit, covariance = (np.asarray(v) for v in scipy.optimize.curve_fit(_model, t, y, p0=best, maxfev=5000))
     except RuntimeError:
         return None
     rest = y - _model(t, fit[0], fit[1], fit[2], fit[3])
     explained = (straight - float((rest**2).sum())) / 2
     f = explained / (float((rest**2).sum()) / (len(y) - 4))
-    if f < stats.f.isf(0.001, 2, len(y) - 4) or not 0 < fit[3] < t[-1] or not np.isfinite(covariance).all():
+    if f < scipy.stats.f.isf(0.001, 2, len(y) - 4) or not 0 < fit[3] < t[-1] or not np.isfinite(covariance).all():
         return None
 
     def stable(p: F8) -> float:
@@ -147,11 +147,11 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
             )
         )
         deviation = float(np.sqrt(covariance[3, 3]))
-        half_tau = float(stats.t.ppf(0.975, len(y) - 4)) * deviation
+        half_tau = float(scipy.stats.t.ppf(0.975, len(y) - 4)) * deviation
         figures.append(
             Figure("warm-up time constant", fit[3], "s", fit[3] - half_tau, fit[3] + half_tau, "least squares, t")
         )
-        half = float(stats.t.ppf(0.975, len(y) - 4) * np.sqrt(covariance[1, 1]))
+        half = float(scipy.stats.t.ppf(0.975, len(y) - 4) * np.sqrt(covariance[1, 1]))
         per_s, low, high = float(fit[1]), float(fit[1]) - half, float(fit[1]) + half
         how = "least squares beside the warm-up, t"
     limit = Limit(-settings.most_per_h, settings.most_per_h, "stated") if settings.most_per_h > 0 else None
@@ -167,8 +167,8 @@ def measure(steps: Sequence[Taken], settings: DriftSettings) -> Result:
         sigma, dof = allan(settled, m)
         taus.append(m * settings.piece_s)
         deviations.append(sigma)
-        lows.append(sigma * np.sqrt(dof / stats.chi2.ppf(0.975, dof)))
-        highs.append(sigma * np.sqrt(dof / stats.chi2.ppf(0.025, dof)))
+        lows.append(sigma * np.sqrt(dof / scipy.stats.chi2.ppf(0.975, dof)))
+        highs.append(sigma * np.sqrt(dof / scipy.stats.chi2.ppf(0.025, dof)))
         m *= 2
     for k in sorted({0, int(np.argmin(deviations))}):
         what = f"Allan deviation over {taus[k]:g} s" + (", the least" if k and k == int(np.argmin(deviations)) else "")

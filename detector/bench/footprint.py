@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
+import scipy
 
 from detector.bench.bounds import batch_mean, width_at
 from detector.bench.response import Held
@@ -81,7 +81,7 @@ def widths(x: F8, y: F8, z: F8, level: float) -> tuple[float, float, float]:
 
     z : (len(y), len(x)). A bicubic spline between the points; NaN where the footprint reaches the edge of the grid.
     """
-    spline = RectBivariateSpline(y, x, z, kx=min(3, len(y) - 1), ky=min(3, len(x) - 1))
+    spline = scipy.interpolate.RectBivariateSpline(y, x, z, kx=min(3, len(y) - 1), ky=min(3, len(x) - 1))
     fx = np.linspace(x[0], x[-1], _FINE * (len(x) - 1) + 1)
     fy = np.linspace(y[0], y[-1], _FINE * (len(y) - 1) + 1)
     fine = spline(fy, fx)

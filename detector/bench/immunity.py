@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import detrend
+import scipy
 
 from detector.bench.bounds import crossing, drawn_interval, ratio_interval, variance_dof
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
@@ -51,7 +50,7 @@ def noise_of(s: Taken) -> tuple[F8, float]:
 
     Correlated gates count for fewer: width^2 over the sum of squared correlations.
     """
-    rest = detrend(s.values, axis=0)
+    rest = scipy.signal.detrend(s.values, axis=0)
     gates = rest.shape[1] ** 2 / float((np.atleast_2d(np.corrcoef(rest.T)) ** 2).sum())
     return rest.std(axis=0, ddof=2), gates * min(variance_dof(rest[:, g]) for g in range(rest.shape[1]))
 
@@ -61,7 +60,8 @@ def false_alarms(on: Taken, sigma: F8, settings: ImmunitySettings) -> int:
 
     sigma : (width,) of the smoothed signal with the source off
     """
-    y = gaussian_filter1d(detrend(on.values, axis=0), settings.smoothing_s * on.rate_hz, axis=0)
+    flat = scipy.signal.detrend(on.values, axis=0)
+    y = scipy.ndimage.gaussian_filter1d(flat, settings.smoothing_s * on.rate_hz, axis=0)
     out = np.any(np.abs(y) > settings.threshold_sigma * sigma, axis=1, keepdims=True)[:, 0]
     return int((np.diff(out.astype(np.int8)) > 0).sum() + out[0])
 
@@ -93,7 +93,8 @@ def measure(steps: Sequence[Taken], settings: ImmunitySettings) -> Result:
         figures.append(
             Figure(f"noise on over off at {d:g} m", ratio, "1", low, high, "F; correlated gates counted for fewer")
         )
-        quiet = gaussian_filter1d(detrend(off[d].values, axis=0), settings.smoothing_s * off[d].rate_hz, axis=0)
+        flat = scipy.signal.detrend(off[d].values, axis=0)
+        quiet = scipy.ndimage.gaussian_filter1d(flat, settings.smoothing_s * off[d].rate_hz, axis=0)
         count = false_alarms(on[d], quiet.std(axis=0), settings)
         minutes = on[d].seconds / 60
         figures.append(

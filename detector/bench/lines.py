@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import ndimage, signal, stats
+import scipy
 
 from detector.bench.steps import F8
 
@@ -65,13 +65,13 @@ class Line:
 def spectrum(x: F8, rate_hz: float, resolution_hz: float) -> Spectrum:
     """Welch's periodogram of a series (n,), Hann windows overlapping by half, each less its mean."""
     n = min(len(x), max(16, round(rate_hz / resolution_hz)))
-    hz, density = signal.welch(x, rate_hz, "hann", n)
+    hz, density = scipy.signal.welch(x, rate_hz, "hann", n)
     segments = max(1, (len(x) - n) // (n - n // 2) + 1)
     averages = segments if segments == 1 else segments / (1 + 2 * (1 / 6) ** 2 * (1 - 1 / segments))
     width = max(5, min(len(density) // 8 * 2 + 1, 61))
     # the median of averaged power lies under its mean by a known share
-    share = float(stats.chi2.median(2 * averages)) / (2 * averages)
-    floor = ndimage.median_filter(density, width, mode="reflect") / share
+    share = float(scipy.stats.chi2.median(2 * averages)) / (2 * averages)
+    floor = scipy.ndimage.median_filter(density, width, mode="reflect") / share
     return Spectrum(np.asarray(hz), np.asarray(density), np.asarray(floor), float(averages))
 
 
@@ -80,12 +80,12 @@ def find_lines(s: Spectrum, false_alarm: float, from_hz: float) -> list[tuple[in
     used = np.nonzero((s.hz >= from_hz) & (s.floor > 0))[0]
     dof = np.full(len(s.hz), 2 * s.averages)
     dof[-1] = s.averages  # Nyquist's bin is real; mains at half the record rate fall into it
-    limit = stats.chi2.isf(false_alarm / max(1, len(used)), dof) / dof
+    limit = scipy.stats.chi2.isf(false_alarm / max(1, len(used)), dof) / dof
     limit[-1] *= 0.5  # and one-sided spectra do not double it
     above = np.zeros(len(s.hz), bool)
     above[used] = s.density[used] > limit[used] * s.floor[used]
-    labels, count = ndimage.label(ndimage.binary_closing(np.pad(above, 2), iterations=1)[2:-2] | above)
-    return [(int(part[0].start), int(part[0].stop) - 1) for part in ndimage.find_objects(labels, count)]
+    labels, count = scipy.ndimage.label(scipy.ndimage.binary_closing(np.pad(above, 2), iterations=1)[2:-2] | above)
+    return [(int(part[0].start), int(part[0].stop) - 1) for part in scipy.ndimage.find_objects(labels, count)]
 
 
 def lines_of(s: Spectrum, false_alarm: float = 0.01, from_hz: float = 0.0, name_of: str = "mains") -> list[Line]:
@@ -161,10 +161,10 @@ def band_name(hz: float, tolerance_hz: float = 0.0) -> str:
 
 def fast_spectrum(residue: F8, interval_s: float) -> Spectrum:
     """Mean periodogram of A-scans less their mean: residue (n, samples), sampled every interval_s."""
-    hz, density = signal.periodogram(residue, 1 / interval_s, "hann", detrend="constant", axis=1)
+    hz, density = scipy.signal.periodogram(residue, 1 / interval_s, "hann", detrend="constant", axis=1)
     mean = density.mean(axis=0)
     width = max(5, min(len(mean) // 8 * 2 + 1, 61))
     averages = float(len(residue))
-    share = float(stats.chi2.median(2 * averages)) / (2 * averages)
-    floor = ndimage.median_filter(mean, width, mode="reflect") / share
+    share = float(scipy.stats.chi2.median(2 * averages)) / (2 * averages)
+    floor = scipy.ndimage.median_filter(mean, width, mode="reflect") / share
     return Spectrum(np.asarray(hz), np.asarray(mean), np.asarray(floor), averages)

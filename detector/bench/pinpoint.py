@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
 from detector.bench.steps import F8, Planned, Taken, in_role
@@ -64,18 +64,18 @@ def measure(steps: Sequence[Taken], settings: PinpointSettings) -> Result:
     )
     n = len(d)
     bias, covariance = d.mean(axis=0), np.cov(d.T)
-    half = stats.t.ppf(0.975, n - 1) * d.std(axis=0, ddof=1) / np.sqrt(n)
+    half = scipy.stats.t.ppf(0.975, n - 1) * d.std(axis=0, ddof=1) / np.sqrt(n)
     # parameters of the population drawn from what the marks say of them: normal mean, Wishart covariance
     rng = np.random.default_rng(0)
     drawn = []
-    for scale in np.asarray(stats.invwishart.rvs(n - 1, covariance * (n - 1), size=_DRAWS, random_state=1)):
+    for scale in np.asarray(scipy.stats.invwishart.rvs(n - 1, covariance * (n - 1), size=_DRAWS, random_state=1)):
         drawn.append((rng.multivariate_normal(bias, scale / n), scale))
     radii = np.array([radius95(b, c) for b, c in drawn])
     r_low, r_high = (float(q) for q in np.asarray(np.quantile(radii, (0.025, 0.975))))
     # scatter of a mean square of normal deviates, taken in its logarithm
     square = float((d**2).sum(axis=1).mean())
     scatter = np.sqrt((2 * np.trace(covariance @ covariance) + 4 * bias @ covariance @ bias) / n)
-    factor = float(np.exp(0.5 * stats.t.ppf(0.975, n - 1) * scatter / square))
+    factor = float(np.exp(0.5 * scipy.stats.t.ppf(0.975, n - 1) * scatter / square))
     rms = float(np.sqrt(square))
     how = "normal mean and Wishart covariance, drawn"
     limit = Limit(None, settings.most_radius_m, "margin of a halo, 100 mm") if settings.most_radius_m > 0 else None

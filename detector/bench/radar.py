@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from scipy.signal import hilbert
+import scipy
 
 from detector.bench.bounds import mean_interval, sd_interval, width_at
 from detector.bench.result import Chart, Curve, Figure, Limit, Result
@@ -64,7 +64,7 @@ def envelope_peak(a: F8, dt: float) -> tuple[float, float, float]:
     """
     spectrum = np.fft.rfft(a)
     up = np.fft.irfft(spectrum, _FINE * len(a)) * _FINE
-    e = np.abs(hilbert(up))
+    e = np.abs(scipy.signal.hilbert(up))
     i = int(e.argmax())
     if 0 < i < len(e) - 1:
         below, top, above = e[i - 1], e[i], e[i + 1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from detector.decide.evidence import PARTS, sensor_of
 from detector.detections import CLASSES
@@ -83,7 +83,7 @@ def fuse(logs: Mapping[str, F8], flags: F8, label: I8, weight: F8) -> Fused:
         p = made(theta).probabilities(logs, flags)
         return -float(part @ np.log(p[np.arange(n), label])) + RIDGE * float(((theta - first) ** 2).sum())
 
-    return made(np.asarray(optimize.minimize(loss, first, method="L-BFGS-B").x))
+    return made(np.asarray(scipy.optimize.minimize(loss, first, method="L-BFGS-B").x))
 
 
 def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]) -> float:
@@ -101,7 +101,7 @@ def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]
     ranked = sorted(least.values())
     n = len(ranked)
     k = 0
-    while k < n and float(stats.beta.ppf(0.95, k + 1, n - k)) <= CLUTTER_LOSS:
+    while k < n and float(scipy.stats.beta.ppf(0.95, k + 1, n - k)) <= CLUTTER_LOSS:
         k += 1
     return STRANGE_LAND * ranked[k - 1] if k else 0.0
 
@@ -109,7 +109,7 @@ def clutter_limit(p_mine: F8, is_mine: NDArray[np.bool_], objects: Sequence[str]
 def pairs_in_order(value: F8, higher: NDArray[np.bool_]) -> float:
     """Share of pairs in which the one of `higher` has the higher value, ties half (Mann and Whitney 1947)."""
     n, m = int(higher.sum()), int((~higher).sum())
-    return (float(stats.rankdata(value)[higher].sum()) - n * (n + 1) / 2) / (n * m)
+    return (float(scipy.stats.rankdata(value)[higher].sum()) - n * (n + 1) / 2) / (n * m)
 
 
 def held_out_figures(p: F8, label: I8, limit: float) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from detector.errors import ProfileError
 from detector.metal.geometry import MetalGeometry
@@ -125,8 +125,8 @@ def _metal(stream: StreamDescription, profile: Profile) -> Cascade:
     for alias in MainsTracker(settings.mains, geometry).aliases_hz:
         # as wide as the frequency may wander, and as the host's fit answers
         width = 2.0 * settings.mains.follow_hz + 1.0 / (np.pi * settings.mains.memory_s)
-        b, a = signal.iirnotch(alias, alias / width, fs)
-        z, p, k = signal.tf2zpk(b, a)
+        b, a = scipy.signal.iirnotch(alias, alias / width, fs)
+        z, p, k = scipy.signal.tf2zpk(b, a)
         zeros += list(z)
         poles += list(p)
         gain *= float(k)
@@ -137,7 +137,7 @@ def _metal(stream: StreamDescription, profile: Profile) -> Cascade:
         poles.append(1.0 - share)
         gain *= share
         holds.append(f"smoothing with a mean delay of {settings.search.time_ms:g} ms")
-    sos = signal.zpk2sos(np.array(zeros), np.array(poles), gain) if poles else np.zeros((0, 6))
+    sos = scipy.signal.zpk2sos(np.array(zeros), np.array(poles), gain) if poles else np.zeros((0, 6))
     return Cascade(
         stream=stream.name, lines=stream.width, rate_hz=fs, sos=np.atleast_2d(sos), holds=tuple(holds),
         left_out=(
@@ -157,8 +157,8 @@ def reference_output(cascade: Cascade, raw: F8) -> F8:
     if not cascade.zero_phase:
         if len(sos) == 0:
             return raw.copy()
-        start = signal.sosfilt_zi(sos)[:, :, None] * raw[:1][None]
-        return np.asarray(signal.sosfilt(sos, raw, axis=0, zi=start)[0])
+        start = scipy.signal.sosfilt_zi(sos)[:, :, None] * raw[:1][None]
+        return np.asarray(scipy.signal.sosfilt(sos, raw, axis=0, zi=start)[0])
     x = raw.copy()
     x[:, : cascade.blank] = x[:, cascade.blank : cascade.blank + 1]
     if cascade.half:
@@ -169,4 +169,4 @@ def reference_output(cascade: Cascade, raw: F8) -> F8:
         x = x - (total[:, last] - total[:, first]) / (last - first)
     if len(sos) == 0:
         return x
-    return np.asarray(signal.sosfiltfilt(sos, x, axis=1, padtype="odd", padlen=cascade.pad))
+    return np.asarray(scipy.signal.sosfiltfilt(sos, x, axis=1, padtype="odd", padlen=cascade.pad))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from detector.embedded.cascade import Cascade
 from detector.errors import ProfileError
@@ -175,7 +175,7 @@ def _response(sos: F8) -> F8:
     while True:
         impulse = np.zeros(n)
         impulse[0] = 1.0
-        h = np.asarray(signal.sosfilt(sos, impulse))
+        h = np.asarray(scipy.signal.sosfilt(sos, impulse))
         whole = np.sum(np.abs(h))
         if np.sum(np.abs(h[n // 2 :])) <= _LEAST_TAIL * whole or n >= _LONGEST:
             return h

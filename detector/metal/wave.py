@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from detector.errors import SampleError
 
@@ -96,5 +96,5 @@ def wave_features(
     amplitude = np.hypot(left[0::2], left[1::2])
     return WaveFeatures(
         amplitude, np.degrees(np.arctan2(left[1::2], left[0::2])), float(np.linalg.norm(left / s)), tau,
-        float(fit[0]), float(fit[1]), z > 0.0, float(stats.norm.cdf(abs(z))),
+        float(fit[0]), float(fit[1]), z > 0.0, float(special.ndtr(abs(z))),
     )  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from detector.cache_lines import on_cache_lines
 from detector.kernels.fast_time import filter_ascans, filter_room
@@ -106,7 +106,7 @@ def sections(order: int, low: float, high: float) -> F4:
     Returns (order, 3).
     """
     poles: Any
-    _, poles, gain = signal.butter(order, [low, high], "bandpass", output="zpk")
+    _, poles, gain = scipy.signal.butter(order, [low, high], "bandpass", output="zpk")
     # in conjugate pairs, nearest the unit circle last, as scipy orders them
-    sos = signal.zpk2sos(np.zeros(2 * order), poles, 1.0)
+    sos = scipy.signal.zpk2sos(np.zeros(2 * order), poles, 1.0)
     return np.column_stack((np.full(order, gain ** (1.0 / order)), sos[:, 4:])).astype(np.float32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from detector.errors import ProfileError
 from detector.kernels.stepped import spectra_to_ascans
@@ -87,7 +87,7 @@ class Stepped:
         self.samples = max(16, int(length / self.dt_s))
         t = np.arange(self.samples) * self.dt_s - s.offset_ns * 1e-9
         # the window's zero ends would waste two frequencies
-        weight = signal.get_window(s.window, len(f) + 2, fftbins=False)[1:-1]
+        weight = scipy.signal.get_window(s.window, len(f) + 2, fftbins=False)[1:-1]
         weight = weight / weight.sum()
         self.lsb = float(np.sqrt(np.sum(weight**2)))
         """What a count of I or Q amounts to in an A-scan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import special, stats
+import scipy
 
 
 def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -16,8 +16,8 @@ def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> tuple[f
     if not 0 <= hits <= trials or trials < 1:
         raise ValueError(f"{hits} of {trials} is not a number of hits")
     a = 1.0 - confidence
-    low = 0.0 if hits == 0 else float(special.betaincinv(hits, trials - hits + 1, a / 2))
-    high = 1.0 if hits == trials else float(special.betaincinv(hits + 1, trials - hits, 1 - a / 2))
+    low = 0.0 if hits == 0 else float(scipy.special.betaincinv(hits, trials - hits + 1, a / 2))
+    high = 1.0 if hits == trials else float(scipy.special.betaincinv(hits + 1, trials - hits, 1 - a / 2))
     return low, high
 
 
@@ -30,8 +30,8 @@ def poisson_rate(count: int, exposure: float, confidence: float = 0.95) -> tuple
     if count < 0 or exposure <= 0:
         raise ValueError("a rate needs a count of 0 or more on a positive exposure")
     a = 1.0 - confidence
-    low = 0.0 if count == 0 else float(stats.chi2.ppf(a / 2, 2 * count)) / (2 * exposure)
-    return low, float(stats.chi2.ppf(1 - a / 2, 2 * count + 2)) / (2 * exposure)
+    low = 0.0 if count == 0 else float(scipy.stats.chi2.ppf(a / 2, 2 * count)) / (2 * exposure)
+    return low, float(scipy.stats.chi2.ppf(1 - a / 2, 2 * count + 2)) / (2 * exposure)
 
 
 def trials_without_a_miss(pod: float, confidence: float = 0.95) -> int:

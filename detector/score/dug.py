@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from scipy import stats
+import scipy
 
 from detector.detections import CLASSES, UNKNOWN, Detection, Label, LabelClass
 from detector.score.bounds import clopper_pearson
@@ -143,7 +143,7 @@ def _drift(holes: Sequence[Hole]) -> list[str]:
     named = [h for h in holes if h.label != LabelClass.NOTHING and math.isfinite(h.novelty)]
     new = sum(h.novelty > 1.0 for h in named)
     if len(named) >= LEAST_FOR_DRIFT:
-        p = float(stats.binomtest(new, len(named), NOVEL_SHARE, alternative="greater").pvalue)
+        p = float(scipy.stats.binomtest(new, len(named), NOVEL_SHARE, alternative="greater").pvalue)
         if p < SURE:
             out.append(
                 f"{new} of {len(named)} dug objects are unlike all that the model knows, expected {NOVEL_SHARE:.1%} "
@@ -152,7 +152,7 @@ def _drift(holes: Sequence[Hole]) -> list[str]:
             )
     half = len(holes) // 2
     if half >= LEAST_FOR_DRIFT:
-        p = float(stats.ks_2samp([h.score for h in holes[:half]], [h.score for h in holes[half:]]).pvalue)
+        p = float(scipy.stats.ks_2samp([h.score for h in holes[:half]], [h.score for h in holes[half:]]).pvalue)
         if p < SURE:
             out.append(
                 f"the alarm scores of the later half of the holes differ from the earlier half (Kolmogorov-Smirnov, "

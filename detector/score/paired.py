@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.trial import LaneScore, Outcome
@@ -37,7 +37,7 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> Paired:
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
     both = sum(x and y for x, y in zip(a, b, strict=True))
     discordant = only_a + only_b
-    p = 1.0 if discordant == 0 else float(stats.binomtest(only_a, discordant).pvalue)
+    p = 1.0 if discordant == 0 else float(scipy.stats.binomtest(only_a, discordant).pvalue)
     return Paired(both, only_a, only_b, len(a) - both - discordant, p)
 
 

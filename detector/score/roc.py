@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from detector.score.trial import LaneScore
 
@@ -82,7 +82,7 @@ def auc(higher: Sequence[float], lower: Sequence[float]) -> float:
     """
     if not higher or not lower:
         raise ValueError("an area under a curve needs cases of both kinds")
-    ranks = stats.rankdata(np.concatenate((np.asarray(higher, float), np.asarray(lower, float))))
+    ranks = scipy.stats.rankdata(np.concatenate((np.asarray(higher, float), np.asarray(lower, float))))
     n, m = len(higher), len(lower)
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
 from detector.simulate.metal_lane import decay
@@ -34,7 +34,7 @@ def steel_ball(
     def pole(d: float) -> float:
         return float((mu - 1 + d * d) * np.sin(d) - (mu - 1) * d * np.cos(d))
 
-    d = np.array([optimize.brentq(pole, k * np.pi + 1e-9, (k + 0.5) * np.pi) for k in range(1, terms + 1)])
+    d = np.array([scipy.optimize.brentq(pole, k * np.pi + 1e-9, (k + 0.5) * np.pi) for k in range(1, terms + 1)])
     tau = MU0 * mu * conductivity_s_per_m * a**2 / d**2
     amplitude = 12 * np.pi * a**3 * mu / (d**2 + (mu - 1) * (mu + 2))
     return Metal(tuple(amplitude.tolist()), tuple(tau.tolist()), 4 * np.pi * a**3 * (mu - 1) / (mu + 2))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.stats import qmc
 
 from detector.errors import BenchError
 
@@ -39,7 +38,8 @@ def design(knobs: Sequence[Knob], trials: int, seed: int) -> list[dict[str, floa
 
     A range over a factor of three or more is filled evenly in ratios. Points that come out alike are tried once.
     """
-    points = qmc.Sobol(len(knobs), seed=seed).random_base2(max(1, math.ceil(math.log2(max(2, trials)))))[: trials - 1]
+    sobol = scipy.stats.qmc.Sobol(len(knobs), seed=seed)
+    points = sobol.random_base2(max(1, math.ceil(math.log2(max(2, trials)))))[: trials - 1]
     out = [{k.name: k.now for k in knobs}]
     for point in points:
         values = {}
@@ -127,5 +127,5 @@ def gain(before: Sequence[Stands], after: Sequence[Stands]) -> Gain:
     # a repeat is no surer than its own noise lets it be, however well few of them agree
     own = math.sqrt(float(np.mean([a.sigma_db**2 + b.sigma_db**2 for a, b in zip(before, after, strict=True)])))
     sigma = max(float(differences.std(ddof=1)), own) / math.sqrt(len(differences))
-    half = float(stats.t.ppf(0.975, len(differences) - 1)) * sigma
+    half = float(scipy.stats.t.ppf(0.975, len(differences) - 1)) * sigma
     return Gain(mean, mean - half, mean + half)

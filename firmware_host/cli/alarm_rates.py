@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from detector.decide.alarm import Alarm
 from detector.profile import Profile
@@ -62,6 +62,6 @@ def _told(sensor: str, alarms: int, way_m: float, asked_per_m: float) -> str:
         f"{sensor}: alarms {alarms} on {way_m:.1f} m = {alarms / way_m:.2g}/m; asked of bare ground {asked_per_m:g}/m, "
         f"which is {asked_per_m * way_m:.2g}"
     )
-    if alarms > stats.poisson.ppf(CHANCE, asked_per_m * way_m):
+    if alarms > scipy.stats.poisson.ppf(CHANCE, asked_per_m * way_m):
         return f"{text}. More than chance gives there: things lie in this ground, or it is unlike the model's."
     return f"{text}."

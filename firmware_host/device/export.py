@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from scipy import signal
+import scipy
 
 from detector.embedded.cascade import Cascade
 from detector.embedded.quantised import RANGES, Quantised
@@ -115,7 +115,7 @@ def _stream(e: Exported) -> list[str]:
     if len(c.sos):
         signs = np.array([1.0, 1.0, 1.0, -1.0, -1.0])
         out.append(_table(f"{name}_f32_coefficients", "float", (c.sos[:, [0, 1, 2, 4, 5]] * signs).reshape(-1)))
-        out.append(_table(f"{name}_f32_start", "float", signal.sosfilt_zi(c.sos).reshape(-1)))
+        out.append(_table(f"{name}_f32_start", "float", scipy.signal.sosfilt_zi(c.sos).reshape(-1)))
         tables = f"{name}_f32_coefficients, {name}_f32_start"
     out.append(f"static const gsf_cascade_f32 {name}_f32 = {{{len(c.sos)}, {tables}}};")
     ascan = f"&{name}_ascan" if c.zero_phase else "NULL"

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from detector.samples import SampleBlock, StreamDescription, StreamKind
 
@@ -151,7 +151,7 @@ class StreamTraces:
 
     def _noise(self, rows: F8) -> Curve:
         x, unit, log_x = self._axis()
-        flat = signal.detrend(rows, axis=0)
+        flat = scipy.signal.detrend(rows, axis=0)
         total = np.std(flat, axis=0, ddof=2)
         # noise that is white in time: what two neighbours differ by
         white = np.std(np.diff(rows, axis=0), axis=0) / np.sqrt(2.0)
@@ -180,14 +180,14 @@ class StreamTraces:
 
     def _spectrum(self, y: F8, value: int) -> Curve:
         n = min(len(y), 1 << int(np.log2(max(_LEAST, len(y) // 4))))
-        f, power = signal.welch(signal.detrend(y), self.stream.rate_hz, "hann", nperseg=n)
+        f, power = scipy.signal.welch(scipy.signal.detrend(y), self.stream.rate_hz, "hann", nperseg=n)
         density = np.sqrt(power)
         notes = [f"resolution {f[1]:.3g} Hz", *_lines_of(f, density, self.stream.unit)]
         unit = f"{self.stream.unit}/rtHz"
         return Curve(f[1:], density[None, 1:], "Hz", unit, (f"value {value}",), False, True, tuple(notes))
 
     def _band(self, y: F8) -> Curve:
-        window = signal.get_window("hann", len(y))
+        window = scipy.signal.get_window("hann", len(y))
         amplitude: F8 = np.abs(np.fft.rfft((y - y.mean()) * window)) / np.sum(window) * 2.0
         f = np.arange(len(amplitude), dtype=np.float64) / (len(y) * self.stream.sampling_interval_s)
         peak = int(np.argmax(amplitude))
@@ -203,8 +203,8 @@ def _lines_of(f: F8, density: F8, unit: str) -> list[str]:
     """Lines that stand out of a spectrum, strongest first, those of the mains named."""
     if len(f) < 32:
         return []
-    usual = signal.medfilt(density, 2 * (len(f) // 32) + 9)
-    peaks, _ = signal.find_peaks(density)
+    usual = scipy.signal.medfilt(density, 2 * (len(f) // 32) + 9)
+    peaks, _ = scipy.signal.find_peaks(density)
     found = [p for p in peaks if p > 1 and density[p] > _STANDS_OUT * usual[p]]
     found.sort(key=lambda p: -density[p])
     out = []

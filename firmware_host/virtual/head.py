@@ -138,8 +138,8 @@ class VirtualHead(VirtualPort):
         with contextlib.suppress(OSError):  # the port was closed under us: the head is unplugged
             while not self._stop.is_set():
                 start = self._answer(0.05)
-                if start:
-                    self._play()
+                while start:
+                    start = self._play()
 
     def _answer(self, wait_s: float) -> bool:
         """Take commands for that long; whether one of them was START."""
@@ -207,7 +207,8 @@ class VirtualHead(VirtualPort):
     def _change(self, name: str, value: float) -> None:
         self._parameters[name] = replace(self._parameters[name], value=value)
 
-    def _play(self) -> None:
+    def _play(self) -> bool:
+        """Play from the first record to the last; whether it is to begin again, for a START that came after that."""
         began, first_tick = time.monotonic(), None
         next_status = began
         frames = 0
@@ -226,7 +227,7 @@ class VirtualHead(VirtualPort):
                     wait = due - time.monotonic()
                     self._answer(min(max(0.0, wait), 0.05))
                     if self._stop.is_set() or self._state is not HeadState.STREAMING:
-                        return
+                        return False
                     if due <= time.monotonic():
                         break
                 frames += 1
@@ -234,12 +235,12 @@ class VirtualHead(VirtualPort):
                     self._device = replace(self._device, firmware=f"{self._device.firmware} (updated)")
                     self._faults = replace(self._faults, other_firmware_after=0)
                     self._state = HeadState.IDLE
-                    return
+                    return False
                 if self._faults.hang_after and frames > self._faults.hang_after:
                     while not self._stop.is_set() and self._state is HeadState.STREAMING:
                         self._stop.wait(0.02)
                         self._answer(0.0)
-                    return
+                    return False
                 self._tick = int(part.tick[-1]) + self._faults.first_tick
                 self._send_samples(part, odometer, frames)
                 self._change("sample_frames_sent", frames)
@@ -249,7 +250,9 @@ class VirtualHead(VirtualPort):
         self._state = HeadState.FINISHED
         while not self._stop.is_set() and self._state is HeadState.FINISHED:
             self._send_status()  # again and again: one lost frame must not leave the host waiting
-            self._answer(_STATUS_S)
+            if self._answer(_STATUS_S):
+                return True
+        return False
 
     def _send_samples(self, part: SampleBlock, odometer: bool, frame: int) -> None:
         f = self._faults

@@ -33,7 +33,7 @@ from firmware_host.recorder import Recorder
 from firmware_host.session import RecordingSource, run
 from firmware_host.virtual.head import Faults, VirtualHead
 from firmware_host.virtual.interference import Harm, Interference
-from firmware_host.wire.messages import HeadState
+from firmware_host.wire.messages import HeadState, HeadStatus
 
 DualHead = tuple[DeviceDescription, list[SampleBlock]]
 
@@ -112,26 +112,35 @@ def test_whatever_a_cable_does_every_record_is_right_or_counted_as_missing(harm:
 
 def test_a_cable_pulled_and_plugged_back_is_a_gap_counted_to_the_record() -> None:
     with (
-        VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 4.0, 5), 1.0) as virtual,
+        VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 60.0, 5), 1.0) as virtual,
         Interference(virtual.path, Harm()) as cable,
         Head.open(cable.path) as head,
     ):
-        threading.Timer(1.0, cable.unplug_for, (0.8,)).start()
-        items = [i for got in LiveSource(head).items() for i in got]
+        items: list[Item] = []
+        source = LiveSource(head).items()
+        for got in source:
+            items += got
+            if not cable.disconnections and any(isinstance(i, SampleBlock) for i in got):
+                cable.unplug_for(0.8)
+            gaps = [i for i in items if isinstance(i, Gap)]
+            if {g.stream_id for g in gaps} == {0, 1}:
+                break
+        source.close()
         assert cable.disconnections == 1
     for s in DEVICE.streams:
-        received, missing, following = account(items, s)
-        # the head kept its power and its counters: the gap is exact, not an estimate
-        assert following >= 0.98 * 4.0 * s.rate_hz
-        assert 0.8 * s.rate_hz - 5 <= missing <= 2.5 * s.rate_hz
+        received, missing, _ = account(items, s)
         assert received > 0
-    gap = next(i for i in items if isinstance(i, Gap) and i.stream_id == 0)
-    assert abs((gap.tick_after - gap.tick_before) / 1e6 - gap.n_records / 500.0) < 0.05
+        assert missing > 0
+    # the head kept its power and its counters: the gap is exact, not an estimate
+    for gap, s in ((g, DEVICE.stream(g.stream_id)) for g in gaps):
+        if gap.first_seq:  # a stream of which nothing had come before has no tick before its gap
+            assert gap.tick_after - gap.tick_before == (gap.n_records + 1) * 1_000_000 / s.rate_hz
     assert any("stopped answering" in t for t in texts(items, Severity.FAULT))
     assert any("C-1 is back" in t and "not swept" in t for t in texts(items, Severity.WARNING))
 
 
-def test_a_head_that_restarted_is_started_again_and_the_gap_has_the_hosts_length() -> None:
+@pytest.mark.parametrize("forgets", [False, True], ids=["it counts its runs", "it begins with run 1 again"])
+def test_a_head_that_restarted_is_started_again_and_the_gap_has_the_hosts_length(forgets: bool) -> None:
     class Brownout(VirtualHead):
         """Loses its power once, 0.6 s after START."""
 
@@ -142,17 +151,21 @@ def test_a_head_that_restarted_is_started_again_and_the_gap_has_the_hosts_length
             if not self.lost_power and part.tick[-1] > 600_000:
                 self.lost_power = True
                 self._state = HeadState.IDLE
+                self._run = 0 if forgets else self._run
 
     with (
         Brownout(DEVICE, lambda: counting(DEVICE.streams, 1.5, 5), 1.0) as virtual,
         Head.open(virtual.path) as head,
     ):
+        began_ns = head.now_ns()
         items = [i for got in LiveSource(head, silence_s=0.3).items() for i in got]
+        took_s = (head.now_ns() - began_ns) * 1e-9
     assert any("stopped by itself" in t and "started again" in t for t in texts(items, Severity.FAULT))
     blocks = [i for i in items if isinstance(i, SampleBlock) and i.stream.stream_id == 0]
     (gap,) = [i for i in items if isinstance(i, Gap) and i.stream_id == 0]
     assert "restarted" in gap.cause
-    assert 0.2 * 500 < gap.n_records < 2.0 * 500
+    # it is not started again before it was silent for that long, and the gap is a part of the session
+    assert 0.2 * 500 < gap.n_records < took_s * 500
     seq = np.concatenate([b.seq for b in blocks])
     tick = np.concatenate([b.tick for b in blocks])
     assert (np.diff(seq) >= 1).all()
@@ -170,11 +183,13 @@ def test_another_head_on_the_same_port_is_not_taken_for_the_first() -> None:
         Head.open(cable.path) as head,
     ):
         threading.Timer(0.5, cable.unplug_for, (0.2, other.path)).start()
-        source = LiveSource(head, give_up_s=2.0)
+        source = LiveSource(head, give_up_s=60.0)
 
         def sweep() -> None:
             for got in source.items():
                 items.extend(got)
+                if any("serial C-2" in t for t in texts(got, Severity.FAULT)):
+                    source._give_up_s = 0.0
 
         with pytest.raises(LinkError, match="stopped answering"):
             sweep()
@@ -186,16 +201,23 @@ def test_a_head_that_stops_without_closing_is_asked_and_told_until_it_is_back() 
         VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 9.0, 5), 1.0, Faults(hang_after=60)) as virtual,
         Head.open(virtual.path) as head,
     ):
-        items = [i for got in LiveSource(head, duration_s=2.5, silence_s=0.5).items() for i in got]
-    silent = [t for t in texts(items, Severity.FAULT) if "no samples for" in t]
-    assert len(silent) == 2
+        items: list[Item] = []
+        silent: set[str] = set()
+        source = LiveSource(head, duration_s=100.0, silence_s=0.5).items()
+        for got in source:
+            items += got
+            answered = any(isinstance(i, HeadStatus) and i.state is HeadState.STREAMING for i in got)
+            if len(silent) == 2 and answered:
+                break
+            silent |= {t.split(":")[0] for t in texts(got, Severity.FAULT) if "no samples for" in t}
+        source.close()
+    assert silent == {"metal", "radar"}
     # it answers that it streams, so it is not started anew: its own word is in the record
+    assert answered
     assert not any("started again" in t for t in texts(items, Severity.FAULT))
 
 
-def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
-    dual_head: DualHead, model: Model, tmp_path
-) -> None:
+def test_two_heads_are_one_session_whose_record_replays_to_the_bit(dual_head: DualHead, model: Model, tmp_path) -> None:
     device, (metal, radar) = dual_head
     md = DeviceDescription("md", "M-1", "1", device.tick_hz, (metal.stream,))
     gpr = DeviceDescription("gpr", "G-1", "2", device.tick_hz, (radar.stream,))
@@ -211,7 +233,10 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
         Head.open(one.path, clock=clock, wake=wake) as first,
         Head.open(two.path, clock=clock, wake=wake) as second,
     ):
-        source = JoinedSource([LiveSource(first), LiveSource(second)], wake, clock)
+        sources = [LiveSource(first), LiveSource(second)]
+        before_ns = clock()
+        source = JoinedSource(sources, wake, clock)
+        after_ns = clock()
         joined = source.device
         assert [s.name for s in joined.streams] == [s.name for s in device.streams]
         pipeline = Pipeline(joined, Profile(), model)
@@ -222,13 +247,18 @@ def test_two_heads_are_one_session_whose_record_replays_to_the_bit(
             summary = run(source, pipeline, [recorder])
     assert summary.records == len(metal) + len(radar)
     assert summary.gaps == 0
+    zeros = []
     with open_recording(out) as r:
         for sent in (metal, radar):
             back = r.block(sent.stream.name, 0, 10**6)
             np.testing.assert_array_equal(back.raw, sent.raw)
             np.testing.assert_array_equal(back.head_tick, sent.tick)
-            # played at twice the speed: the session's clock is the host's
-            assert abs((back.tick[-1] - back.tick[0]) - (sent.tick[-1] - sent.tick[0]) / 2) < 500_000
+            # the session's clock is the host's, with one zero for both heads
+            zero_ns = back.utc_ns - 1000 * back.tick
+            assert before_ns <= zero_ns.min()
+            assert zero_ns.max() < after_ns + 1000
+            zeros.append(zero_ns)
+        assert np.ptp(np.concatenate(zeros)) < 1000  # a tick is a microsecond
         again = run(RecordingSource(r), Pipeline(r.device, Profile(), model), [])
         assert {f.head for f in r.clock_fits()} == {"M-1", "G-1"}
         assert detection_table(again.detections).tobytes() == r.detection_table().tobytes()
