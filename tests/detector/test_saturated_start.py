@@ -115,5 +115,3 @@ def test_any_cut_of_a_long_rest_gives_the_same() -> None:
     whole = found(block)[3]
     for size in (333, 20_001):
         assert found(block, size)[3] == whole
-
-
