@@ -170,6 +170,9 @@ class MetalSegment:
             self._marked = int(block.seq[-1])
         for block in begun.saturated:
             given.add(self._not_read(block))
+        if begun.saturated and self._start.open_tick is not None:
+            # the piece at hand may still alarm, from its beginning on
+            self._settled = self._start.open_tick - 1
         for block in begun.rest:
             given.add(self._read(block))
         return given

@@ -20,7 +20,8 @@ PIECE_M: Final = 0.5
 """A shorter saturated start is metal that the chain alarms on by the ground behind it; a longer one has an alarm for
 each such piece of it, and the chain begins behind it: readings that do not change are no noise and no ground."""
 _MOST_PIECES: Final = 10
-"""So much metal without an end is a broken head: it stays marked, and the chain begins all the same."""
+"""So much metal without an end is a head that rests on it, or is broken: it stays marked and does not alarm any more.
+The chain begins with the first reading of which any value says something: it may be all that a broken coil gives."""
 _SLOWEST: Final = 0.25
 """Nominal steps that a reading counts at least: a head that stands still gives alarms too."""
 _MOST: Final = 1e30
@@ -64,8 +65,10 @@ class SaturatedStart:
 
     def push(self, block: SampleBlock, physical: F8) -> Begun:
         """Next readings, (n, width) in the stream's unit; not asked any more once it is over."""
-        out = Begun()
         inside = (physical > self._g.low) & (physical < self._g.high)
+        if self._pieces == _MOST_PIECES:
+            return self._mute(block, inside)
+        out = Begun()
         sound = np.all(inside.reshape(len(block), self._g.channels, -1), axis=2)
         bad = ~np.any(sound, axis=1)
         n = len(block) if bad.all() else int(np.argmin(bad))
@@ -77,9 +80,10 @@ class SaturatedStart:
                 self._held, first = [], i + 1
                 out.alarms.append(self._alarm())
                 if self._pieces == _MOST_PIECES:
-                    n = i + 1
-                    self.over = True
-                    break
+                    rest = self._mute(block[first:], inside[first:])
+                    out.saturated += rest.saturated
+                    out.rest += rest.rest
+                    return out
         if n > first:
             if self._pieces:
                 out.saturated.append(block[first:n])
@@ -90,6 +94,18 @@ class SaturatedStart:
             self._end(out)
             out.rest.append(block[n:])
         return out
+
+    @property
+    def open_tick(self) -> int | None:
+        """Of the first record of a piece that may still alarm, None if there is none."""
+        return self._rows[0][1] if self._rows else None
+
+    def _mute(self, block: SampleBlock, inside: NDArray[np.bool_]) -> Begun:
+        """What follows the last piece that alarms."""
+        speaks = np.any(inside, axis=1)
+        n = int(np.argmax(speaks)) if speaks.any() else len(block)
+        self.over = n < len(block)
+        return Begun(saturated=[block[:n]] if n else [], rest=[block[n:]] if self.over else [])
 
     def finish(self) -> Begun:
         """The segment has ended."""

@@ -11,35 +11,61 @@ I8 = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
+def _end_cell(part: F8, gone: F8, held: I8, cell: float, at: int, out: F8, count: F8, middle: F8) -> None:
+    for c in range(len(part)):
+        out[at, c] = part[c] / held[0]
+        part[c] = 0.0
+    count[at] = held[0]
+    middle[at] = held[1] + 0.5 * (held[0] - 1)
+    held[1] += held[0]
+    held[0] = 0
+    gone[0] = min(max(gone[0] - cell, 0.0), cell)
+    gone[1] = 0.0
+
+
+@njit(cache=True, nogil=True)
 def add_cells(
-    rows: F8, travel: F8, cell: float, most: int, part: F8, gone: F8, held: I8, out: F8, count: F8, middle: F8
+    rows: F8,
+    travel: F8,
+    cell: float,
+    most: int,
+    longest: int,
+    part: F8,
+    gone: F8,
+    held: I8,
+    out: F8,
+    count: F8,
+    middle: F8,
 ) -> int:
     """Means of the readings of each cell, and how many there are.
 
-    A cell ends with the reading with which the head has travelled `cell` in it, or that is its `most`th: a head that
-    stands still goes on giving cells. What it travelled too far counts in the next one.
+    A cell ends with the reading with which the head has travelled `cell` in it, or that is its `most`th. What it
+    travelled too far counts in the next one. A head that stands still goes on giving cells, but few: one in which it
+    has not moved at all goes on to its `longest`th reading or until the head moves, so that the one place where it
+    rests does not outweigh the ground round it. Not before it has travelled `cell` once: an odometer may be dead.
 
     rows : (n, width); travel : (n,) from the reading before, any unit; cell : in the same; part : (width,) sum of an
-    unfinished cell, gone : (1,) travelled in it, held : (2,) readings in it and before it, all three updated;
-    out : (capacity, width), count : (capacity,) readings of each, middle : (capacity,) their mean number, filled.
+    unfinished cell, gone : (3,) travelled in it, of that since it began, and ever, held : (2,) readings in it and
+    before it, all updated; out : (capacity, width), one more than the readings, count : (capacity,) readings of
+    each, middle : (capacity,) their mean number, filled.
     Returns how many cells ended.
     """
     n, width = rows.shape
     at = 0
     for i in range(n):
+        if held[0] >= most and travel[i] > 0.0:
+            # the head goes on: the cell of its rest ends before this reading
+            _end_cell(part, gone, held, cell, at, out, count, middle)
+            at += 1
         for c in range(width):
             part[c] += rows[i, c]
         held[0] += 1
         gone[0] += travel[i]
-        if gone[0] >= cell or held[0] >= most:
-            for c in range(width):
-                out[at, c] = part[c] / held[0]
-                part[c] = 0.0
-            count[at] = held[0]
-            middle[at] = held[1] + 0.5 * (held[0] - 1)
-            held[1] += held[0]
-            held[0] = 0
-            gone[0] = min(max(gone[0] - cell, 0.0), cell)
+        gone[1] += travel[i]
+        gone[2] += travel[i]
+        moves = gone[1] > 0.0 or gone[2] <= cell
+        if gone[0] >= cell or held[0] >= longest or (held[0] >= most and moves):
+            _end_cell(part, gone, held, cell, at, out, count, middle)
             at += 1
     return at
 

@@ -28,6 +28,11 @@ _MEANS_PER_SIGMA = 4.0
 _MOST_SLOWER = 4
 """Times the nominal readings that a cell may hold: a head that stands still gives cells all the same."""
 
+_MOST_RESTING = 128
+"""The same of a cell in which the head has not moved at all. A baseline of 1 m is half such cells after 2 minutes;
+with 4 it was after 4 s, and a head that stopped for 10 s over metal took it for its ground. What was passed last waits
+for the ground ahead as long, and its readings are kept."""
+
 _START_PASSES = 3
 """Over the first ground of a segment, to find which of it is no ground."""
 
@@ -153,7 +158,7 @@ class Response:
         self._start_unjudged = False
         # the cell that is being filled
         self._part: F8 = np.zeros(geometry.width)
-        self._gone: F8 = np.zeros(1)
+        self._gone: F8 = np.zeros(3)
         self._held = np.zeros(2, np.int64)
         self._place_m = math.nan
         # of cells whose deviations, and whose energies, are still to come
@@ -188,8 +193,8 @@ class Response:
         capacity = len(rows) + 1
         means, count, middle = np.empty((capacity, rows.shape[1])), np.empty(capacity), np.empty(capacity)
         n = add_cells(
-            rows, self._travel(len(rows), places_m), float(self._every), _MOST_SLOWER * self._every, self._part,
-            self._gone, self._held, means, count, middle,
+            rows, self._travel(len(rows), places_m), float(self._every), _MOST_SLOWER * self._every,
+            _MOST_RESTING * self._every, self._part, self._gone, self._held, means, count, middle,
         )  # fmt: skip
         early = int(np.count_nonzero(middle[:n] + 0.5 * (count[:n] - 1.0) < self._rows_in + since)) if since else 0
         self._rows_in += len(rows)
@@ -226,7 +231,8 @@ class Response:
 
     def _take(self, means: F8, count: F8, middle: F8, early: int = 0) -> None:
         self._taken += len(count)
-        self._counts = np.concatenate((self._counts, 1.0 / count))
+        # the mean of a long rest is no better than its drift
+        self._counts = np.concatenate((self._counts, 1.0 / np.minimum(count, _MOST_SLOWER * self._every)))
         self._middles = np.concatenate((self._middles, middle))
         rows = reduce_rows(means, self._basis, self._channels)
         if self._levels is not None:

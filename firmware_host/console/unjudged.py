@@ -65,17 +65,32 @@ class Unjudged:
         self._waiting.clear()
 
     def take(self) -> list[tuple[Passed, bool]]:
-        """Of which all is known by now, in order, and whether they were tested; each comes once."""
+        """Of which all is known by now, in order, and whether they were tested; each comes once.
+
+        What one verdict says comes in one piece, however small the blocks were that it came in.
+        """
         out: list[tuple[Passed, bool]] = []
         while self._waiting and self._verdicts:
-            verdict, first = self._verdicts[0], self._waiting[0]
-            before = int(np.searchsorted(first.seq, verdict.first_seq))
-            end = int(np.searchsorted(first.seq, verdict.last_seq, side="right"))
-            out += [(part, said) for part, said in ((first[:before], False), (first[before:end], verdict.tested))
-                    if len(part)]  # fmt: skip
-            if end < len(first):
-                self._waiting[0] = first[end:]
-                self._verdicts.popleft()
-            else:
-                self._waiting.popleft()
+            verdict = self._verdicts[0]
+            before: list[Passed] = []
+            said: list[Passed] = []
+            over = False
+            while self._waiting and not over:
+                first = self._waiting.popleft()
+                begin = int(np.searchsorted(first.seq, verdict.first_seq))
+                end = int(np.searchsorted(first.seq, verdict.last_seq, side="right"))
+                before.append(first[:begin])
+                said.append(first[begin:end])
+                over = end < len(first)
+                if over:
+                    self._waiting.appendleft(first[end:])
+                    self._verdicts.popleft()
+            pieces = ((_together(before), False), (_together(said), verdict.tested))
+            out += [(piece, tested) for piece, tested in pieces if len(piece)]
         return out
+
+
+def _together(parts: list[Passed]) -> Passed:
+    """At least one."""
+    columns = ("seq", "x_m", "y_m", "sigma_m", "t_s")
+    return Passed(*(np.concatenate([getattr(p, name) for p in parts]) for name in columns))

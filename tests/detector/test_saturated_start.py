@@ -9,6 +9,7 @@ import pytest
 
 from detector.decide.classifier import load_model
 from detector.detections import Detection
+from detector.metal_segment import MetalSegment
 from detector.pipeline import Coverage, Pipeline
 from detector.profile import Profile
 from detector.samples import DeviceDescription, SampleBlock
@@ -22,6 +23,15 @@ def saturated(kind: str, length_m: float, mines_m: tuple[float, ...] = (), whole
     raw[: round(length_m / SPEED * RATE_HZ)] = 32767
     stream = replace(block.stream, sample_type="int16", scale=0.1)
     return SampleBlock(stream, block.seq, block.tick, block.utc_ns, block.odometer_um, raw)
+
+
+def resting(block: SampleBlock, rest_s: float) -> SampleBlock:
+    """The head stands on the first record's place for so long before it goes."""
+    n = round(rest_s * RATE_HZ)
+    seq = np.arange(n + len(block), dtype=np.int64)
+    places = np.concatenate((np.full(n, block.odometer_um[0]), block.odometer_um))
+    raw = np.concatenate((np.repeat(block.raw[:1], n, axis=0), block.raw))
+    return SampleBlock(block.stream, seq, seq * 2000, seq * 2_000_000, places, raw)
 
 
 def found(block: SampleBlock, size: int = 10_000) -> tuple[list[float], list[Detection], Coverage, str]:
@@ -70,6 +80,28 @@ def test_a_head_that_saturates_for_good_is_marked_and_does_not_alarm_for_ever() 
     assert 8 <= len(places) <= 12
 
 
+@pytest.mark.parametrize("kind", ["pi", "cw"])
+def test_a_head_that_rested_on_metal_for_long_does_not_alarm_on_the_clean_ground_behind(kind: str) -> None:
+    places, _, coverage, _ = found(resting(saturated(kind, 0.1, (5.0,), 7.0), 60.0))
+    assert [p for p in places if p > 0.3] == [pytest.approx(5.0, abs=0.1)]
+    assert 8 <= len(places) <= 12
+    assert coverage.marked["SATURATED"] == coverage.untested == 60 * RATE_HZ + round(0.1 / SPEED * RATE_HZ)
+
+
+def test_no_alarm_comes_of_ground_that_was_said_to_be_settled() -> None:
+    # standing, a piece of it takes 4 s: another sensor must not be judged without it
+    block = resting(saturated("pi", 0.1, (), 3.0), 20.0)
+    segment = MetalSegment(block.stream, Profile(), load_model().tails, {})
+    settled, alarms = -1, 0
+    for i in range(0, len(block), 50):
+        for alarm in segment.process(block[i : i + 50]).alarms:
+            alarms += 1
+            assert alarm.peak_tick > settled
+        settled = segment.settled_tick if segment.settled_tick is not None else -1
+    assert alarms >= 4
+    assert settled > block.tick[20 * round(RATE_HZ)]
+
+
 @pytest.mark.parametrize("length_m", [0.3, 1.2])
 def test_any_cut_gives_the_same(length_m: float) -> None:
     block = saturated("pi", length_m, (3.0,), 5.0)
@@ -78,3 +110,8 @@ def test_any_cut_gives_the_same(length_m: float) -> None:
         assert found(block, size)[3] == whole
 
 
+def test_any_cut_of_a_long_rest_gives_the_same() -> None:
+    block = resting(saturated("pi", 0.1, (1.5,), 2.5), 43.0)
+    whole = found(block)[3]
+    for size in (333, 20_001):
+        assert found(block, size)[3] == whole

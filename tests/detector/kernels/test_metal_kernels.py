@@ -235,14 +235,16 @@ def test_coordinates_equal_a_matrix_product(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(reduce_rows(rows, basis, 2), np.hstack((rows[:, :4] @ basis, rows[:, 4:] @ basis)))
 
 
-def in_cells(rows: np.ndarray, travel: np.ndarray, cuts: list[int], cell: float, most: int) -> list[np.ndarray]:
+def in_cells(
+    rows: np.ndarray, travel: np.ndarray, cuts: list[int], cell: float, most: int, longest: int = 200
+) -> list[np.ndarray]:
     """Means, readings and middles of all cells that ended."""
-    part, gone, held = np.zeros(rows.shape[1]), np.zeros(1), np.zeros(2, np.int64)
+    part, gone, held = np.zeros(rows.shape[1]), np.zeros(3), np.zeros(2, np.int64)
     found = []
     for piece, along in zip(np.split(rows, cuts), np.split(travel, cuts), strict=True):
         out = np.empty((len(piece) + 1, rows.shape[1]))
         count, middle = np.empty(len(out)), np.empty(len(out))
-        n = add_cells(piece, along, cell, most, part, gone, held, out, count, middle)
+        n = add_cells(piece, along, cell, most, longest, part, gone, held, out, count, middle)
         found.append((out[:n], count[:n], middle[:n]))
     return [np.concatenate([f[k] for f in found]) for k in range(3)]
 
@@ -258,19 +260,29 @@ def test_cells_at_the_nominal_speed_are_means_of_as_many_readings(rng: np.random
 @pytest.mark.parametrize("cuts", [[1, 2, 30, 31, 77], list(range(1, 95))])
 def test_cells_do_not_depend_on_the_cut(rng: np.random.Generator, cuts: list[int]) -> None:
     x, travel = rng.normal(size=(95, 3)), rng.uniform(0.0, 3.0, size=95)
-    for whole, pieces in zip(in_cells(x, travel, [], 10.0, 40), in_cells(x, travel, cuts, 10.0, 40), strict=True):
+    travel[20:70] = 0.0
+    for whole, pieces in zip(in_cells(x, travel, [], 10.0, 8, 30), in_cells(x, travel, cuts, 10.0, 8, 30), strict=True):
         assert whole.tobytes() == pieces.tobytes()
 
 
 def test_a_cell_is_as_long_at_any_speed_and_standing_still_gives_cells_too(rng: np.random.Generator) -> None:
-    slow, fast, stop = np.full(400, 0.4), np.full(300, 2.1), np.zeros(100)
+    slow, fast, stop = np.full(400, 0.4), np.full(300, 2.1), np.zeros(500)
     travel = np.concatenate((slow, fast, stop))
-    _, count, middle = in_cells(np.zeros((800, 1)), travel, [], 10.0, 40)
+    _, count, middle = in_cells(np.zeros((1200, 1)), travel, [], 10.0, 40)
     assert set(count[:15]) == {25.0}  # 0.4 a reading
     moving = middle < 690
-    at = np.interp(middle[moving], np.arange(800), np.cumsum(travel))
+    at = np.interp(middle[moving], np.arange(1200), np.cumsum(travel))
     assert np.abs(np.diff(at) - 10.0).max() < 2.2
-    assert list(count[middle > 740]) == [40.0]
+    assert list(count[middle > 710]) == [200.0, 200.0]
+
+
+def test_a_rest_ends_its_cell_where_the_head_goes_on_and_an_odometer_that_never_moved_is_no_rest() -> None:
+    x = np.arange(400.0)[:, None]
+    travel = np.concatenate((np.ones(50), np.zeros(130), np.ones(220)))
+    means, count, middle = in_cells(x, travel, [], 10.0, 40)
+    assert list(count) == [10.0] * 5 + [130.0] + [10.0] * 22
+    np.testing.assert_allclose(means[:, 0], middle)
+    assert set(in_cells(x, np.zeros(400), [], 10.0, 40)[1]) == {40.0}
 
 
 def test_lines_between_middles_of_cells_equal_numpy(rng: np.random.Generator) -> None:
@@ -305,6 +317,7 @@ def test_what_baselines_disagree_on_is_no_answer() -> None:
     np.testing.assert_array_equal(agreed, one)
     assert one[30] > 100.0
     assert all(d[30] < 0.34 for d in doubtful)
+
 
 def test_rotation_equals_complex_multiplication(rng: np.random.Generator) -> None:
     z = rng.normal(size=(9, 3)) + 1j * rng.normal(size=(9, 3))

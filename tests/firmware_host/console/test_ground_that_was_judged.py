@@ -204,3 +204,11 @@ def test_a_piece_too_short_is_never_shown_as_swept_and_is_a_gap_everywhere(tmp_p
     with open_recording(tmp_path / "a.h5") as r:
         (kept,) = kept_ground(r)
     assert np.array_equal(kept.ground.states, standing.ground.states)
+
+
+def test_how_much_was_too_short_is_told_whatever_blocks_it_came_in(tmp_path: Path) -> None:
+    blocks = [without(b, [(3.0, 3.4), (4.2, 4.6)] if b.stream is METAL else []) for b in sweep(8.0)]
+    for every_s in (0.02, 0.3):  # of the metal detector one record, and fifteen
+        session = Session(blocks, tmp_path / f"{every_s}.h5", every_s)
+        (told,) = [e for e in session.events if "too short to be tested" in e.text]
+        assert "0.79 m with metal" in told.text
