@@ -102,7 +102,7 @@ class Fusion:
         return out
 
     def _nearest(self, of: _Pending) -> _Pending | None:
-        """Dense echoes come after all that stands out: a radar alarm loses no metal to what lies between it and that."""
+        """Dense echoes come after all that stands out: no radar alarm loses its metal to what lies in between."""
         best: tuple[bool, float, tuple[int, str, int, int]] | None = None
         found = None
         for p in self._pending:
