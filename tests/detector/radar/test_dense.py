@@ -149,8 +149,8 @@ WHOLE = told(alarms(CUT))
 
 
 def test_any_cut_gives_the_same_bits_where_arms_are_longer_than_what_is_known_ahead() -> None:
-    few = "[radar_alarm]\nahead_m = 0.0\nradius_m = 0.3\n[radar_dense]\nradius_m = 0.3\ncompanions = 0\n"
-    most = "likeness = 0.0\nlouder_db = -60.0\nlead = 0.01\nslope_ns_per_m = 0.0\naperture_m = 3.0\nnear_aperture_m = 3.0\n"
+    few = "[radar_alarm]\nahead_m = 0.0\nradius_m = 0.3\n[radar_dense]\nradius_m = 0.3\ncompanions = 0\nlead = 0.01\n"
+    most = "likeness = 0.0\nlouder_db = -60.0\nslope_ns_per_m = 0.0\naperture_m = 3.0\nnear_aperture_m = 3.0\n"
     profile = parse_profile(few + most, "x")
     whole = told(alarms(CUT, profile))
     assert any(t[5] for t in whole)
