@@ -169,8 +169,8 @@ class RadarSegment:
 
     @property
     def blind(self) -> bool:
-        scans = self._track.end * self._stream.channels
-        return 0 < scans <= self._antennas.untested
+        scans = self._silent + self._track.end * self._stream.channels
+        return 0 < scans <= self.untested
 
     def watcher(self, stage: str, first: int = -1) -> Callable[[NDArray[Any]], None] | None:
         """Who must be given the rows of that stage, None if nobody watches; first : number of the first row."""
@@ -237,6 +237,7 @@ class RadarSegment:
         self._settled = int(block.tick[-1])
         given.marks.append((block.seq, np.full((len(block), self._stream.channels), why, np.uint8)))
         given.stretches.append(Stretch.untested(block))
+        given.absent.append((int(block.tick[0]) - 1, int(block.tick[-1]) + 1))
 
     def _piece(self, block: SampleBlock) -> Given:
         self._before = self._track.end
