@@ -357,7 +357,10 @@ class RadarSegment:
         features[_DENSE] = (echo.lead, echo.likeness, echo.companions, echo.louder_db)
         depth, sigma = self._depth(echo.two_way_s, echo.speed_m_per_s)
         score = echo.lead / self._profile.radar_dense.lead
-        peak = Peak(echo.row, echo.row, echo.row, score, echo.cell, echo.channel, echo.row)
+        # nearer than that two places are not told apart
+        half = self.geometry.rows(min(self._profile.radar_dense.radius_m, self._profile.radar_alarm.radius_m))
+        first, last = max(0, echo.row - half), min(self._track.end - 1, echo.row + half)
+        peak = Peak(echo.row, first, last, score, echo.cell, echo.channel, echo.row)
         describe = alarm_at(peak, self._track, "radar", echo.channel, self.geometry.step_m, 1.0)
         return replace(describe(features, echo.two_way_s, depth, sigma), dense=True)
 

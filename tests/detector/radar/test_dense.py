@@ -234,6 +234,7 @@ def test_real_bars_in_concrete_are_found_and_a_real_dune_raises_no_dense_echo(re
     found, bars = dense("rebar_real.h5")
     assert sum(any(abs(a.x_m - x) <= 0.06 for a in found) for x in bars) >= 11
     assert all(min(abs(a.x_m - x) for x in bars) <= 0.06 for a in found)
+    assert all(min(abs(a.x_m - x) for x in bars) <= 2.0 * a.x_sigma_m for a in found), "placed more surely than it is"
     assert dense("dune_real.h5")[0] == []
 
 
