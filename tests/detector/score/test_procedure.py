@@ -145,3 +145,13 @@ def test_sweeps_between_which_nothing_was_dug_are_told() -> None:
     lanes, told = as_procedures([sweep("A-1", [LOUD], []), sweep("A-2", [LOUD], [1.0])])
     assert told.undug == ("A",)
     assert any("chances at the same ground" in n for n in trial(lanes, procedure=told).not_tested)
+
+
+def test_sweeps_that_digging_made_unlike_are_told_where_they_are_not_joined() -> None:
+    def told(lanes: Sequence[LaneScore]) -> bool:
+        return any("sweeps of A: by their truth" in n and "--procedure" in n for n in trial(lanes).not_tested)
+
+    assert told(SWEEPS)
+    assert not told(as_procedures(SWEEPS)[0])
+    assert not told([sweep("A-1", [LOUD], []), sweep("A-2", [LOUD], []), sweep("B-1", [], [])])
+    assert not told([sweep("A-1", [LOUD, CAN], []), sweep("A-2", [HIDDEN, CAN], [])])
