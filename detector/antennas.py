@@ -100,12 +100,12 @@ class _Group:
             self.stage = AlarmStage(p.radar_alarm, g.step_m, cells, self._threshold, g.channels, self._least, stands)
             self.stage.seen = self._scored
             if p.radar_dense.use == "yes":
-                self.stage.beside = self._dense = self._dense_alarms(stands)
+                self.stage.beside = self._dense = self._dense_alarms()
             self._search = SearchStage(p.radar_search, g.step_m, cells, g.channels)
         search = self._search.process(out.search, self.chain.floor)
         return self._judged(self._alarms(out), search, out.marks)
 
-    def _dense_alarms(self, stands: Stands | None) -> DenseAlarms:
+    def _dense_alarms(self) -> DenseAlarms:
         """What looks beside the alarm stage; it holds nothing back for longer than that does."""
         p, g, chain = self._profile, self.geometry, self.chain
         assert self.stage is not None
@@ -115,7 +115,7 @@ class _Group:
             p.radar_dense, g, chain.bins, chain.surface, chain.curve, p.radar.height.antenna_m, ahead, ahead + late,
             self.stage.slope,
         )  # fmt: skip
-        return DenseAlarms(echoes, g.channels, self.stage.kept, self._least, stands)
+        return DenseAlarms(echoes, g.channels, self.stage)
 
     @property
     def behind(self) -> int:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decide.alarm import AlarmStage
 from detector.delay_line import Rows
 from detector.kernels.cfar import local_peaks
 from detector.radar.dense import DenseEcho, DenseEchoes
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
-
-Stands = Callable[[int, int, int, float], bool]
-"""Whether an alarm at that row, channel and cell with that score would stand."""
 
 
 class DenseAlarms:
@@ -25,17 +21,13 @@ class DenseAlarms:
     ----------
     echoes : what finds them
     channels : antennas
-    radius : rows within which a peak of the alarm stage keeps others away
-    least, stands : of the alarm stage, see :class:`detector.decide.alarm.AlarmStage`
+    stage : the alarm stage, a peak of which keeps others away
     """
 
-    def __init__(
-        self, echoes: DenseEchoes, channels: int, radius: int, least: float, stands: Stands | None
-    ) -> None:  # fmt: skip
-        self._echoes, self._channels = echoes, channels
+    def __init__(self, echoes: DenseEchoes, channels: int, stage: AlarmStage) -> None:
+        self._echoes, self._channels, self._stage = echoes, channels, stage
         # what lies at the very radius of the alarm stage cannot be told from a flank of what lies beyond
-        self._near = max(0, min(echoes.radius, radius - 1))
-        self._least, self._stands = least, stands
+        self._near = max(0, min(echoes.radius, stage.kept - 1))
         self._scores = Rows(2 * channels)
 
     @property
@@ -58,16 +50,18 @@ class DenseAlarms:
     def process(self, decided: int, bscan: Rows) -> list[DenseEcho]:
         """Of the rows before `decided` that were not judged yet; `bscan` as :meth:`DenseEchoes.process` needs it."""
         found = [e for e in self._echoes.process(decided, bscan) if not self._alarms_near(e.row, e.channel)]
-        self._scores.trim(decided - self._near - 2)
+        self._scores.trim(decided - self._near - self._stage.kept - 1)
         return found
 
     def _alarms_near(self, row: int, channel: int) -> bool:
-        first = max(self._scores.base, row - self._near - 1)
-        held = self._scores.cut(first, row + self._near + 2)
-        score = np.ascontiguousarray(held[:, channel])
+        """Whether a crest near it alarms, and does not give way to a higher one further off.
+
+        What is higher is known as far as the alarm stage's radius reaches from the row itself.
+        """
+        far = self._near + self._stage.kept
+        first = max(self._scores.base, row - far)
+        held = self._scores.cut(first, row + self._stage.kept + 1)
+        score, cells = np.ascontiguousarray(held[:, channel]), held[:, self._channels + channel]
         low, high = max(0, row - self._near - first), min(len(score), row + self._near + 1 - first)
-        for r in local_peaks(score, low, high, 1, self._least):
-            cell = int(held[r, self._channels + channel])
-            if self._stands is None or self._stands(first + int(r), channel, cell, float(score[r])):
-                return True
-        return False
+        crests = local_peaks(score, low, high, 1, self._stage.least)
+        return any(self._stage.alarms(score, cells, int(r), first, channel) for r in crests)

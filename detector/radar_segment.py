@@ -169,8 +169,8 @@ class RadarSegment:
 
     @property
     def blind(self) -> bool:
-        scans = self._track.end * self._stream.channels
-        return 0 < scans <= self._antennas.untested
+        scans = self._silent + self._track.end * self._stream.channels
+        return 0 < scans <= self.untested
 
     def watcher(self, stage: str, first: int = -1) -> Callable[[NDArray[Any]], None] | None:
         """Who must be given the rows of that stage, None if nobody watches; first : number of the first row."""
@@ -237,6 +237,7 @@ class RadarSegment:
         self._settled = int(block.tick[-1])
         given.marks.append((block.seq, np.full((len(block), self._stream.channels), why, np.uint8)))
         given.stretches.append(Stretch.untested(block))
+        given.absent.append((int(block.tick[0]) - 1, int(block.tick[-1]) + 1))
 
     def _piece(self, block: SampleBlock) -> Given:
         self._before = self._track.end
@@ -356,7 +357,10 @@ class RadarSegment:
         features[_DENSE] = (echo.lead, echo.likeness, echo.companions, echo.louder_db)
         depth, sigma = self._depth(echo.two_way_s, echo.speed_m_per_s)
         score = echo.lead / self._profile.radar_dense.lead
-        peak = Peak(echo.row, echo.row, echo.row, score, echo.cell, echo.channel, echo.row)
+        # nearer than that two places are not told apart
+        half = self.geometry.rows(min(self._profile.radar_dense.radius_m, self._profile.radar_alarm.radius_m))
+        first, last = max(0, echo.row - half), min(self._track.end - 1, echo.row + half)
+        peak = Peak(echo.row, first, last, score, echo.cell, echo.channel, echo.row)
         describe = alarm_at(peak, self._track, "radar", echo.channel, self.geometry.step_m, 1.0)
         return replace(describe(features, echo.two_way_s, depth, sigma), dense=True)
 

@@ -241,7 +241,11 @@ class Runner:
                 away_s = (self._begun_tick - self._last_tick) / self._tick_hz
                 self._segment.knows(self._ground, away_s <= _SAME_LEVEL_S)
         self._open = True
-        given.add(self._segment.process(block))
+        found = self._segment.process(block)
+        # at once: what another sensor heard there may be settled by these very records
+        for after, before in found.absent:
+            self._absent(after, before)
+        given.add(found)
         self._last_tick = int(block.tick[-1])
 
     def _gaps(self, block: SampleBlock) -> list[tuple[int, int]]:
@@ -281,6 +285,8 @@ class Runner:
 
     def _finish_segment(self) -> Given:
         given = self._segment.finish()
+        for after, before in given.absent:
+            self._absent(after, before)
         if self._open and self._segment.blind:
             # a sensor that could test nothing there did not "not alarm"
             self._absent(self._begun_tick - 1, self._last_tick + 1)

@@ -67,6 +67,8 @@ class Given:
     tracked: list[TrackedSoil] = field(default_factory=list)
     stretches: list[Stretch] = field(default_factory=list)
     """In order."""
+    absent: list[tuple[int, int]] = field(default_factory=list)
+    """Ticks between which, both left out, nothing could have alarmed, told while more may still come."""
 
     def add(self, other: Given) -> None:
         self.alarms += other.alarms
@@ -74,6 +76,7 @@ class Given:
         self.marks += other.marks
         self.tracked += other.tracked
         self.stretches += other.stretches
+        self.absent += other.absent
 
 
 class Segment(Protocol):

@@ -147,6 +147,7 @@ class Abreast:
         )
 
 
-def _height(a: Alarm) -> tuple[float, int, int]:
-    """By score; of equal ones the earlier, then the lower antenna, is higher."""
-    return a.score, -a.peak_seq, -a.channel
+def _height(a: Alarm) -> tuple[bool, float, int, int]:
+    """By score; of equal ones the earlier, then the lower antenna, is higher. Dense echoes, whose score is of another
+    kind, lie below all that alarms by its own height: they take none of these in."""
+    return not a.dense, a.score, -a.peak_seq, -a.channel

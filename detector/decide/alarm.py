@@ -176,7 +176,7 @@ class AlarmStage:
         self._s = settings
         self._stands = stands
         self.threshold = threshold
-        self._least = threshold if least is None else least
+        self.least = threshold if least is None else least
         self._groups = groups
         self._behind = max(1, round(settings.reference_m / step_m))
         self._ahead = round(settings.ahead_m / step_m)
@@ -278,7 +278,7 @@ class AlarmStage:
         edge = 0.5 * self.threshold
         for group in range(self._groups):
             score = np.ascontiguousarray(buffer[:, group])
-            rows = local_peaks(score, lo, hi, self._radius, self._least)
+            rows = local_peaks(score, lo, hi, self._radius, self.least)
             if self._stands is not None:
                 cells = buffer[:, self._groups + group]
                 crests = local_peaks(score, lo, hi, 1, self.threshold)
@@ -295,6 +295,16 @@ class AlarmStage:
                 peaks.append(Peak(at, base + first, base + last, float(score[row]), cell, group, at))
         self.decided += hi - lo
         return peaks
+
+    def alarms(self, score: F8, cells: F8, row: int, base: int, group: int) -> bool:
+        """Whether a crest is reported and stands, as far as (n,) scores and cells of rows from `base` on show; row : of
+        these. What lies beyond them covers nothing."""
+        first, last = max(0, row - self._radius), row + self._radius + 1
+        highest = bool(np.argmax(np.nan_to_num(score[first:last], nan=-np.inf)) == row - first)
+        if self._stands is None:
+            return highest
+        turn = highest or (score[row] >= self.threshold and self._uncovered(score, cells, row, base, group))
+        return turn and self._stands(base + row, group, int(cells[row]), float(score[row]))
 
     def _uncovered(self, score: F8, cells: F8, row: int, base: int, group: int) -> bool:
         """Whether all that is higher within the radius of a crest belongs to crests that do not stand.

@@ -31,7 +31,8 @@ class _Pending:
 
 
 class Fusion:
-    """Pairs alarms that are each other's nearest of the other sensor; the rest stand alone.
+    """Pairs alarms that are each other's nearest of the other sensor; the rest stand alone. Dense echoes get what metal
+    no radar alarm that stands out is near to.
 
     Whether two alarms pair depends on the alarms within two link times only, so the outcome does
     not depend on the order in which the sensors' blocks arrive. No alarm is ever dropped: one that was joined of
@@ -101,7 +102,8 @@ class Fusion:
         return out
 
     def _nearest(self, of: _Pending) -> _Pending | None:
-        best: tuple[float, tuple[int, str, int, int]] | None = None
+        """Dense echoes come after all that stands out: no radar alarm loses its metal to what lies in between."""
+        best: tuple[bool, float, tuple[int, str, int, int]] | None = None
         found = None
         for p in self._pending:
             if p.alarm.sensor == of.alarm.sensor:
@@ -109,9 +111,9 @@ class Fusion:
             if abs(p.alarm.peak_tick - of.alarm.peak_tick) > self._link_ticks:
                 continue
             d = self._distance(p.alarm, of.alarm)
-            if d <= self._link_m and (best is None or (d, _order(p.alarm)) < best):
-                best = (d, _order(p.alarm))
-                found = p
+            rank = (p.alarm.dense, d, _order(p.alarm))
+            if d <= self._link_m and (best is None or rank < best):
+                best, found = rank, p
         return found
 
     def _distance(self, a: Alarm, b: Alarm) -> float:

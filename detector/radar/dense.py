@@ -118,18 +118,19 @@ class DenseEchoes:
         self._speeds: F8 = 1e9 / np.linspace(1.0 / fast, 1.0 / slow, s.speeds)
         depth = 0.5 * self._times * float(np.median(self._speeds))
         half_m = np.minimum(s.aperture_m, s.near_aperture_m + s.aperture_per_depth * depth)
-        most = max(2, scans_ahead - 1)
-        self._apertures: I8 = np.clip(np.round(half_m / g.step_m).astype(np.int64), 2, most)
+        self._radius = max(1, min(g.rows(s.radius_m), ahead, scans_ahead - 2))
+        # a place is compared with those within the radius, each of which needs its whole aperture
+        most = max(0, scans_ahead - self._radius)
+        self._apertures: I8 = np.clip(np.round(half_m / g.step_m).astype(np.int64), min(2, most), most)
         widest = int(self._apertures.max())
         delays = [
             hyperbola_delays(t, np.full(len(t), widest), g.step_m, g.dt_s, self._speeds, antenna_m) for t in self._times
         ]
         self._delays: F4 = np.stack(delays)
         # a quarter of a period at the aperture's end, from line to line
-        self._slope_steps: F8 = 0.25 * g.period_samples / self._apertures
+        self._slope_steps: F8 = 0.25 * g.period_samples / np.maximum(1, self._apertures)
         steepest = s.slope_ns_per_m * 1e-9 * g.step_m / g.dt_s
         self._slopes: I8 = np.ceil(steepest / self._slope_steps).astype(np.int64)
-        self._radius = max(1, min(g.rows(s.radius_m), ahead))
         self._reach = max(self._radius, min(g.rows(s.reach_m), ahead, scans_ahead - widest))
         self.behind = self._reach + widest
         """A-scans before a row that is to be decided that must still be there."""

@@ -60,10 +60,13 @@ class Procedure:
 
     @property
     def per_swept_m(self) -> tuple[float, float, float] | None:
-        """False alarms per metre swept and its 95 % Poisson bounds; None where no ground is known."""
+        """Alarms outside halos per metre swept and its 95 % Poisson bounds; None where no ground is known.
+
+        Of every sweep all of them: a place that alarms in each of three sweeps is in their metres three times too.
+        """
         if self.swept_m <= 0:
             return None
-        count = sum(r.false_alarms for r in self.rows)
+        count = sum(r.false_alarms + r.again for r in self.rows)
         return count / self.swept_m, *poisson_rate(count, self.swept_m)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,8 +93,8 @@ class Procedure:
         if rate is None:
             return "No rate per metre swept: places are not known."
         return (
-            f"False alarms per metre swept, all sweeps together: {rate[0]:.3f} ({rate[1]:.3f} to {rate[2]:.3f}) on "
-            f"{self.swept_m:.1f} m."
+            f"Alarms outside halos per metre swept, all sweeps together, those again too: {rate[0]:.3f} "
+            f"({rate[1]:.3f} to {rate[2]:.3f}) on {self.swept_m:.1f} m."
         )
 
 

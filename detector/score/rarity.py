@@ -62,9 +62,10 @@ class Rarities:
         """Of what a place gave: where both sensors alarmed, the rate at which clean ground makes both do so at once.
 
         With rates a and b per metre, by chance, that is a b within_m. A sensor that did not alarm says nothing against
-        the other, so no place is more common than what the rarer one alone gave.
+        the other, so no place is more common than what the rarer one alone gave. Dense echoes are scored by their
+        shape, which no tail is of: they rank as an alarm at the threshold.
         """
-        scores = (("metal", d.metal_score), ("radar", d.radar_score))
+        scores = (("metal", d.metal_score), ("radar", 1.0 if d.dense else d.radar_score))
         given = [self.of_sensor[sensor].of(score) for sensor, score in scores if not math.isnan(score)]
         return max(*given, sum(given) - math.log(self.within_m)) if len(given) > 1 else given[0]
 

@@ -18,7 +18,7 @@ from detector.score.paired import (
     paired_targets,
     second_sensor,
 )
-from detector.score.procedure import Procedure
+from detector.score.procedure import Procedure, which
 from detector.score.report import Score, by_size, finite, pool
 from detector.score.roc import Curve, curve, ranked
 from detector.score.stored import RESULT_FORMAT, RESULT_VERSION, lanes_to_json
@@ -218,6 +218,11 @@ def _untested(total: Score, lanes: Sequence[LaneScore]) -> list[str]:
         for scores, names in alike.items()
         if scores and len(names) > 1
     ]
+    if dug := _dug_between(lanes):
+        out.append(
+            f"Independence of the sweeps of {some(dug)}: by their truth things were taken out between them, and they "
+            "count as different ground all the same, so that bounds are too narrow. Join them with --procedure."
+        )
     if bare := [lane.lane for lane in lanes if not lane.outcomes]:
         out.append(f"Detection on {some(bare)}: no object is stated there, so every alarm counts as false.")
     said = Counter(o.confidence or "not stated" for o in outcomes)
@@ -236,6 +241,14 @@ def _otherwise_ranked(rival: tuple[str, Sequence[LaneScore]] | None, with_roc: b
         "its places are ranked by scores in units of the threshold, of two sensors as if they were one. Score those "
         "lanes again."
     ]
+
+
+def _dug_between(lanes: Sequence[LaneScore]) -> list[str]:
+    """Places of which one sweep's truth holds some of another's and nothing else."""
+    there: dict[str, set[frozenset[object]]] = {}
+    for lane in lanes:
+        there.setdefault(lane.place, set()).add(frozenset(which(o) for o in lane.outcomes))
+    return [place for place, sets in there.items() if any(a < b for a in sets for b in sets)]
 
 
 def _of_procedure(p: Procedure | None) -> list[str]:

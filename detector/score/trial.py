@@ -39,7 +39,7 @@ class Outcome:
     level: int
     """-1 if it was not found."""
     probability: tuple[float, ...]
-    """Of each of CLASSES; () if it was not found."""
+    """Of each of CLASSES; () if it was not found, or by dense echoes, which no model has learned."""
     novelty: float = math.nan
     alarm_x_m: float = math.nan
     """Where the detection that counts for it was placed."""
@@ -211,7 +211,8 @@ def score_lane(
             seen_by="" if d is None else d.seen_by,
             decision="" if d is None else d.decision,
             level=-1 if d is None else d.level,
-            probability=() if d is None else d.probability,
+            # no model has learned dense echoes: what stands there is the prior, and says nothing of the model
+            probability=() if d is None or d.dense else d.probability,
             novelty=math.nan if d is None else d.novelty,
             alarm_x_m=math.nan if d is None else d.x_m,
             halo_m=o.half_extent_m + HALO_MARGIN_M,

@@ -10,7 +10,7 @@ import scipy
 
 from detector.decide.alarm import Alarm
 from detector.profile import Profile
-from detector.samples import DeviceDescription, SampleBlock
+from detector.samples import DeviceDescription, Gap, SampleBlock
 from detector.score.words import NOMINAL
 from firmware_host.session import Listener
 
@@ -35,6 +35,10 @@ class AlarmRates(Listener):
         stream = block.stream.stream_id
         self._way_m[stream] += float(np.abs(np.diff(x, prepend=self._last_m.get(stream, x[0]))).sum())
         self._last_m[stream] = float(x[-1])
+
+    def gap(self, gap: Gap) -> None:
+        """Nothing could alarm on the way that was lost, so it is none that was swept."""
+        self._last_m.pop(gap.stream_id, None)
 
     def alarm(self, alarm: Alarm) -> None:
         self.alarms[alarm.sensor] += 1

@@ -10,7 +10,7 @@ import pytest
 from detector.decide.alarm import Alarm
 from detector.detections import FEATURES
 from detector.profile import load_profile
-from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock, StreamDescription, StreamKind
+from detector.samples import NO_ODOMETER, DeviceDescription, Gap, SampleBlock, StreamDescription, StreamKind
 from detector.score.words import NOMINAL
 from firmware_host.cli.alarm_rates import AlarmRates
 
@@ -22,14 +22,18 @@ DEVICE = DeviceDescription("head", "1", "1", 1e6, (RADAR,))
 PROFILE = load_profile("handheld-dual")
 
 
+def block(x: np.ndarray, first: int) -> SampleBlock:
+    """Records from number `first` on at these places; NaN = no place."""
+    seq = np.arange(first, first + len(x), dtype=np.int64)
+    um = np.where(np.isnan(x), NO_ODOMETER, np.round(np.nan_to_num(x) * 1e6)).astype(np.int64)
+    return SampleBlock(RADAR, seq, seq * 20000, seq * 20_000_000, um, np.zeros((len(x), 1, 64), np.int16))
+
+
 def swept(x_m: np.ndarray, cut: int) -> AlarmRates:
     """The radar at these places, in blocks of that many records; NaN = no place."""
     rates = AlarmRates(DEVICE)
     for a in range(0, len(x_m), cut):
-        x = x_m[a : a + cut]
-        seq = np.arange(a, a + len(x), dtype=np.int64)
-        um = np.where(np.isnan(x), NO_ODOMETER, np.round(np.nan_to_num(x) * 1e6)).astype(np.int64)
-        rates.block(SampleBlock(RADAR, seq, seq * 20000, seq * 20_000_000, um, np.zeros((len(x), 1, 64), np.int16)))
+        rates.block(block(x_m[a : a + cut], a))
     return rates
 
 
@@ -54,6 +58,13 @@ def test_more_alarms_than_chance_gives_on_bare_ground_are_remarked_upon() -> Non
     rates.alarm(replace(ALARM, x_m=2.0))
     more = "More than chance gives there: things lie in this ground, or it is unlike the model's."
     assert rates.told(PROFILE)[0].endswith(more)
+
+
+def test_the_way_over_lost_records_is_not_counted_as_swept() -> None:
+    rates = swept(np.arange(0.0, 2.0, 0.01), 50)
+    rates.gap(Gap(RADAR.stream_id, 200, 300, 200 * 20000, 500 * 20000, 0, "counter"))
+    rates.block(block(np.arange(5.0, 6.0, 0.01), 500))
+    assert rates.way_m("radar") == pytest.approx(1.99 + 0.99)
 
 
 def test_without_places_no_rate_is_told() -> None:

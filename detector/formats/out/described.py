@@ -101,5 +101,6 @@ def _properties(d: Detection, labels: list[Label], sigma_m: float) -> dict[str, 
         "label_depth_m": number(newest.depth_m) if newest else None,
         "label_note": newest.note if newest else None,
         "labels": len(labels),
+        "dense_echoes": d.dense,
     }
     return out

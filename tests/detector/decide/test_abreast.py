@@ -155,6 +155,40 @@ def test_clutter_lets_go_of_what_lies_beside_it_and_is_not_called_clutter() -> N
     assert told == [(1, 100, 3, "mine-like", "3 to 4")]
 
 
+def _dense(row: int, channel: int, score: float, first: float = np.nan) -> Found:
+    at, a = _called(row, channel, score, first)
+    return at, dataclasses.replace(a, dense=True)
+
+
+def test_dense_echoes_take_in_nothing_that_alarms_by_its_own_height_however_sure_they_are() -> None:
+    assert joined([alarm(100, 2, 1.2), _dense(101, 3, 4.0)]) == [(100, 2, 2, 3)]
+    apart = [alarm(100, 2, 1.2), alarm(100, 4, 1.5)]
+    # nor do they lead from one object to another
+    assert [(*a[:2],) for a in joined([*apart, _dense(100, 3, 4.0)])] == [(100, 2), (100, 4)] == [
+        (*a[:2],) for a in joined(apart)
+    ]  # fmt: skip
+    assert joined([_dense(100, 2, 1.2), _dense(101, 3, 4.0)]) == [(101, 3, 2, 3)]
+
+
+def test_what_is_called_clutter_lets_go_of_dense_echoes_beside_it() -> None:
+    *told, _ = _judged([_called(100, 3, 4.0, -1.0), _dense(101, 4, 9.0)], frozenset({"radar"}))
+    assert told == [(1, 100, 3, "metal-clutter", "3 to 4"), (2, 101, 4, "unknown", "4")]
+
+
+def test_a_metal_alarm_belongs_to_the_radar_alarm_that_stands_out_and_not_to_dense_echoes_nearer_to_it() -> None:
+    stands, dense = alarm(100, 0, 2.0)[1], _dense(104, 0, 9.0)[1]
+    metal = dataclasses.replace(alarm(104, 0, 3.0)[1], sensor="metal")
+
+    def pairs(*found: Alarm) -> list[tuple[int, int]]:
+        fusion = Fusion(FusionSettings(), load_model(), 1000.0, 0.5, frozenset({"radar", "metal"}), "")
+        fusion.add(list(found))
+        return sorted((d.radar_peak_seq, d.metal_peak_seq) for d in fusion.settle(None))
+
+    assert pairs(stands, metal) == [(100, 104)]
+    assert pairs(stands, dense, metal) == [(100, 104), (104, -1)]
+    assert pairs(dense, metal) == [(104, 104)]
+
+
 def test_what_clutter_lets_go_of_is_not_told_that_the_metal_detector_was_silent_where_it_was_not() -> None:
     both = frozenset({"radar", "metal"})
     found = [_called(100, 3, 4.0, -1.0), _called(101, 4, 3.0, 1.0)]

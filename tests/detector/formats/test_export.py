@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.detections import DETECTION_DTYPE, Detection, Label, LabelClass
+from detector.detections import DETECTION_DTYPE, FEATURES, Detection, Label, LabelClass
 from detector.errors import FormatError
 from detector.formats.foreign import ForeignRecording
 from detector.formats.out.described import Described, described, utc_text
@@ -148,6 +148,20 @@ def test_no_map_is_made_where_nothing_has_a_place(tmp_path: Path, sweep: Sweep, 
     assert not (tmp_path / "a.x").exists()
     with pytest.raises(FormatError, match="no detection"):
         write(tmp_path / "a.x", [])
+
+
+def test_what_alarmed_as_dense_echoes_says_so(tmp_path: Path, sweep: Sweep) -> None:
+    """Its novelty, beyond all bounds, is an empty cell: nothing else would say why it is unknown."""
+    leads = (0.4, math.nan)
+    told = tuple(
+        dataclasses.replace(d, features=tuple(v if n.startswith("dense_") else math.nan for n in FEATURES))
+        for d, v in zip(sweep.detections(), leads, strict=False)
+    )
+    nowhere = Places(*np.full((3, 2), math.nan))
+    out = tmp_path / "d.csv"
+    write_detection_table(out, described(dataclasses.replace(sweep, found=told, said=()), nowhere))
+    with out.open(newline="", encoding="utf-8") as f:
+        assert [row["dense_echoes"] for row in csv.DictReader(f)] == ["True", "False"]
 
 
 def test_positions_keep_their_breaks(tmp_path: Path, sweep: Sweep) -> None:

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.decide.alarm import Alarm
+from detector.decide.alarm import Alarm, AlarmSettings, AlarmStage
 from detector.decide.classifier import load_model
+from detector.delay_line import Rows
+from detector.dense_alarms import DenseAlarms
 from detector.detections import FEATURES, LEVELS, UNKNOWN
 from detector.kernels.dense import hyperbola_delays, hyperbola_lead, louder_than_above
 from detector.pipeline import Pipeline
 from detector.profile import Profile, parse_profile
+from detector.radar.dense import DenseEcho
 from detector.radar_segment import RadarSegment
 from detector.recording.reader import open_recording
 from detector.samples import DeviceDescription, SampleBlock, StreamDescription, StreamKind
@@ -145,6 +148,52 @@ CUT = block(points(BARS.tolist()), channels=2)
 WHOLE = told(alarms(CUT))
 
 
+def test_any_cut_gives_the_same_bits_where_arms_are_longer_than_what_is_known_ahead() -> None:
+    few = "[radar_alarm]\nahead_m = 0.0\nradius_m = 0.3\n[radar_dense]\nradius_m = 0.3\ncompanions = 0\nlead = 0.01\n"
+    most = "likeness = 0.0\nlouder_db = -60.0\nslope_ns_per_m = 0.0\naperture_m = 3.0\nnear_aperture_m = 3.0\n"
+    profile = parse_profile(few + most, "x")
+    whole = told(alarms(CUT, profile))
+    assert any(t[5] for t in whole)
+    assert told(alarms(CUT, profile, [1])) == whole
+
+
+class _At50:
+    """Finds one at row 50."""
+
+    radius = 6
+
+    def process(self, decided: int, bscan: Rows) -> list[DenseEcho]:
+        return [DenseEcho(50, 0, 0, 0.4, 0.9, 1e8, 2e-9, 3, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("crests", "told"),
+    [
+        ({}, True),
+        ({54: 1.2}, False),
+        ({54: 0.9}, True),
+        ({54: 1.2, 60: 2.0}, True),
+        ({45: 1.2, 36: 2.0}, True),
+        ({45: 1.2, 60: 2.0}, False),
+        ({54: 1.2, 60: -2.0}, False),
+    ],
+    ids=["none", "near", "below", "one that gives way", "to one behind", "two apart", "to one voted down"],
+)
+def test_a_crest_that_gives_way_to_a_higher_one_further_off_silences_no_dense_echo(
+    crests: dict[int, float], told: bool
+) -> None:
+    """Score at rows 1 cm apart; below 0: one that the second look votes down."""
+    scores = np.zeros((63, 2))
+    for row, height in crests.items():
+        scores[row, 0] = abs(height)
+    stage = AlarmStage(
+        AlarmSettings(), 0.01, 4, 1.0, least=0.7, stands=lambda row, group, cell, score: crests[row] >= 1.0
+    )
+    beside = DenseAlarms(_At50(), 1, stage)  # type: ignore[arg-type]
+    beside.scored(scores)
+    assert bool(beside.process(51, Rows(1))) == told
+
+
 def test_antennas_shared_out_to_threads_give_the_same_bits() -> None:
     assert any(t[5] for t in WHOLE)
     assert told(alarms(CUT, threads=2)) == WHOLE
@@ -185,6 +234,7 @@ def test_real_bars_in_concrete_are_found_and_a_real_dune_raises_no_dense_echo(re
     found, bars = dense("rebar_real.h5")
     assert sum(any(abs(a.x_m - x) <= 0.06 for a in found) for x in bars) >= 11
     assert all(min(abs(a.x_m - x) for x in bars) <= 0.06 for a in found)
+    assert all(min(abs(a.x_m - x) for x in bars) <= 2.0 * a.x_sigma_m for a in found), "placed more surely than it is"
     assert dense("dune_real.h5")[0] == []
 
 

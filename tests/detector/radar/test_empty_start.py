@@ -72,6 +72,31 @@ def test_a_segment_that_ends_while_it_is_looked_at_is_still_marked(
     assert coverage.untested == 4
 
 
+@pytest.mark.parametrize("lives_from_s", [12.0, np.inf])
+def test_a_radar_that_did_not_live_yet_did_not_keep_silent_over_metal(recordings: Path, lives_from_s: float) -> None:
+    """Its silence would speak for clutter; where it lives it is heard, however small the blocks are."""
+
+    def heard(lives_from_s: float, size: int) -> list[tuple[float, float]]:
+        """Time of each detection with metal, and what the radar said of it."""
+        with open_recording(recordings / "lane_dev01.h5") as r:
+            pipeline = Pipeline(r.device, load_profile("handheld-dual"), load_model())
+            found = []
+            for b in r.blocks(size):
+                if b.stream.name == "radar":
+                    raw = b.raw.copy()
+                    raw[b.tick < lives_from_s * r.device.tick_hz] = 7
+                    b = SampleBlock(b.stream, b.seq, b.tick, b.utc_ns, b.odometer_um, raw)
+                found += pipeline.process(b).detections
+            found += pipeline.finish().detections
+        return [(d.t_peak_s, d.radar_llr) for d in found if d.metal_peak_seq >= 0]
+
+    before = [llr for t, llr in heard(-1.0, 256) if t < lives_from_s]
+    assert before
+    assert np.isfinite(before).any()
+    for size in (16, 256):
+        assert np.isnan([llr for t, llr in heard(lives_from_s, size) if t < lives_from_s]).all()
+
+
 def test_a_real_file_that_begins_with_an_empty_record_is_judged_as_without_it(recordings: Path) -> None:
     with open_recording(recordings / "rebar_real.h5") as r:
         device, block = r.device, r.block("radar", 0, 332)

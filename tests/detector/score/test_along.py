@@ -21,6 +21,7 @@ def mine(x: float, kind: str = "PMN") -> TrueObject:
 
 def alarm(x: float) -> Detection:
     row = np.zeros(1, DETECTION_DTYPE)[0]
+    row["features"] = np.nan
     row["x_m"], row["decision"], row["score"] = x, b"unknown", 1.5
     return Detection.from_row(row)
 

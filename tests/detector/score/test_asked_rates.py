@@ -21,6 +21,7 @@ from detector.score.words import NOMINAL, text_of
 def bare(name: str, false: int, length_m: float = 10.0) -> LaneScore:
     """A lane in which nothing lies, and so many alarms."""
     row = np.zeros(1, DETECTION_DTYPE)[0]
+    row["features"] = np.nan
     row["decision"], row["score"] = b"unknown", 1.5
     alarms = []
     for i in range(false):

@@ -117,6 +117,7 @@ def lane(name: str, p: float) -> LaneScore:
         for label, at in ((LabelClass.MINE, 1.0), (LabelClass.METAL_CLUTTER, 2.0))
     ]
     row = np.zeros(2, DETECTION_DTYPE)
+    row["features"] = np.nan
     row["x_m"], row["decision"], row["score"] = (1.0, 2.0), b"unknown", 1.5
     row["probability"] = (p, (1 - p) / 2, (1 - p) / 2)
     return score_lane(name, truth, [Detection.from_row(r) for r in row], (0.0, 3.0))

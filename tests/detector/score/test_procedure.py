@@ -32,6 +32,7 @@ def thing(x: float, label: LabelClass = LabelClass.MINE, kind: str = "PMN") -> T
 def sweep(name: str, there: Sequence[TrueObject], alarms: Sequence[float]) -> LaneScore:
     """A sweep of 10 m on which these places alarmed; a halo is 15 cm to both sides."""
     rows = np.zeros(len(alarms), DETECTION_DTYPE)
+    rows["features"] = np.nan
     rows["x_m"], rows["decision"], rows["score"] = alarms, b"unknown", 1.5
     return score_lane(name, there, [Detection.from_row(r) for r in rows], (0.0, 10.0))
 
@@ -67,7 +68,8 @@ def test_an_object_is_found_once_it_alarmed_and_a_place_is_false_once() -> None:
         (hits, 3, clopper_pearson(hits, 3)[0]) for hits in (1, 2, 2)
     ]
     assert told.swept_m == pytest.approx(8.8 + 9.4 + 9.7)
-    assert told.per_swept_m == pytest.approx((3 / 27.9, *poisson_rate(3, 27.9)))
+    # all that the three sweeps alarmed outside halos: each of them passed the metres anew
+    assert told.per_swept_m == pytest.approx((6 / 27.9, *poisson_rate(6, 27.9)))
     assert told.undug == ()
 
 
@@ -144,3 +146,13 @@ def test_sweeps_between_which_nothing_was_dug_are_told() -> None:
     lanes, told = as_procedures([sweep("A-1", [LOUD], []), sweep("A-2", [LOUD], [1.0])])
     assert told.undug == ("A",)
     assert any("chances at the same ground" in n for n in trial(lanes, procedure=told).not_tested)
+
+
+def test_sweeps_that_digging_made_unlike_are_told_where_they_are_not_joined() -> None:
+    def told(lanes: Sequence[LaneScore]) -> bool:
+        return any("sweeps of A: by their truth" in n and "--procedure" in n for n in trial(lanes).not_tested)
+
+    assert told(SWEEPS)
+    assert not told(as_procedures(SWEEPS)[0])
+    assert not told([sweep("A-1", [LOUD], []), sweep("A-2", [LOUD], []), sweep("B-1", [], [])])
+    assert not told([sweep("A-1", [LOUD, CAN], []), sweep("A-2", [HIDDEN, CAN], [])])

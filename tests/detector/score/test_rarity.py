@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from detector.decide.classifier import load_model
 from detector.decide.evidence import WAVE
-from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
+from detector.detections import DETECTION_DTYPE, FEATURES, Detection, LabelClass, TrueObject
 from detector.profile import load_profile
 from detector.ranking import rarity_of
 from detector.samples import StreamDescription, StreamKind
@@ -34,8 +34,11 @@ FAT, THIN = Rarity(ASKED, 1.0), Rarity(ASKED, 5.0)
 HEAD = Rarities({"metal": FAT, "radar": THIN}, 0.3)
 
 
-def alarm(x: float, metal: float = NAN, radar: float = NAN) -> Detection:
+def alarm(x: float, metal: float = NAN, radar: float = NAN, lead: float = NAN) -> Detection:
+    """lead : of dense echoes, NaN where the radar alarmed by height"""
     row = np.zeros(1, DETECTION_DTYPE)[0]
+    row["features"] = NAN
+    row["features"][FEATURES.index("dense_lead")] = lead
     row["x_m"], row["metal_score"], row["radar_score"] = x, metal, radar
     row["score"], row["decision"] = np.nanmax([metal, radar]), b"unknown"
     row["metal_peak_seq"], row["radar_peak_seq"] = (-1 if math.isnan(s) else 1 for s in (metal, radar))
@@ -48,6 +51,13 @@ def mine(x: float) -> TrueObject:
 
 def lane(detections: list[Detection], rarities: Rarities | None = HEAD) -> LaneScore:
     return score_lane("a", [mine(1.0)], detections, (0.0, 11.3), rarities=rarities)
+
+
+def test_dense_echoes_rank_as_an_alarm_at_the_threshold_and_state_no_probability_of_the_model() -> None:
+    scored = lane([alarm(1.0, radar=3.0, lead=0.6), alarm(5.0, radar=2.0)])
+    assert scored.ranking == Ranking((pytest.approx(ASKED),), (pytest.approx(ASKED + 5.0),))
+    assert scored.outcomes[0].found
+    assert scored.outcomes[0].probability == ()
 
 
 def test_metal_at_three_thresholds_with_a_fat_tail_does_not_outrank_radar_at_two_with_a_thin_one() -> None:

@@ -51,6 +51,7 @@ def mine(x: float, half: float = 0.05, label: LabelClass = LabelClass.MINE) -> T
 
 def at(x: float, radar: int = 0, metal: int = -1) -> Detection:
     row = np.zeros((), DETECTION_DTYPE)
+    row["features"] = np.nan
     row["x_m"], row["radar_peak_seq"], row["metal_peak_seq"], row["decision"] = x, radar, metal, b"unknown"
     return Detection.from_row(row)
 

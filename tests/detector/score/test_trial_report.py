@@ -30,6 +30,7 @@ def thing(x: float, label: LabelClass = LabelClass.MINE, kind: str = "PMN") -> T
 
 def alarm(x: float, decision: str = "unknown", p: float = 0.5) -> Detection:
     row = np.zeros(1, DETECTION_DTYPE)[0]
+    row["features"] = np.nan
     row["x_m"], row["decision"], row["score"] = x, decision.encode(), 1.5
     row["probability"] = (p, (1 - p) / 2, (1 - p) / 2)
     return Detection.from_row(row)
