@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from detector.simulate.buried import Buried
 from detector.simulate.noise import drift, mains, quantise, sferics
-from detector.simulate.pulse_induction import MU0, Head, Metal, loop_field, soil_signal
+from detector.simulate.pulse_induction import MU0, Head, Metal, conducting_soil_signal, loop_field, soil_signal
 from detector.simulate.soil import correlated
 
 F8 = NDArray[np.float64]
+
+_EDDIES_M = 2.0
+"""Over which eddies in conducting ground average its conductivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def metal_lane(
     height_m: F8,
     across_m: F8 | None = None,
     own: np.random.Generator | None = None,
+    conductivity_s_per_m: float = 0.0,
 ) -> tuple[F8, F8]:
     """Volts at the converter before noise: (n, coils, gates) of the soil, and (objects, n, coils, gates).
 
@@ -128,7 +132,8 @@ def metal_lane(
     how far from it; None: rng.
 
     The soil's strength varies along the track by some tens of per cent over decimetres to metres, and its law by a
-    few per cent, so that a ground balance learned at one place does not quite fit the next.
+    few per cent, so that a ground balance learned at one place does not quite fit the next. The answer of
+    conductivity varies over metres, by some tens of per cent; 0 leaves it out, and changes no other draw.
     """
     n, coils = len(x_m), len(head.across_m)
     soil = soil_signal(head.coil, viscosity, height_m) * head.balance
@@ -138,6 +143,10 @@ def metal_lane(
     bent = correlated(rng, (n, 1), (float(rng.uniform(0.3, 1.5)) / step, 1.0))[:, 0] * float(rng.uniform(0.0, 0.03))
     t = np.log(np.array(head.coil.gates_s) / head.coil.gates_s[0])
     ground = np.repeat((soil * strength[:, None] * np.exp(bent[:, None] * t))[:, None, :], coils, axis=1)
+    if conductivity_s_per_m > 0.0:
+        wetter = correlated(rng.spawn(1)[0], (n, 1), (_EDDIES_M / step, 1.0))
+        salt = conducting_soil_signal(head.coil, conductivity_s_per_m) * head.balance
+        ground += (np.exp(0.3 * wetter) * salt)[:, None, :]
     seen = np.zeros((len(objects), n, coils, len(t)))
     for i, o in enumerate(objects):
         if o.metal is not None:

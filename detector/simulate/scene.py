@@ -105,6 +105,7 @@ def dual_scene(
     progress: Callable[[int], None] | None = None,
     wish: HeadWish = PLAIN,
     sweep: Sweep = FIRST,
+    salinity_s_per_m: float | None = None,
 ) -> Scene:
     """A lane of a country, a head and a season of its own.
 
@@ -118,6 +119,8 @@ def dual_scene(
     progress : told of A-scans done
     wish : kind of head. Under one with several coils or antennas objects lie anywhere across its width
     sweep : which sweep of the lane; truth and visibility are of what still lies there
+    salinity_s_per_m : of the soil, in place of what is drawn; pulse induction then hears the soil's conductivity too,
+        which otherwise it is spared
 
     Raises
     ------
@@ -132,6 +135,9 @@ def dual_scene(
     rng, radar_rng, metal_rng, across_rng = drawn
     walk, radar_own, metal_own, across_own = sweep.of_its_own(seed, drawn)
     soil = draw_soil(rng)
+    if salinity_s_per_m is not None:
+        soil = replace(soil, salinity_s_per_m=salinity_s_per_m)
+    heard = 0.0 if salinity_s_per_m is None else soil.conductivity_s_per_m
     objects = place_objects(rng, length_m, objects_per_m)
     roughness = float(10 ** rng.uniform(-3.3, -1.8))
     speed = float(rng.uniform(0.2, 1.0))
@@ -150,7 +156,7 @@ def dual_scene(
     across = None if wish.plain else _across(across_rng, across_own, len(objects), coils, antennas)
     if sensors in ("dual", "metal"):
         block, metal_db, matched = _metal(
-            (metal_rng, metal_own), coils, soil, objects, left, length_m, speed, height, across
+            (metal_rng, metal_own), coils, soil, objects, left, length_m, speed, height, across, heard
         )
         blocks.append(block)
     if sensors in ("dual", "radar"):
@@ -169,6 +175,8 @@ def dual_scene(
         f"radar {radar.centre_frequency_hz / 1e9:.2f} GHz at {100 * radar.height_m:.0f} cm, "
         f"coil {100 * coils.coil.radius_m:.0f} cm. detector/simulate, approximate."
     )
+    if salinity_s_per_m is not None:
+        note += f" Conductivity {soil.conductivity_s_per_m:.3g} S/m."
     if not wish.plain or wish.radar != "impulse":
         note += f" Metal: {wish.metal}, {len(coils.across_m)} coil(s); radar: {wish.radar}, {wish.antennas} antenna(s)."
     visibility = tuple(Visibility(float(r), float(m), g) for r, m, g in zip(radar_db, metal_db, matched, strict=True))
@@ -253,6 +261,7 @@ def _metal(
     speed: float,
     height: _Height,
     across: F8 | None,
+    conductivity_s_per_m: float,
 ) -> tuple[SampleBlock, list[float], list[float]]:
     rng, own = draws
     step = speed / head.rate_hz
@@ -260,7 +269,9 @@ def _metal(
     h = height(x, head.height_m)
     if isinstance(head, metal_lane.MetalHead):
         kind, axis, values = StreamKind.METAL_PI, head.coil.gates_s, len(head.coil.gates_s)
-        ground, seen = metal_lane.metal_lane(rng, head, soil.viscosity, objects, x, h, across, own)
+        ground, seen = metal_lane.metal_lane(
+            rng, head, soil.viscosity, objects, x, h, across, own, conductivity_s_per_m
+        )
         seen = seen if len(left) == len(objects) else seen[list(left)]
         counts, volts = metal_lane.converted(own, head, x / speed, ground + seen.sum(axis=0))
         sigma = metal_lane.gate_noise(head)

@@ -34,6 +34,16 @@ class Soil:
     salinity_s_per_m: float = 0.0
     """Conductivity added to that of the texture, S/m."""
 
+    @property
+    def texture_s_per_m(self) -> float:
+        """Effective conductivity of water in this texture. Peplinski, Ulaby and Dobson 1995 (0.3 to 1.3 GHz)."""
+        return max(0.0467 + 0.2204 * self.bulk_g_per_cm3 - 0.4111 * self.sand + 0.6614 * self.clay, 0.0)
+
+    @property
+    def conductivity_s_per_m(self) -> float:
+        """That a metal detector meets."""
+        return self.salinity_s_per_m + self.texture_s_per_m * self.water
+
     def permittivity(self, frequency_hz: F8, water: float | None = None) -> C16:
         """Relative complex permittivity, e' - j e''. Peplinski, Ulaby and Dobson 1995 (0.3 to 1.3 GHz).
 
@@ -43,7 +53,7 @@ class Soil:
         f = np.maximum(np.asarray(frequency_hz, dtype=np.float64), 1e6)
         beta1 = 1.2748 - 0.519 * self.sand - 0.152 * self.clay
         beta2 = 1.33797 - 0.603 * self.sand - 0.166 * self.clay
-        sigma = max(0.0467 + 0.2204 * self.bulk_g_per_cm3 - 0.4111 * self.sand + 0.6614 * self.clay, 0.0)
+        sigma = self.texture_s_per_m
         x = 2 * np.pi * f * 9.23e-12
         water_real = 4.9 + (80.1 - 4.9) / (1 + x**2)
         solids = PARTICLE_G_PER_CM3 - self.bulk_g_per_cm3

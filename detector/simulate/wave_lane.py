@@ -150,11 +150,9 @@ def wave_lane(
     n, coils = len(x_m), len(head.across_m)
     step = float(np.median(np.diff(x_m)))
     ratio = float(np.exp(rng.uniform(np.log(15.0), np.log(150.0))))
-    wet = max(0.0467 + 0.2204 * soil.bulk_g_per_cm3 - 0.4111 * soil.sand + 0.6614 * soil.clay, 0.0)
-    conductivity = soil.salinity_s_per_m + wet * soil.water
     even = wave_ground(head, soil.viscosity, ratio * soil.viscosity, 0.0, height_m)
     lossy = wave_ground(head, soil.viscosity, 0.0, 0.0, height_m)
-    conducting = wave_ground(head, 0.0, 0.0, conductivity, height_m)
+    conducting = wave_ground(head, 0.0, 0.0, soil.conductivity_s_per_m, height_m)
     spread, bend = float(rng.uniform(0.02, 0.2)), float(rng.uniform(0.0, 0.05))
     lengths = float(rng.uniform(0.2, 1.0)) / step, float(rng.uniform(0.3, 1.5)) / step
     ground = np.empty((n, coils, even.shape[1]))

@@ -63,6 +63,10 @@ def simulate(
     ] = None,
     radar: Annotated[RadarKind, typer.Option(help="Radar: impulse or stepped frequency.")] = "impulse",
     antennas: Annotated[int, typer.Option(min=1, max=5, help="Abreast, 12 cm apart.")] = 1,
+    salinity: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=5.0, help="Of the soil, S/m; sea water has 4. Left out: drawn, and not heard by PI."),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Lanes to make, of successive seeds.")] = 1,
     dug: Annotated[
         Path | None,
@@ -108,7 +112,7 @@ def simulate(
     wish = HeadWish(metal, coils, radar, antennas)
     sweep = FIRST
     if dug is not None:
-        laid = dual_scene(seed, length, per_metre, "metal", wish=wish)
+        laid = dual_scene(seed, length, per_metre, "metal", wish=wish, salinity_s_per_m=salinity)
         sweep, taken = sweep_after(dug, seed, laid, (profile_name, model_path))
         gone = ", ".join(f"{o.kind} at {o.x_m:.2f} m" for o in taken)
         console.print(f"Dug after {dug}: {gone or 'nothing'}.", soft_wrap=True)
@@ -118,7 +122,9 @@ def simulate(
         scans = bar.add_task("A-scans", total=None)
         for i, file in enumerate(files):
             bar.reset(scans)
-            scene = dual_scene(seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n), wish, sweep)
+            scene = dual_scene(
+                seed + i, length, per_metre, sensors, lambda n: bar.advance(scans, n), wish, sweep, salinity
+            )
             write_scene(file, scene)
             bar.advance(lanes)
             bar.console.print(f"{file}: {len(scene.truth)} objects. {scene.note}", soft_wrap=True)

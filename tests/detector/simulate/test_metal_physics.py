@@ -6,10 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import special
 
 from detector.simulate.lane import dual_sensor_lane
 from detector.simulate.noise import mains, quantise, sferics
-from detector.simulate.pulse_induction import MU0, Head, loop_field, soil_signal, sphere, target_signal
+from detector.simulate.pulse_induction import (
+    MU0,
+    Head,
+    conducting_soil_signal,
+    loop_field,
+    soil_signal,
+    sphere,
+    target_signal,
+)
+from detector.simulate.scene import dual_scene
 
 
 def test_loop_field_on_the_axis_is_the_textbook_one() -> None:
@@ -89,3 +99,24 @@ def test_a_dual_lane_is_repeatable_and_whole(shared_data: Path) -> None:
     assert len(truth) == 3
     assert "viscosity" in note
     assert np.abs(blocks[1].raw).max() < 32767  # the direct wave does not saturate the converter
+
+
+def test_conducting_ground_answers_as_the_exact_field_in_the_middle_of_a_loop_on_it() -> None:
+    # Ward and Hohmann 1988, eq. 4.97: a loop on a half space, switched off at once
+    head = Head(radius_m=0.13, turns=1, current_a=1.0, pulse_s=1e6, gates_s=(1e-5, 2e-5, 1e-4), gain=1.0)
+    for sigma in (0.3, 1.0, 4.0):
+        theta = np.sqrt(MU0 * sigma / (4.0 * np.array(head.gates_s))) * head.radius_m
+        bracket = 3.0 * special.erf(theta) - 2.0 / np.sqrt(np.pi) * theta * (3.0 + 2.0 * theta**2) * np.exp(-(theta**2))
+        exact = bracket / (sigma * head.radius_m**3) * np.pi * head.radius_m**2
+        np.testing.assert_allclose(conducting_soil_signal(head, sigma), exact, rtol=5e-3)
+
+
+def test_salty_ground_is_heard_when_asked_for_and_moves_no_object() -> None:
+    plain, salty = (dual_scene(3, 4.0, 0.6, "metal", salinity_s_per_m=s) for s in (None, 4.0))
+    assert [(o.kind, o.x_m, o.depth_m) for o in plain.truth] == [(o.kind, o.x_m, o.depth_m) for o in salty.truth]
+    a, b = (scene.blocks[0].raw * scene.blocks[0].stream.scale for scene in (plain, salty))
+    heard = (b - a).mean(axis=(0, 1))
+    gates = np.array(plain.blocks[0].stream.axis)
+    assert heard[0] > 0.0
+    slope = np.polyfit(np.log(gates[:3]), np.log(heard[:3]), 1)[0]
+    assert -3.5 < slope < -2.2, "falls as t^-5/2, a little faster under a finite pulse"
