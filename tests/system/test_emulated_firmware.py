@@ -252,7 +252,7 @@ def test_firmware_that_resets_in_the_middle_of_a_sweep_is_started_again_by_itsel
             items += got
             if not reset and sum(len(i) for i in items if isinstance(i, SampleBlock)) > 500:
                 reset = True
-                head._send(Opcode.SET, "reset", 1)  # no reply can come: it is gone
+                head._exchange.send(Opcode.SET, "reset", 1)  # no reply can come: it is gone
     assert "had stopped by itself" in texts(items)
     assert "samples are coming again" in texts(items)
     for stream_id in (0, 1):
