@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Final
@@ -196,6 +196,16 @@ class Head:
         """Of its parameter table, as the head said when it described itself; 0 if it did not say."""
         return self._parameter_hash
 
+    @property
+    def run(self) -> int | None:
+        """Number of the head's present run, another one after every START and restart; None before its first record."""
+        return None if self._timeline is None else self._timeline.run
+
+    @property
+    def settings(self) -> Mapping[str, Parameter]:
+        """Its parameters by name as they last came; empty before they were asked for. Does not change by itself."""
+        return self._known
+
     def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
         """Ask the head who it is and what it streams. Asks again every half second until it answers.
 
@@ -286,6 +296,10 @@ class Head:
     def ask_who(self) -> None:
         """Ask the head to describe itself again; `read` tells if it is otherwise than at first."""
         self._exchange.send(Opcode.DESCRIBE)
+
+    def ask_parameters(self) -> None:
+        """Ask the head for its parameter table; each value comes with the samples."""
+        self._exchange.send(Opcode.LIST_PARAMETERS)
 
     def ask_status(self) -> None:
         """Ask the head how it is; the answer comes with the samples."""
@@ -394,7 +408,7 @@ class Head:
         """For the record: a parameter now has this value."""
         nan = float("nan")
         known = self._known.get(name) or Parameter(0, name, "", "", nan, nan, nan, value)
-        self._known[name] = replace(known, value=value)
+        self._known = {**self._known, name: replace(known, value=value)}
         self._changed.append(self._known[name].reading(self._clock(), self.device.serial))
 
     def read(self, wait_s: float = 0.02) -> list[Item]:
@@ -428,9 +442,9 @@ class Head:
                     items += timeline.add(samples, arrival)
                     samples = []
                     items.append(replace(read_status(frame.payload), head=self.device.serial))
-                elif frame.kind == Kind.PARAMETER:  # unasked: somebody turned a knob
+                elif frame.kind == Kind.PARAMETER:  # a knob was turned, or the answer to `ask_parameters`
                     parameter, _ = read_parameter(frame.payload)
-                    self._known[parameter.name] = parameter
+                    self._known = {**self._known, parameter.name: parameter}
                     items.append(parameter.reading(arrival, self.device.serial))
                 elif frame.kind in (Kind.DEVICE, Kind.STREAM):
                     items += self._otherwise(frame)

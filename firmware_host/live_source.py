@@ -28,6 +28,7 @@ from firmware_host.head import Head
 from firmware_host.head import Item as HeadItem
 from firmware_host.link import SerialLink, list_ports
 from firmware_host.reader import Reader
+from firmware_host.restarted_settings import RestartedSettings
 from firmware_host.silence import SILENCE_S, SilenceWatch
 from firmware_host.wire.messages import HeadState, HeadStatus
 
@@ -72,6 +73,7 @@ class LiveSource:
         self._silence_s = silence_s
         self._give_up_s = give_up_s
         self._started_at = 0.0
+        self._settings = RestartedSettings(head)
         self._adapter = next((p.serial_number for p in list_ports() if p.device == head.port), "")
         self.wait_s = 0.02
         """How long a call for items may wait for them."""
@@ -89,23 +91,23 @@ class LiveSource:
             while self._duration_s is None or time.monotonic() - began < self._duration_s:
                 try:
                     got = self._head.read(self.wait_s)
-                    out: list[Item] = [*watch.told(got)]
-                    out.extend(got)
+                    # before anything is sent: a line that is lost by then must not take along what came
+                    yield [*watch.told(got), *got, *self._settings.news(got)]
                     states = [i.state for i in got if isinstance(i, HeadStatus)]
                     if HeadState.FINISHED in states:
-                        yield out
                         break
                     if states[-1:] == [HeadState.IDLE] and time.monotonic() - self._started_at > START_S:
-                        out += self._restart()
+                        yield self._restart()
                     elif watch.all_silent and time.monotonic() - asked_at > self._silence_s:
                         asked_at = time.monotonic()
                         self._head.ask_status()
-                    yield out
                 except LinkError as e:
                     rest = self._head.hang_up()
-                    yield [*watch.told(rest), *rest, self._event(Severity.FAULT, "link", str(e))]
+                    yield [*watch.told(rest), *rest, *self._settings.news(rest)]
+                    yield [self._event(Severity.FAULT, "link", str(e))]
                     yield from self._find_again(e)
-            yield [*self._head.report(), *self._head.clock_fit(), self._summary()]
+            rest = self._head.report()
+            yield [*rest, *self._settings.news(rest), *self._settings.open(), *self._head.clock_fit(), self._summary()]
         finally:
             # a head that was unplugged cannot be told; the error that ended the session says so
             with contextlib.suppress(LinkError):
@@ -120,6 +122,7 @@ class LiveSource:
         except HeadError as e:
             text += f" It does not start: {e}"
         self._started_at = time.monotonic()
+        self._settings.ask("since it restarted")  # after START: no sample waits for it
         return [self._event(Severity.FAULT, "head", text)]
 
     def _event(self, severity: Severity, kind: str, text: str) -> Event:
@@ -162,6 +165,7 @@ class LiveSource:
         yield [self._event(Severity.WARNING, "link", text)]
         with contextlib.suppress(LinkError):  # lost again already: `read` finds that out, and it is sought anew
             self._head.ask_status()  # one that lost its power is idle now
+            self._settings.ask("since its line was lost")  # a knob may have been turned, even if it kept its power
 
     def _ports(self) -> list[str]:
         """Where the head may be: its old port first, then wherever its USB adapter is now."""
