@@ -252,9 +252,17 @@ def test_what_came_before_a_line_that_is_lost_at_the_restart_is_not_lost_with_it
         def gone() -> None:
             raise LinkError("The cable is out.")
 
+        def read(wait_s: float) -> list[Item]:
+            came.extend(got := plain_read(wait_s))
+            return got
+
+        came: list[Item] = []
+        plain_read = head.read
+        monkeypatch.setattr(head, "read", read)
         monkeypatch.setattr(head, "ask_who", gone)
         sweep.until(
             lambda: any(isinstance(i, Event) and i.text == "The cable is out." for i in sweep.items), virtual.reset
         )
     lost_at = next(k for k, i in enumerate(sweep.items) if isinstance(i, Event) and i.text == "The cable is out.")
-    assert HeadState.IDLE in [i.state for i in sweep.items[:lost_at] if isinstance(i, HeadStatus)]
+    assert HeadState.IDLE in [i.state for i in came if isinstance(i, HeadStatus)]
+    assert {id(i) for i in came} <= {id(i) for i in sweep.items[:lost_at]}
