@@ -1,4 +1,4 @@
-"""One detector head: who it is, its streams, its parameters, its commands."""
+"""One detector head on its link: its streams, from START to the last record, over lost lines and restarts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from detector.errors import SampleError
 from detector.samples import (
     ClockFit,
     DeviceDescription,
@@ -21,8 +20,10 @@ from detector.samples import (
     Severity,
     StreamDescription,
 )
+from firmware_host.answering_head import AnsweringHead
 from firmware_host.clock import HostClock
 from firmware_host.damage import Damage
+from firmware_host.describing import what_changed, why_stranger
 from firmware_host.errors import HeadError, LinkError, WireError
 from firmware_host.exchange import Exchange
 from firmware_host.link import Link, SerialLink
@@ -30,19 +31,13 @@ from firmware_host.reader import Direct, Reader
 from firmware_host.timeline import Timeline
 from firmware_host.wire.framing import Frame, FrameCounters, warm_up
 from firmware_host.wire.messages import (
-    DeviceMessage,
     HeadStatus,
     Kind,
     Opcode,
-    Parameter,
     SamplesMessage,
-    read_device,
     read_parameter,
-    read_reply,
     read_samples,
     read_status,
-    read_stream,
-    same_value,
 )
 
 Item = SampleBlock | Gap | Event | HeadStatus | ClockFit | ParameterReading
@@ -51,7 +46,7 @@ _CLOCK_S: Final = 10.0
 """How often the fit of the head's clock is given out, to be recorded."""
 
 
-class Head:
+class Head(AnsweringHead):
     """A head on an open link. A context manager; leaving it stops the head and closes the port.
 
     Raises
@@ -71,16 +66,11 @@ class Head:
         reader: Direct | None = None,
     ) -> None:
         self._baudrate = baudrate
-        self._clock = clock or HostClock()
         self._wake = wake
-        self._exchange = Exchange(reader or Reader(link, self._clock, wake), self._clock)
-        self._device: DeviceDescription | None = None
+        clock = clock or HostClock()
+        super().__init__(Exchange(reader or Reader(link, clock, wake), clock), clock)
         self._streams: dict[int, StreamDescription] = {}
         self._timeline: Timeline | None = None
-        self._parameter_hash = 0
-        self._known: dict[str, Parameter] = {}
-        # one for each parameter that this program itself set: `read` empties it
-        self._changed: list[ParameterReading] = []
         self._unknown = 0
         self._told_otherwise = False
         self._damage = Damage()
@@ -121,21 +111,6 @@ class Head:
         """Close the port. Leaving the context does the same."""
         self._exchange.reader.close()
 
-    def now_ns(self) -> int:
-        """Host time as this head's records are stamped with, ns since 1970 UTC."""
-        return self._clock()
-
-    @property
-    def port(self) -> str:
-        return self._exchange.reader.port
-
-    @property
-    def device(self) -> DeviceDescription:
-        """As the head described itself; HeadError before `describe`."""
-        if self._device is None:
-            raise HeadError("Ask the head to describe itself first.")
-        return self._device
-
     def reattach(self, other: Head) -> None:
         """Go on with the link of another `Head` that found the same device again.
 
@@ -153,16 +128,7 @@ class Head:
 
     def stranger(self, other: Head) -> str:
         """Why `other` is not this head as it described itself at first, for a person; '' if it is."""
-        now, then = other.device, self.device
-        if now == then:
-            return ""
-        text = (
-            f"On {other.port} is {now.model} serial {now.serial}, firmware {now.firmware or 'not stated'}, not the "
-            f"head of this sweep (serial {then.serial}, firmware {then.firmware or 'not stated'}) as it was. "
-        )
-        if (now.model, now.serial, now.firmware) == (then.model, then.serial, then.firmware):
-            text += "It says the same name and describes its clock or its streams otherwise. "
-        return text + "Plug that one in, or end this sweep and start a new one."
+        return why_stranger(other.device, self.device, other.port)
 
     def hang_up(self) -> list[Item]:
         """Close a link that was lost, so that its port can be opened anew; what had come over it and was not read."""
@@ -192,63 +158,15 @@ class Head:
         return self._unknown
 
     @property
-    def parameter_hash(self) -> int:
-        """Of its parameter table, as the head said when it described itself; 0 if it did not say."""
-        return self._parameter_hash
+    def run(self) -> int | None:
+        """Number of the head's present run, another one after every START and restart; None before its first record."""
+        return None if self._timeline is None else self._timeline.run
 
     def describe(self, timeout_s: float = 3.0) -> DeviceDescription:
-        """Ask the head who it is and what it streams. Asks again every half second until it answers.
-
-        Whatever else comes meanwhile waits for `read`. A description that makes no sense is counted, told by `read`
-        as any other message of that kind, and asked for again.
-
-        Raises
-        ------
-        HeadError
-            if it does not describe itself in time, or as something that cannot be.
-        """
-        deadline = time.monotonic() + timeout_s
-        asked = float("-inf")
-        device: DeviceMessage | None = None
-        streams: dict[int, StreamDescription] = {}
-        while time.monotonic() < deadline:
-            if time.monotonic() - asked > 0.5:
-                self._exchange.send(Opcode.DESCRIBE)
-                asked = time.monotonic()
-            for frame in self._exchange.frames():
-                try:
-                    if frame.kind == Kind.DEVICE:
-                        device, streams = read_device(frame.payload), {}
-                    elif frame.kind == Kind.STREAM:
-                        stream = read_stream(frame.payload)
-                        streams[stream.stream_id] = stream
-                    elif frame.kind != Kind.REPLY:
-                        self._exchange.keep(frame)
-                except WireError as e:
-                    self._exchange.note_senseless(e)
-            if device is not None and len(streams) == device.n_streams:
-                try:
-                    self._device = DeviceDescription(
-                        device.model, device.serial, device.firmware, device.tick_hz, tuple(streams.values())
-                    )
-                except SampleError as e:
-                    raise HeadError(f"The head on {self.port} describes itself as something that cannot be. {e}") from e
-                self._streams = streams
-                self._parameter_hash = device.parameter_hash
-                self._timeline = Timeline(self._device)
-                return self._device
-        c = self._exchange.counters
-        seen = f"{c.bytes} bytes came, {c.frames} good frames and {c.damaged} damaged ones"
-        advice = (
-            "Nothing came at all: is the head switched on, and is this its port?"
-            if c.bytes == 0
-            else "Is the baud rate right, and does the firmware speak protocol version 1?"
-            + (f" {c.wrong_version} frames were of another version." if c.wrong_version else "")
-        )
-        if self._exchange.senseless:
-            seen += f"; {self._exchange.senseless} messages made no sense"
-            advice = f"{self._exchange.last_senseless} {advice}"
-        raise HeadError(f"No head described itself on {self.port} within {timeout_s:g} s: {seen}. {advice}")
+        device = super().describe(timeout_s)
+        self._streams = {s.stream_id: s for s in device.streams}
+        self._timeline = Timeline(device)
+        return device
 
     def start(self) -> None:
         """Ask for samples. What a head that streamed already had sent before is not of this sweep."""
@@ -283,119 +201,9 @@ class Head:
         except WireError:
             return None  # it waits for `read`, which tells it
 
-    def ask_who(self) -> None:
-        """Ask the head to describe itself again; `read` tells if it is otherwise than at first."""
-        self._exchange.send(Opcode.DESCRIBE)
-
-    def ask_status(self) -> None:
-        """Ask the head how it is; the answer comes with the samples."""
-        self._exchange.send(Opcode.STATUS)
-
     def stop(self) -> None:
         """Ask the head to stop. Sent once and not waited for: it is also said to heads that hang."""
         self._exchange.send(Opcode.STOP)
-
-    def firmware_now(self, timeout_s: float = 2.0) -> str:
-        """Ask again what firmware it runs, while it streams; no sample is lost by it.
-
-        Raises
-        ------
-        HeadError
-            if it does not say.
-        """
-        said: list[str] = []
-
-        def take(frame: Frame) -> bool | None:
-            if frame.kind == Kind.DEVICE:
-                said.append(read_device(frame.payload).firmware)
-                return True
-            return False if frame.kind == Kind.STREAM else None
-
-        def ask() -> None:
-            self._exchange.send(Opcode.DESCRIBE)
-
-        self._exchange.wait(take, timeout_s, ask, again_s=0.5)
-        if not said:
-            raise HeadError(f"The head on {self.port} did not say within {timeout_s:g} s what firmware it runs.")
-        return said[0]
-
-    def parameters(self, timeout_s: float = 2.0) -> list[Parameter]:
-        """The head's parameter table with the values of now; none if it has no parameters.
-
-        Raises
-        ------
-        HeadError
-            if it does not come, or not whole.
-        """
-        requests: set[int] = set()
-        found: dict[int, Parameter] = {}
-        total: int | None = None
-
-        def take(frame: Frame) -> bool | None:
-            nonlocal total
-            if frame.kind == Kind.PARAMETER:
-                parameter, total = read_parameter(frame.payload)
-                found[parameter.index] = parameter
-                return len(found) == total
-            if frame.kind == Kind.REPLY and read_reply(frame.payload).request in requests:
-                total = total or 0
-                return True
-            return None
-
-        def ask() -> None:
-            requests.add(self._exchange.send(Opcode.LIST_PARAMETERS))
-
-        self._exchange.wait(take, timeout_s, ask, again_s=timeout_s)
-        if total is None or len(found) < total:
-            wanted = "an unknown number" if total is None else str(total)
-            raise HeadError(
-                f"The head on {self.port} sent {len(found)} of {wanted} of parameters within {timeout_s:g} s. "
-                "Some were lost on the way: try again, and check the cable if that does not help."
-            )
-        self._known = {p.name: p for p in found.values()}
-        return [found[i] for i in sorted(found)]
-
-    def get_parameter(self, name: str) -> float:
-        """Value of a parameter as the head has it now."""
-        return self._exchange.command(Opcode.GET, name).value
-
-    def set_parameter(self, name: str, value: float) -> float:
-        """Set a parameter and read it back; the value that the head now has.
-
-        Raises
-        ------
-        HeadError
-            if the head does not know it, refuses the value, in the head's own words, or says that it was
-            done and yet holds another value. A head may hold numbers as f32, and then gives the nearest one.
-        """
-        self._exchange.command(Opcode.SET, name, value)
-        got = self.get_parameter(name)
-        self._note(name, got)
-        if not same_value(value, got):
-            raise HeadError(
-                f"The head took {name} = {value:g} and then read back {got:g}. Something else sets it too, or its "
-                "firmware is at fault: do not trust this setting."
-            )
-        return got
-
-    def restore_defaults(self) -> None:
-        """Every writable parameter back to its default; what the head keeps over a power cut stays."""
-        self._exchange.command(Opcode.DEFAULTS)
-        before = {name: p.value for name, p in self._known.items()}
-        for p in self.parameters():
-            if p.value != before.get(p.name):
-                self._note(p.name, p.value)
-
-    def save_parameters(self) -> None:
-        """Have the head keep the values of its persistent parameters over a power cut."""
-        self._exchange.command(Opcode.SAVE, timeout_s=10.0)  # a flash page takes its time to erase
-
-    def _note(self, name: str, value: float) -> None:
-        """For the record: a parameter now has this value."""
-        nan = float("nan")
-        known = self._known.get(name) or Parameter(0, name, "", "", nan, nan, nan, value)
-        self._known[name] = replace(known, value=value)
-        self._changed.append(self._known[name].reading(self._clock(), self.device.serial))
 
     def read(self, wait_s: float = 0.02) -> list[Item]:
         """What has come in since the last call, in order; waits up to `wait_s` for it.
@@ -428,9 +236,9 @@ class Head:
                     items += timeline.add(samples, arrival)
                     samples = []
                     items.append(replace(read_status(frame.payload), head=self.device.serial))
-                elif frame.kind == Kind.PARAMETER:  # unasked: somebody turned a knob
+                elif frame.kind == Kind.PARAMETER:  # a knob was turned, or the answer to `ask_parameters`
                     parameter, _ = read_parameter(frame.payload)
-                    self._known[parameter.name] = parameter
+                    self._known = {**self._known, parameter.name: parameter}
                     items.append(parameter.reading(arrival, self.device.serial))
                 elif frame.kind in (Kind.DEVICE, Kind.STREAM):
                     items += self._otherwise(frame)
@@ -442,24 +250,10 @@ class Head:
 
     def _otherwise(self, frame: Frame) -> list[Item]:
         """A fault, told once, if by this message the head describes itself otherwise than at first."""
-        then = self.device
-        if frame.kind == Kind.DEVICE:
-            d = read_device(frame.payload)
-            now = (d.model, d.serial, d.firmware, d.tick_hz, d.n_streams)
-            same = now == (then.model, then.serial, then.firmware, then.tick_hz, len(then.streams))
-            what = f"as {d.model} serial {d.serial}, firmware {d.firmware or 'not stated'}"
-        else:
-            stream = read_stream(frame.payload)
-            same = stream == self._streams.get(stream.stream_id)
-            what = f"with another stream {stream.name!r}"
-        if same or self._told_otherwise:
+        text = what_changed(frame, self.device, self.port)
+        if not text or self._told_otherwise:
             return []
         self._told_otherwise = True
-        text = (
-            f"The head on {self.port} now describes itself {what}; this sweep began with {then.model} serial "
-            f"{then.serial}, firmware {then.firmware or 'not stated'}, and its samples are read as that one's. End "
-            "this sweep and start a new one."
-        )
         return [Event(self._exchange.arrival_ns, Severity.FAULT, "head", text)]
 
     def clock_fit(self) -> list[Item]:

@@ -26,8 +26,10 @@ from firmware_host.errors import HeadError, LinkError
 from firmware_host.gnss import GnssReceiver
 from firmware_host.head import Head
 from firmware_host.head import Item as HeadItem
+from firmware_host.head_search import HeadSearch
 from firmware_host.link import SerialLink, list_ports
 from firmware_host.reader import Reader
+from firmware_host.restarted_settings import RestartedSettings
 from firmware_host.silence import SILENCE_S, SilenceWatch
 from firmware_host.wire.messages import HeadState, HeadStatus
 
@@ -72,6 +74,7 @@ class LiveSource:
         self._silence_s = silence_s
         self._give_up_s = give_up_s
         self._started_at = 0.0
+        self._settings = RestartedSettings(head)
         self._adapter = next((p.serial_number for p in list_ports() if p.device == head.port), "")
         self.wait_s = 0.02
         """How long a call for items may wait for them."""
@@ -89,23 +92,23 @@ class LiveSource:
             while self._duration_s is None or time.monotonic() - began < self._duration_s:
                 try:
                     got = self._head.read(self.wait_s)
-                    out: list[Item] = [*watch.told(got)]
-                    out.extend(got)
+                    # before anything is sent: a line that is lost by then must not take along what came
+                    yield [*watch.told(got), *got, *self._settings.news(got)]
                     states = [i.state for i in got if isinstance(i, HeadStatus)]
                     if HeadState.FINISHED in states:
-                        yield out
                         break
                     if states[-1:] == [HeadState.IDLE] and time.monotonic() - self._started_at > START_S:
-                        out += self._restart()
+                        yield self._restart()
                     elif watch.all_silent and time.monotonic() - asked_at > self._silence_s:
                         asked_at = time.monotonic()
                         self._head.ask_status()
-                    yield out
                 except LinkError as e:
                     rest = self._head.hang_up()
-                    yield [*watch.told(rest), *rest, self._event(Severity.FAULT, "link", str(e))]
+                    yield [*watch.told(rest), *rest, *self._settings.news(rest)]
+                    yield [self._event(Severity.FAULT, "link", str(e))]
                     yield from self._find_again(e)
-            yield [*self._head.report(), *self._head.clock_fit(), self._summary()]
+            rest = self._head.report()
+            yield [*rest, *self._settings.news(rest), *self._settings.open(), *self._head.clock_fit(), self._summary()]
         finally:
             # a head that was unplugged cannot be told; the error that ended the session says so
             with contextlib.suppress(LinkError):
@@ -120,6 +123,7 @@ class LiveSource:
         except HeadError as e:
             text += f" It does not start: {e}"
         self._started_at = time.monotonic()
+        self._settings.ask("since it restarted")  # after START: no sample waits for it
         return [self._event(Severity.FAULT, "head", text)]
 
     def _event(self, severity: Severity, kind: str, text: str) -> Event:
@@ -127,12 +131,12 @@ class LiveSource:
 
     def _find_again(self, lost: LinkError) -> Generator[list[Item]]:
         since = told = time.monotonic()
-        search: _Search | None = None
+        search: HeadSearch | None = None
         refused = ""
         while True:
             now = time.monotonic()
             if search is None:
-                search = _Search(self._ports(), self._head)
+                search = HeadSearch(self._ports(), self._head)
             elif search.done:
                 for nameless in search.take_nameless():
                     self._head.count_in(nameless)
@@ -162,6 +166,7 @@ class LiveSource:
         yield [self._event(Severity.WARNING, "link", text)]
         with contextlib.suppress(LinkError):  # lost again already: `read` finds that out, and it is sought anew
             self._head.ask_status()  # one that lost its power is idle now
+            self._settings.ask("since its line was lost")  # a knob may have been turned, even if it kept its power
 
     def _ports(self) -> list[str]:
         """Where the head may be: its old port first, then wherever its USB adapter is now."""
@@ -175,60 +180,6 @@ class LiveSource:
             f"{c.wrong_version} of another version, {self._head.unknown_messages} of unknown types."
         )
         return self._event(Severity.INFO, "wire", text)
-
-
-class _Search:
-    """One attempt to find a head again, in a thread: another head in the session must not wait for it."""
-
-    def __init__(self, ports: Sequence[str], lost: Head) -> None:
-        self.began = time.monotonic()
-        self.found: Head | None = None
-        self.refusal = ""
-        """Why what was found is not the head that was lost."""
-        self.done = False
-        self._abandoned = False
-        self._ports = ports
-        self._lost = lost
-        self._nameless: list[Head] = []
-        threading.Thread(target=self._look, name="find head", daemon=True).start()
-
-    def abandon(self) -> None:
-        """Nobody waits for the answer any more."""
-        self._abandoned = True
-
-    def take_nameless(self) -> list[Head]:
-        """Links, closed again, over which something came and nobody said who it was; given out once."""
-        nameless, self._nameless = self._nameless, []
-        return nameless
-
-    def _look(self) -> None:
-        try:
-            for port in self._ports:
-                if self._is_on(port):
-                    break
-        finally:
-            self.done = True
-
-    def _is_on(self, port: str) -> bool:
-        head: Head | None = None
-        try:
-            head = self._lost.sibling(port)
-            head.describe(timeout_s=2.0)
-            self.refusal = self._lost.stranger(head)
-            if not self.refusal and not self._abandoned:
-                self.found = head
-                return True
-        except (LinkError, HeadError):
-            # without a byte it is not there yet: that is what is being told all the time
-            if head is not None and head.counters.bytes:
-                self.refusal = (
-                    f"Something sends on {port}, and has not said in time that it is the head of this sweep. What it "
-                    "sent is not in the record. Check cable and baud rate."
-                )
-                self._nameless.append(head)
-        if head is not None:
-            head.close()
-        return False
 
 
 class JoinedSource:
