@@ -62,7 +62,8 @@ def test_a_whole_session_gives_what_is_known_of_the_head(tmp_path: Path) -> None
     item = results["static"].figure("response of the item")
     assert item.low <= norm_of(HEAD, 0, 0, 0.08) <= item.high
     lag = results["lag"].figure("lag")
-    assert lag.low <= 0.03 <= lag.high
+    # the bench runs by the clock, so draws differ from run to run, and 95 % of three pairs misses one time in twenty
+    assert abs(lag.value - 0.03) <= lag.high - lag.low < 0.01
     assert results["height"].figure("detection height").value == pytest.approx(0.31, abs=0.03)
     assert len(results["latency"].samples["round trip"]) == 100
     assert (report.serial, report.firmware, report.simulated) == ("BENCH-1", "simulated 1", True)
