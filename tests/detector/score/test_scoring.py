@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
+from detector.detections import DETECTION_DTYPE, FEATURES, Detection, LabelClass, TrueObject
 from detector.score.bounds import clopper_pearson, poisson_rate, trials_without_a_miss
 from detector.score.calibration import reliability
 from detector.score.matching import halo_length_m, match
@@ -169,6 +169,16 @@ def test_a_curve_on_which_every_mine_is_found_is_no_surer_than_the_number_of_min
     found = curve(lanes, rates_per_m=[0.02, 0.1], draws=20)
     assert found.pod == (1.0, 1.0)
     assert found.low == pytest.approx([clopper_pearson(4, 4)[0]] * 2)
+
+
+def test_what_alarmed_as_dense_echoes_is_named() -> None:
+    row = at(2.0).to_row()
+    row["features"][FEATURES.index("dense_lead")] = 2.0
+    bar = mine(2.0, label=LabelClass.NONMETAL_CLUTTER)
+    lane = score_lane("a", [mine(1.0), bar], [at(1.0), Detection.from_row(row)], (0.0, 3.0))
+    assert [o.dense for o in lane.outcomes] == [False, True]
+    assert "Alarmed as dense echoes, by their shape and not their height: PMN 1" in pool([lane]).to_text()
+    assert "dense" not in pool([score_lane("a", [mine(1.0)], [at(1.0)], (0.0, 3.0))]).to_text()
 
 
 def test_a_mine_called_clutter_by_both_sensors_is_the_safety_number() -> None:
