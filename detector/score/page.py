@@ -13,6 +13,7 @@ from detector.score.strip import LEGEND, strip
 from detector.score.summary import Trial
 from detector.score.trial import LaneScore
 from detector.score.words import (
+    BAND,
     NOMINAL,
     against_text,
     asked_text,
@@ -153,7 +154,7 @@ def _curves(t: Trial) -> list[str]:
     return [
         "<h2>Detection against false alarms</h2>",
         plot(lines, "false alarms per metre", "probability of detection", (0.01, 3.0), RATE_TICKS, log_x=True),
-        "<p>Bands: 95 %, bootstrap over grounds. Right of 'measured up to' a curve is level, not measured.</p>",
+        f"<p>Bands: {BAND}. Right of 'measured up to' a curve is level, not measured.</p>",
         f"<p>{escape(ranked_by(t.lanes))}</p>",
         table(rows[0], rows[1:]),
     ]

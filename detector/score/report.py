@@ -72,6 +72,8 @@ class Score:
     clutter_called: dict[str, int]
     clutter_by_kind: dict[str, tuple[int, int, int]]
     """kind -> (objects, alarmed, of these called clutter)"""
+    dense_by_kind: dict[str, int]
+    """kind -> objects, mines or clutter, found by an alarm of dense echoes."""
     false_alarms: int
     false_called: dict[str, int]
     free_m: float
@@ -176,6 +178,8 @@ class Score:
         lines += [
             f"  {kind}: {k}/{n} alarmed, {c} called clutter" for kind, (n, k, c) in sorted(self.clutter_by_kind.items())
         ]
+        if self.dense_by_kind:
+            lines.append(f"Alarmed as dense echoes, by their shape and not their height: {_counts(self.dense_by_kind)}")
         if self.reliability is not None:
             r = self.reliability
             lines.append(
@@ -273,6 +277,7 @@ def pool(lanes: Sequence[LaneScore], with_roc: bool = False) -> Score:
             )
             for k in kinds
         },
+        dense_by_kind=dict(Counter(o.kind for o in (*targets, *clutter) if o.dense)),
         false_alarms=len(outside) if placed else sum(len(lane.alarms_outside) for lane in lanes),
         false_called=dict(Counter(a.decision for a in outside)),
         free_m=free,

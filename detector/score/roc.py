@@ -1,4 +1,4 @@
-"""Receiver operating characteristic: probability of detection against false alarms per metre, with bootstrap bands."""
+"""Receiver operating characteristic: probability of detection against false alarms per metre, with bands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from detector.score.bounds import clopper_pearson
 from detector.score.trial import LaneScore
 
 F8 = NDArray[np.float64]
@@ -29,7 +30,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """POD at given false-alarm rates, with the 95 % band of a bootstrap over grounds."""
+    """POD at given false-alarm rates, with a 95 % band: the wider of Clopper-Pearson and a bootstrap over grounds."""
 
     far_per_m: tuple[float, ...]
     pod: tuple[float, ...]
@@ -103,17 +104,25 @@ def curve(
 ) -> Curve:
     """The pooled curve and its band.
 
-    Lanes are resampled with replacement by ground, so that targets and clutter of one ground stay together.
+    Lanes are resampled with replacement by ground, so that targets and clutter of one ground stay together. Where all
+    or none are found every draw is the same, however few they are: the exact bounds of as many mines as there are
+    different ones are the least that the band spans.
     """
     if not any(len(lane.targets) for lane in lanes) or sum(lane.free_m for lane in lanes) <= 0:
         raise ValueError("a curve needs mines and ground outside halos")
     drawn = [pods_at(pick, rates_per_m) for pick in grouped(lanes, draws, seed)]
     band = np.quantile(np.array(drawn), [0.025, 0.975], axis=0)
+    pods = pods_at(lanes, rates_per_m)
+    mines: dict[str, int] = {}
+    for lane in lanes:
+        mines[lane.place] = max(mines.get(lane.place, 0), len(lane.targets))
+    different = sum(mines.values())
+    exact = np.array([clopper_pearson(round(different * pod), different) for pod in pods]).T
     total = sum(len(lane.outside) for lane in lanes) / sum(lane.free_m for lane in lanes)
     return Curve(
         tuple(rates_per_m),
-        tuple(float(v) for v in pods_at(lanes, rates_per_m)),
-        tuple(float(v) for v in band[0]),
-        tuple(float(v) for v in band[1]),
+        tuple(float(v) for v in pods),
+        tuple(float(v) for v in np.minimum(band[0], exact[0])),
+        tuple(float(v) for v in np.maximum(band[1], exact[1])),
         float(total),
     )

@@ -71,7 +71,7 @@ def _object(o: Outcome, px: object) -> list[str]:
     assert callable(px)
     a, b, x = px(o.x_m - o.halo_m), px(o.x_m + o.halo_m), px(o.x_m)
     ink, dash = ("var(--ink1)", "") if o.is_target else ("var(--ink5)", ' stroke-dasharray="3 3"')
-    why = o.why or f"found, {o.score:.2f} x threshold, {o.seen_by}, {o.decision}"
+    why = o.why or f"found, {o.score:.2f} x threshold, {o.seen_by}{', dense echoes' * o.dense}, {o.decision}"
     out = [
         f'<rect x="{a:.1f}" y="{MIDDLE - HALF}" width="{max(b - a, 2):.1f}" height="{2 * HALF}" fill="{ink}" '
         f'fill-opacity="0.18" stroke="{ink}"{dash}><title>{escape(o.where)}: {escape(why)}</title></rect>'

@@ -53,6 +53,8 @@ class Outcome:
     """Its echo over ground and noise, dB; NaN where nobody knows."""
     weak: float = -math.inf
     """Of one below the threshold: the highest score in its halo, in units of the threshold."""
+    dense: bool = False
+    """Whether what found it alarmed by dense echoes, which no model has learned."""
 
     @property
     def cause(self) -> str:
@@ -220,6 +222,7 @@ def score_lane(
             weak=weak,
             confidence=o.confidence,
             radar_db=o.radar_db,
+            dense=d is not None and d.dense,
         )
 
     spans = [] if lane_m is None else covered_spans(traces, lane_m)

@@ -26,6 +26,8 @@ BY_RARITY: Final = (
 )
 BY_SCORE: Final = "Places are ranked by the alarm score in units of its sensor's threshold: the tails are not known."
 
+BAND: Final = "95 %: the wider of Clopper-Pearson and bootstrap over grounds"
+
 
 def ranked_by(lanes: Sequence[LaneScore]) -> str:
     """What the curve of these lanes ranks by, as a sentence."""
@@ -45,7 +47,7 @@ def text_of(t: Trial) -> str:
     if t.second is not None:
         parts += ["", "Each sensor alone and both, on the same lanes", second_text(t.second)]
     if t.score.roc is not None:
-        parts += ["", "POD at false alarms per metre (95 %: bootstrap over grounds)", roc_text(t), ranked_by(t.lanes)]
+        parts += ["", f"POD at false alarms per metre ({BAND})", roc_text(t), ranked_by(t.lanes)]
     if t.against is not None:
         parts += ["", f"Against {t.against.name}", against_text(t.against)]
     parts += ["", "Not tested", *(f"  {t}" for t in t.not_tested)]

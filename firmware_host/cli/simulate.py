@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,11 @@ def write_scene(path: Path, scene: Scene) -> None:
         for block in scene.blocks:
             writer.write(block)
         writer.truth(list(scene.truth))
+
+
+def stands_out(db: float) -> str:
+    """By how much an object stands out, as words: -inf where it gives no answer at all."""
+    return "nothing" if db == -math.inf else f"{db:.0f} dB"
 
 
 def _refuse_of_scenes(context: typer.Context) -> None:
@@ -127,11 +133,11 @@ def simulate(
             )
             write_scene(file, scene)
             bar.advance(lanes)
-            bar.console.print(f"{file}: {len(scene.truth)} objects. {scene.note}", soft_wrap=True)
+            bar.console.print(f"{file}: {len(scene.truth)} object(s). {scene.note}", soft_wrap=True)
             for o, v, y in zip(scene.truth, scene.visibility, scene.across_m, strict=True):
                 aside = "" if y != y else f", {100 * y:+.0f} cm across"
                 bar.console.print(
                     f"  {o.x_m:7.3f} m  {o.kind}, {100 * o.depth_m:.0f} cm deep{aside}, stands out by "
-                    f"{v.radar_db:.0f} dB (radar), {v.metal_db:.0f} dB (metal)",
+                    f"{stands_out(v.radar_db)} (radar), {stands_out(v.metal_db)} (metal)",
                     highlight=False,
                 )

@@ -106,9 +106,10 @@ export class Pictures {
       g.lineTo(w, y(v));
       g.stroke();
     }
+    // up from the baseline where the readings begin: before them nothing was measured, and nothing is drawn
+    let last = this.points.length ? this.x(this.points[0][0], w) : 0;
     g.beginPath();
-    g.moveTo(0, h);
-    let last = 0;
+    g.moveTo(last, h);
     for (const [t, v] of this.points) {
       const x = this.x(t, w);
       g.lineTo(x, y(v));

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detector.detections import DETECTION_DTYPE, Detection, LabelClass, TrueObject
+from detector.detections import DETECTION_DTYPE, FEATURES, Detection, LabelClass, TrueObject
 from detector.score.bounds import clopper_pearson, poisson_rate, trials_without_a_miss
 from detector.score.calibration import reliability
 from detector.score.matching import halo_length_m, match
@@ -149,7 +149,7 @@ def test_area_under_a_curve_known_values() -> None:
         auc([], [1.0])
 
 
-def test_the_bootstrap_is_repeatable_and_knows_that_one_ground_gives_no_band() -> None:
+def test_the_band_is_repeatable_and_of_one_ground_that_of_its_different_mines() -> None:
     rng = np.random.default_rng(3)
     lanes = [Ranked(f"g{i}", rng.normal(2, 1, 4), rng.normal(0, 1, 8), 10.0) for i in range(6)]
     first, again = curve(lanes, draws=50, seed=7), curve(lanes, draws=50, seed=7)
@@ -157,9 +157,28 @@ def test_the_bootstrap_is_repeatable_and_knows_that_one_ground_gives_no_band() -
     assert first.low != curve(lanes, draws=50, seed=8).low
     assert all(a <= p <= b for a, p, b in zip(first.low, first.pod, first.high, strict=True))
     assert any(a < b for a, b in zip(first.low, first.high, strict=True))
-    # sweeps of one ground are drawn together: the curve of the pool is all that there is
+    # sweeps of one ground are drawn together, so that every draw is the pool itself: six sweeps tell of four mines
     one = curve([Ranked("g", lane.targets, lane.outside, 10.0) for lane in lanes], draws=20)
-    assert one.low == one.high == one.pod
+    exact = [clopper_pearson(round(4 * pod), 4) for pod in one.pod]
+    assert one.low == pytest.approx([min(low, pod) for (low, _), pod in zip(exact, one.pod, strict=True)])
+    assert one.high == pytest.approx([max(high, pod) for (_, high), pod in zip(exact, one.pod, strict=True)])
+
+
+def test_a_curve_on_which_every_mine_is_found_is_no_surer_than_the_number_of_mines() -> None:
+    lanes = [Ranked(f"g{i}", np.full(2, 9.0), np.zeros(1), 1.0) for i in range(2)]
+    found = curve(lanes, rates_per_m=[0.02, 0.1], draws=20)
+    assert found.pod == (1.0, 1.0)
+    assert found.low == pytest.approx([clopper_pearson(4, 4)[0]] * 2)
+
+
+def test_what_alarmed_as_dense_echoes_is_named() -> None:
+    row = at(2.0).to_row()
+    row["features"][FEATURES.index("dense_lead")] = 2.0
+    bar = mine(2.0, label=LabelClass.NONMETAL_CLUTTER)
+    lane = score_lane("a", [mine(1.0), bar], [at(1.0), Detection.from_row(row)], (0.0, 3.0))
+    assert [o.dense for o in lane.outcomes] == [False, True]
+    assert "Alarmed as dense echoes, by their shape and not their height: PMN 1" in pool([lane]).to_text()
+    assert "dense" not in pool([score_lane("a", [mine(1.0)], [at(1.0)], (0.0, 3.0))]).to_text()
 
 
 def test_a_mine_called_clutter_by_both_sensors_is_the_safety_number() -> None:
