@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -14,6 +15,10 @@ from detector.decide.classifier import Model, load_model
 from detector.samples import NO_ODOMETER, DeviceDescription, SampleBlock, StreamDescription, StreamKind
 
 ROOT = Path(__file__).parents[1]
+
+# a deadline would be a claim about wall time, which a first import or a loaded machine breaks
+hypothesis.settings.register_profile("groundsweep", deadline=None)
+hypothesis.settings.load_profile("groundsweep")
 
 PACKAGES = {
     "gcc": "gcc libc6-dev",

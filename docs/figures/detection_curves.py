@@ -10,7 +10,7 @@ open thresholds (`detector.collected`), the radar's peaks with the second look o
 with the highest peak in its halo, everything outside all halos is false. So that two sensors stand on one axis, a
 peak's height is the false-alarm rate at which it would just sound by the shipped tail of its sensor. Of a dual head
 a place where both alarm at ASKED_PER_M counts once, by the rate of both at once as `score` ranks it; below that every
-peak of either sensor counts. Bands: 95 % of a bootstrap by scene.
+peak of either sensor counts. Bands: the wider of Clopper-Pearson and a bootstrap by scene, 95 %.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def draw() -> None:
         panel.grid(alpha=0.3)
         panel.legend(loc="lower right", fontsize=8)
     panels[0].set_ylabel("share found (POD)")
-    figure.suptitle("Simulation, not real mines. Band: 95 % of a bootstrap by scene.", fontsize=9)
+    figure.suptitle("Simulation, not real mines. Band: 95 %, the wider of exact bounds and a bootstrap by scene.", fontsize=9)
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
