@@ -194,7 +194,7 @@ def draw() -> None:
         panel.grid(alpha=0.3)
         panel.legend(loc="lower right", fontsize=8)
     panels[0].set_ylabel("share found (POD)")
-    figure.suptitle("Simulation, not real mines. Band: 95 %, the wider of exact bounds and a bootstrap by scene.", fontsize=9)
+    figure.suptitle("Simulation, not real mines. Band: 95 %, exact or by bootstrap, the wider.", fontsize=9)
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
