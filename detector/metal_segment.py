@@ -239,8 +239,7 @@ class MetalSegment:
             given.tracked += self._turns.end()
         if not self._blind:
             given.stretches += self._verdicts.tell(self._with_ground())
-        # what had still to be known cannot be any more
-        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
+        given.stretches += self._verdicts.end()
         begun.add(given)
         return begun
 

@@ -268,8 +268,7 @@ class RadarSegment:
         given.alarms += self._alarms(self._antennas.flush()) + self._alarms(self._antennas.settle())
         given.alarms += self._abreast.finish()
         given.stretches += self._verdicts.tell(self._antennas.ground(self._verdicts.told, self._track.end))
-        # what had still to come for its reference does not come any more
-        given.stretches += self._verdicts.tell(np.zeros(self._track.end - self._verdicts.told, bool))
+        given.stretches += self._verdicts.end()
         self._looked.settle(self._antennas.decided, last=True)
         return given
 

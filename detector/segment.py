@@ -158,6 +158,10 @@ class Verdicts:
         self.told += len(tested)
         return out
 
+    def end(self) -> list[Stretch]:
+        """The segment has ended: what had still to be known of its last rows cannot be any more."""
+        return self.tell(np.zeros(self._track.end - self.told, bool))
+
 
 def place_m(odometer_um: int) -> float:
     """m; NaN where the place is not known."""
