@@ -6,11 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.kernels.cfar import local_peaks
 from detector.kernels.focus import two_way_time
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+
+_ABOVE_0 = np.finfo(np.float64).tiny
 
 
 @njit(cache=True, nogil=True)
@@ -220,7 +223,9 @@ def dense_peaks(
                         s = _lead(j, c, b, base, leads, rows, rows_base, at, delays, apertures, half, stride,
                                   slope_steps, slopes, likeness, lead)  # fmt: skip
                         crest[j - first] = max(crest[j - first], s)
-            others = _crests(crest, last - first, i - first, radius)
+            others = 0
+            for j in local_peaks(crest[: last - first], 0, last - first, radius, _ABOVE_0):
+                others += abs(j - (i - first)) > radius
             if others >= companions:
                 _, semblance, speed = hyperbola_lead(
                     rows, c, rows_base, i, at[c, cell], delays[c, :, cell], apertures[c, cell], half, stride,
@@ -247,20 +252,3 @@ def _lead(
             )[0]
         )  # fmt: skip
     return float(leads[j - base, c, b])
-
-
-@njit(cache=True, nogil=True)
-def _crests(x: F8, n: int, middle: int, radius: int) -> int:
-    """Places above 0 that are the largest within +-radius of the first n, but for those so near to the middle."""
-    count = 0
-    for j in range(n):
-        if x[j] <= 0.0 or abs(j - middle) <= radius:
-            continue
-        largest = True
-        for q in range(max(0, j - radius), min(n, j + radius + 1)):
-            if x[q] > x[j] or (q < j and x[q] == x[j]):
-                largest = False
-                break
-        if largest:
-            count += 1
-    return count
