@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detector.decide.alarm import Alarm
 from detector.detections import FEATURES
+from detector.kernels.ground import MOST_ENERGY
 from detector.metal.geometry import MetalGeometry
 from detector.samples import NO_ODOMETER, SampleBlock
 from detector.segment import place_m
@@ -24,8 +25,6 @@ _MOST_PIECES: Final = 10
 The chain begins with the first reading of which any value says something: it may be all that a broken coil gives."""
 _SLOWEST: Final = 0.25
 """Nominal steps that a reading counts at least: a head that stands still gives alarms too."""
-_MOST: Final = 1e30
-"""Energy of what cannot be measured, as of what is no number."""
 
 
 @dataclass(slots=True)
@@ -132,7 +131,7 @@ class SaturatedStart:
     def _alarm(self) -> Alarm:
         """Of the piece at hand, in its middle."""
         first, here, last = self._rows[0], self._rows[len(self._rows) // 2], self._rows[-1]
-        score = float(np.log1p(_MOST)) / self._threshold
+        score = float(np.log1p(MOST_ENERGY)) / self._threshold
         features = np.full(len(FEATURES), np.nan)
         features[FEATURES.index("metal_score")] = score
         nan = float("nan")

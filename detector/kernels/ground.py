@@ -24,7 +24,7 @@ directions as 1 / R. At a quarter clean ground stands no higher than along the d
 """
 
 
-_MOST = 1e30
+MOST_ENERGY = 1e30
 """Energy that none exceeds: over no noise at all an answer is infinite or no number, and so is what it teaches."""
 
 
@@ -152,7 +152,7 @@ def start_soil(rows: F8, taught: F8, guard: int, strange: float, passes: int, so
                         around[p, q] = (total[p, q] - around[p, q]) / max(weights - own, 1.0)
                 _lower_factor(around, factor)
                 e = _solve(factor, v[i], z)
-                size[i] = e if e < _MOST else _MOST
+                size[i] = e if e < MOST_ENERGY else MOST_ENERGY
             _weigh(size, strange, weight)
             weights = _spread(v, weight, 0, n, total)
         for f in range(bank):
@@ -275,7 +275,7 @@ def ground_energy(
                     along = min(along, _energies(factor, other, white, power, opposite, z)[1])
                 e /= r
                 # no number at all is more than any: it must not be silent
-                out[i - lo, c, f] = along / r if along < _MOST else _MOST
+                out[i - lo, c, f] = along / r if along < MOST_ENERGY else MOST_ENERGY
                 share[c, f] += strange_pace * ((1.0 if e > strange else 0.0) - share[c, f])
                 old[r] = min(1.0, clip / max(e, 1e-300))
                 if e > strange and share[c, f] < 0.5:
