@@ -47,6 +47,11 @@ class Profile(Settings):
     fusion: FusionSettings = FusionSettings()
 
     @property
+    def asked_per_m(self) -> dict[str, float]:
+        """False alarms per metre that are asked of each sensor, 'metal' and 'radar'."""
+        return {"metal": self.metal_alarm.false_alarms_per_m, "radar": self.radar_alarm.false_alarms_per_m}
+
+    @property
     def hash(self) -> str:
         """SHA-256 of every value, name left out; equal hashes mean equal processing."""
         values = self.model_dump(mode="json", exclude={"name"})

@@ -37,11 +37,21 @@ class AskedRate:
         return self.count / self.free_m
 
     @property
+    def again(self) -> bool:
+        """Whether ground was swept more than once."""
+        return swept_again(self.different_m, self.free_m)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether chance explains the difference. Places that alarm cluster, so chance allows rather more than this."""
         if self.low > self.asked_per_m:
             return "more than asked"
         return "fewer than asked" if self.high < self.asked_per_m else "as asked, within chance"
+
+
+def swept_again(different_m: float, free_m: float) -> bool:
+    """Whether of so many metres swept some are the same ground again, beyond what sums are rounded by."""
+    return different_m < free_m - 1e-9
 
 
 def different_rate(count: int, free_m: float, different_m: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from detector.score.asked import different_rate
+from detector.score.asked import different_rate, swept_again
 from detector.score.bounds import clopper_pearson, poisson_rate
 from detector.score.calibration import Reliability, mine_reliability
 from detector.score.matching import HALO_MARGIN_M
@@ -109,7 +109,7 @@ class Score:
     @property
     def again(self) -> bool:
         """Whether ground was swept more than once."""
-        return self.different_m < self.free_m - 1e-9
+        return swept_again(self.different_m, self.free_m)
 
     @property
     def by_kind(self) -> dict[str, tuple[int, int]]:

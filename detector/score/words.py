@@ -64,7 +64,7 @@ def procedure_text(p: Procedure) -> str:
 
 def asked_text(a: AskedRate) -> str:
     """For a person."""
-    again = f" of {a.different_m:.1f} m of different ground" if a.different_m < a.free_m - 1e-9 else ""
+    again = f" of {a.different_m:.1f} m of different ground" if a.again else ""
     return (
         f"{a.sensor}: asked {a.asked_per_m:g}/m, got {a.count} on {a.free_m:.1f} m = {a.per_m:.3f}/m "
         f"(95 % Poisson{again} {a.low:.3f} to {a.high:.3f}): {a.verdict}"

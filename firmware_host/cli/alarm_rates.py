@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
 
 import numpy as np
-import scipy
 
 from detector.decide.alarm import Alarm
 from detector.profile import Profile
 from detector.samples import DeviceDescription, Gap, SampleBlock
+from detector.score.bounds import poisson_rate
 from detector.score.words import NOMINAL
 from firmware_host.session import Listener
-
-CHANCE: Final = 0.975
-"""Of sweeps over bare ground like the model's, the share that gives no more alarms than are called chance."""
 
 
 class AlarmRates(Listener):
@@ -52,10 +48,7 @@ class AlarmRates(Listener):
 
     def told(self, profile: Profile) -> list[str]:
         """A sentence a sensor, and what such a rate holds for; nothing where no record has a place."""
-        asked = {
-            "metal": profile.metal_alarm.false_alarms_per_m,
-            "radar": profile.radar_alarm.false_alarms_per_m,
-        }
+        asked = profile.asked_per_m
         ways = {sensor: self.way_m(sensor) for sensor in asked}
         out = [_told(sensor, self.alarms[sensor], way, asked[sensor]) for sensor, way in ways.items() if way > 0]
         return [*out, NOMINAL] if out else []
@@ -66,6 +59,6 @@ def _told(sensor: str, alarms: int, way_m: float, asked_per_m: float) -> str:
         f"{sensor}: alarms {alarms} on {way_m:.1f} m = {alarms / way_m:.2g}/m; asked of bare ground {asked_per_m:g}/m, "
         f"which is {asked_per_m * way_m:.2g}"
     )
-    if alarms > scipy.stats.poisson.ppf(CHANCE, asked_per_m * way_m):
+    if poisson_rate(alarms, way_m)[0] > asked_per_m:
         return f"{text}. More than chance gives there: things lie in this ground, or it is unlike the model's."
     return f"{text}."

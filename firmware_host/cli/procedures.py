@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from detector.detections import LabelClass, TrueObject
 from detector.errors import GroundsweepError
@@ -29,22 +28,15 @@ def without_what_was_dug(asked: Sequence[Question | Failure]) -> list[Question |
         if two recordings are the same sweep.
     """
     out = list(asked)
-    at = [i for i, q in enumerate(asked) if isinstance(q, Question)]
-    for of in in_sweeps([_file(asked[i]).stem for i in at]).values():
+    at = [(i, q) for i, q in enumerate(asked) if isinstance(q, Question)]
+    for of in in_sweeps([q.file.stem for _, q in at]).values():
         gone: list[TrueObject] = []
-        for i in (at[k] for k in of):
-            q = out[i]
+        for i, q in (at[k] for k in of):
             # what cannot be opened is told when it is to be scored
             with contextlib.suppress(GroundsweepError):
-                if isinstance(q, Question):
-                    q, dug = _after(q, gone)
-                    out[i] = q
-                    gone += dug
+                out[i], dug = _after(q, gone)
+                gone += dug
     return out
-
-
-def _file(q: Question | Failure) -> Path:
-    return q.file
 
 
 def _after(q: Question, gone: Sequence[TrueObject]) -> tuple[Question, list[TrueObject]]:

@@ -108,10 +108,7 @@ def score(
         None if others is None else (str(against), others),
         with_roc=roc or (html_out is not None and not procedure),
         not_tested=_not_tested(good, failed, truth),
-        asked={
-            "metal": profile.metal_alarm.false_alarms_per_m,
-            "radar": profile.radar_alarm.false_alarms_per_m,
-        },
+        asked=profile.asked_per_m,
         provenance=(
             ("software", f"groundsweep {__version__}"),
             ("profile", f"{profile_name}, {profile.hash[:12]}"),
