@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import numpy as np
 import pytest
@@ -70,6 +70,18 @@ def pulled(head: Head, cable: Interference, times: int = 1, pull: Callable[[], N
             cable.unplug_for(0.05)
     items += head.report()
     source.close()
+    return items
+
+
+def elsewhere(source: Generator[list[Item]], cable: Interference, other: VirtualHead, fault: str) -> list[Item]:
+    """What a session gives whose cable comes to another head at the first records, up to that fault."""
+    items: list[Item] = []
+    for got in source:
+        items += got
+        if not cable.disconnections and any(isinstance(i, SampleBlock) for i in got):
+            cable.unplug_for(0.05, other.path)
+        if any(fault in t for t in texts(got, Severity.FAULT)):
+            break
     return items
 
 
@@ -211,7 +223,6 @@ def test_a_line_that_is_lost_again_at_once_is_found_again() -> None:
 def test_a_head_that_describes_its_streams_otherwise_than_before_is_refused_with_what_differs() -> None:
     older = StreamDescription(0, "metal", METAL.kind, 1, 3, "int32", 500.0)
     before_update = DeviceDescription(DEVICE.model, DEVICE.serial, DEVICE.firmware, DEVICE.tick_hz, (older, RADAR))
-    items: list[Item] = []
     with (
         VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 60.0, 5), 1.0) as virtual,
         VirtualHead(before_update, list) as other,
@@ -219,12 +230,7 @@ def test_a_head_that_describes_its_streams_otherwise_than_before_is_refused_with
         Head.open(cable.path) as head,
     ):
         source = LiveSource(head, give_up_s=GIVE_UP_S).items()
-        for got in source:
-            items += got
-            if not cable.disconnections and any(isinstance(i, SampleBlock) for i in got):
-                cable.unplug_for(0.05, other.path)
-            if any("streams otherwise" in t for t in texts(got, Severity.FAULT)):
-                break
+        items = elsewhere(source, cable, other, "streams otherwise")
         source.close()
     lost = next(k for k, i in enumerate(items) if isinstance(i, Event) and "stopped answering" in i.text)
     assert not any(isinstance(i, SampleBlock) for i in items[lost:])
@@ -238,7 +244,6 @@ def test_something_that_sends_and_never_says_who_it_is_is_told_and_counted() -> 
             if c.opcode == Opcode.DESCRIBE:
                 self._write(b"noise, and no frame\0")
 
-    items: list[Item] = []
     with (
         VirtualHead(DEVICE, lambda: counting(DEVICE.streams, 60.0, 5), 1.0) as virtual,
         Mute(DEVICE, list) as other,
@@ -246,12 +251,7 @@ def test_something_that_sends_and_never_says_who_it_is_is_told_and_counted() -> 
         Head.open(cable.path) as head,
     ):
         source = LiveSource(head, give_up_s=GIVE_UP_S).items()
-        for got in source:
-            items += got
-            if not cable.disconnections and any(isinstance(i, SampleBlock) for i in got):
-                cable.unplug_for(0.05, other.path)
-            if any("has not said in time" in t for t in texts(got, Severity.FAULT)):
-                break
+        items = elsewhere(source, cable, other, "has not said in time")
         items += head.report()
         source.close()
     assert head.counters.damaged >= 1

@@ -102,7 +102,8 @@ def test_settings_that_outlive_the_restart_are_told_to_be_as_before() -> None:
     assert sweep.told() == ["F-1: its settings were read again since it restarted: as before."]
 
 
-def test_a_head_that_loses_its_power_while_its_line_is_lost_is_asked_too() -> None:
+def told_after(happens: Callable[[VirtualHead], None]) -> str:
+    """The one fault of a sweep whose line is lost for a while, in which that happens to the head."""
     with (
         VirtualHead(DEVICE, records) as virtual,
         Interference(virtual.path, Harm()) as cable,
@@ -112,27 +113,20 @@ def test_a_head_that_loses_its_power_while_its_line_is_lost_is_asked_too() -> No
 
         def pull() -> None:
             cable.unplug_for(0.4)
-            virtual.reset()
+            happens(virtual)
 
         sweep.until(lambda: sweep.streams_after(Severity.FAULT), pull)
     (fault,) = sweep.told(Severity.FAULT)
+    return fault
+
+
+def test_a_head_that_loses_its_power_while_its_line_is_lost_is_asked_too() -> None:
+    fault = told_after(VirtualHead.reset)
     assert FELL_BACK in fault
 
 
 def test_a_knob_turned_while_the_line_was_lost_is_noticed() -> None:
-    with (
-        VirtualHead(DEVICE, records) as virtual,
-        Interference(virtual.path, Harm()) as cable,
-        Head.open(cable.path) as head,
-    ):
-        sweep = Sweep(head)
-
-        def pull() -> None:
-            cable.unplug_for(0.4)
-            virtual._change("status_interval", 250.0)
-
-        sweep.until(lambda: sweep.streams_after(Severity.FAULT), pull)
-    (fault,) = sweep.told(Severity.FAULT)
+    fault = told_after(lambda head: head._change("status_interval", 250.0))
     assert FELL_BACK in fault
     assert "since its line was lost" in fault
 
