@@ -21,9 +21,9 @@ from detector.profile import Profile, load_profile
 from detector.recording.reader import Recording
 from detector.reference_set import ReferenceScene, reference_scenes
 from detector.score.report import finite
-from detector.score.taught import names_of, taught_by
 from detector.score.trial import place_of
 from detector.simulate.teaching import teaching_scene, teaching_seeds
+from detector.taught import names_of, taught_by
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.opening import console
 from firmware_host.cli.reading import reading

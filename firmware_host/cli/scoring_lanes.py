@@ -20,10 +20,10 @@ from detector.formats.lane_truth import NOTHING_THERE
 from detector.formats.readable import Readable
 from detector.recording.reader import Recording
 from detector.score.matching import refuse_too_wide
-from detector.score.taught import taught_by
 from detector.score.trial import place_of, soil_of
 from detector.score.truth_file import LaneTruth
 from detector.scoring import Chain, Scored, score_recording
+from detector.taught import taught_by
 from firmware_host.cli.batch import in_order
 from firmware_host.cli.judged import not_so_deep, unlike_known_heads
 from firmware_host.cli.opening import chain

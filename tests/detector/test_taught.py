@@ -11,7 +11,7 @@ import pytest
 from detector.decide.classifier import load_model
 from detector.formats.registry import read_foreign
 from detector.samples import DeviceDescription
-from detector.score.taught import taught_by
+from detector.taught import taught_by
 
 TAUGHT = {"recordings": ["dev04-1.h5", "clay.h5"], "scenes": {"first": 2000, "count": 3, "waves": 2}}
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from detector.samples import DeviceDescription
 from detector.score.trial import place_of
+from detector.simulate.teaching import WAVE_SEEDS
 
 _FIRMWARE = "simulated"
 _SIMULATED = "SIM-"
-_FIRST_WAVES = 1_000_000
-"""Added to a scene's seed where its head has continuous waves; detector/simulate/teaching.py."""
 
 
 def names_of(file_stem: str, device: DeviceDescription) -> frozenset[str]:
@@ -38,7 +37,7 @@ def taught_by(provenance: Mapping[str, Any], file_stem: str, device: DeviceDescr
     first = int(scenes.get("first", 0))
     ranges = (
         range(first, first + int(scenes.get("count", 0))),
-        range(_FIRST_WAVES + first, _FIRST_WAVES + first + int(scenes.get("waves", 0))),
+        range(WAVE_SEEDS + first, WAVE_SEEDS + first + int(scenes.get("waves", 0))),
     )
     ours = device.firmware == _FIRMWARE and device.serial.startswith(_SIMULATED)
     serial = device.serial.removeprefix(_SIMULATED) if ours else ""  # another simulator's lane 2005 is no scene 2005
