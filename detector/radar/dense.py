@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detector.delay_line import Rows
 from detector.kernels.dense import any_loud, dense_peaks, hyperbola_delays
 from detector.radar.geometry import RadarGeometry
-from detector.radar.prescreener import DepthBins
+from detector.radar.prescreener import DepthBins, speeds_tried
 from detector.settings import Settings, choice, quantity
 
 F4 = NDArray[np.float32]
@@ -114,8 +114,7 @@ class DenseEchoes:
         self._upper: I8 = np.array(
             [np.searchsorted(t, t - 1.0 / g.centre_frequency_hz, side="right") for t in self._times], dtype=np.int64
         )
-        slow, fast = sorted((s.slow_m_per_ns, s.fast_m_per_ns))
-        self._speeds: F8 = 1e9 / np.linspace(1.0 / fast, 1.0 / slow, s.speeds)
+        self._speeds: F8 = speeds_tried(s.slow_m_per_ns, s.fast_m_per_ns, s.speeds)
         depth = 0.5 * self._times * float(np.median(self._speeds))
         half_m = np.minimum(s.aperture_m, s.near_aperture_m + s.aperture_per_depth * depth)
         self._radius = max(1, min(g.rows(s.radius_m), ahead, scans_ahead - 2))

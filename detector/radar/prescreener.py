@@ -50,6 +50,12 @@ class PrescreenerSettings(Settings):
     )  # fmt: skip
 
 
+def speeds_tried(slow_m_per_ns: float, fast_m_per_ns: float, count: int) -> F8:
+    """(count,) wave speeds, m/s, from the fastest to the slowest, spread evenly in 1/v."""
+    slow, fast = sorted((slow_m_per_ns, fast_m_per_ns))
+    return np.asarray(1e9 / np.linspace(1.0 / fast, 1.0 / slow, count))
+
+
 class DepthBins:
     """Where the depth bins of each channel lie; they overlap by half and are equally many in all channels.
 
@@ -109,8 +115,7 @@ class Prescreener:
         self.latency = prescreener_latency(s, g)
         self.bins = DepthBins(s, g, surface, room)
         self._s, self._g = s, g
-        slow, fast = sorted((s.slow_m_per_ns, s.fast_m_per_ns))
-        self.speeds_m_per_s: F8 = 1e9 / np.linspace(1 / fast, 1 / slow, s.speeds)
+        self.speeds_m_per_s: F8 = speeds_tried(s.slow_m_per_ns, s.fast_m_per_ns, s.speeds)
         half = self.latency if s.method == "focus" else 0
         self._stacks = []
         if s.method != "lms":
